@@ -1,0 +1,46 @@
+"""From links between neighbours to one transform a frame: chain them from the reference outwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from gpustack.align.estimate import Link
+from gpustack.model.transform import Transform
+
+SMALLEST_GAIN_STEP = 0.002
+"""A gain closer to 1 than half an 8-bit step at white changes nothing that can be seen, and is left at 1."""
+
+Thumbnail = npt.NDArray[np.float32]
+
+
+def chain(links: Sequence[Link], reference: int) -> list[Transform]:
+    """Transforms reference -> frame, from links[i]: frame i -> frame i + 1."""
+    transforms = [Transform.identity()] * (len(links) + 1)
+    for index in range(reference, len(links)):
+        transforms[index + 1] = Transform(links[index].matrix).after(transforms[index])
+    for index in range(reference - 1, -1, -1):
+        transforms[index] = Transform(links[index].matrix).inverse().after(transforms[index + 1])
+    return transforms
+
+
+def with_gain(transform: Transform, reference: Thumbnail, frame: Thumbnail, factor: float) -> Transform:
+    """The transform with the gain that brings the frame's brightness to the reference's.
+
+    Both are thumbnails of the luma, `factor` times smaller than the pictures that the transform speaks of. The median of their
+    ratio where both are neither black nor burnt out; every frame is compared with the reference itself, so that gains do not drift along a
+    chain.
+    """
+    height, width = reference.shape
+    y, x = np.mgrid[:height, :width]
+    points = transform.scaled(1 / factor).apply(np.stack([x.ravel(), y.ravel()], axis=1))
+    column, row = np.rint(points).astype(int).T
+    inside = (column >= 0) & (column < frame.shape[1]) & (row >= 0) & (row < frame.shape[0])
+    here, there = reference.ravel()[inside], frame[row[inside], column[inside]]
+    usable = (here > 0.02) & (here < 0.95) & (there > 0.02) & (there < 0.95)
+    if usable.sum() < 16:
+        return transform
+    gain = float(np.median(here[usable] / there[usable]))
+    return Transform(transform.matrix, gain if abs(gain - 1) > SMALLEST_GAIN_STEP else 1.0)

@@ -1,0 +1,173 @@
+"""The motion between two neighbouring frames, to a few hundredths of a pixel.
+
+Direct alignment: Gauss-Newton on the differences of band-passed pictures, coarse to fine (Lucas and Kanade 1981; Bergen et al.,
+"Hierarchical model-based motion estimation", ECCV 1992), in the inverse compositional form, whose Jacobian is made once (Baker and
+Matthews, "Lucas-Kanade 20 years on", IJCV 56, 2004). Band-passing removes brightness and the sensor's vignetting; a contrast
+factor absorbs that one frame is blurred more; Huber weights bound what moves on its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpustack.align.motion import basis, small_motion
+from gpustack.backend.protocol import Backend, Samples, Sums
+from gpustack.model.transform import Matrix, corners, normalise
+from gpustack.settings import Model
+
+COARSEST = 32
+"""Shorter side of the coarsest level, in pixels: a shift of a sixth of the picture is then a few pixels."""
+
+BAND_SIGMA_PX = 4.0
+"""Width of the band-pass on each level: wider than the blur difference of neighbours, narrower than vignetting."""
+
+SAMPLES = 150_000
+"""Pixels looked at on a level, at most, and never more than a quarter of it: a motion has at most eight parameters, and
+the strongest edges hold nearly all that is known of them."""
+
+STEPS = 30
+"""Gauss-Newton steps on a level, at most; most levels settle in five."""
+
+SETTLED_PX = 0.003
+"""A step that moves no corner further than this ends a level."""
+
+LEAST_CORRELATION = 0.2
+"""Below this correlation of the band-passed samples a match is no match: two unrelated textures reach about 0.1."""
+
+
+JUDGED_SIDE = 512
+"""Longer side, in pixels, of the level on which a match is judged."""
+
+SHARED_DETAIL = 0.4
+"""A finer level whose samples correlate less holds detail that only one of the two frames shows; it is left alone."""
+
+LEAST_SHARE = 0.3
+"""Least share of the samples that must fall into the other frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One frame as alignment sees it: band-passed levels, coarsest first, and the samples of each."""
+
+    planes: list[Any]
+    samples: list[Samples[Any]]
+    sizes: list[tuple[int, int]]
+    brightness: np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The motion from one frame's pixels to its neighbour's; `confidence` is the correlation reached, -1..1.
+
+    `trusted` is False where the match failed and the motion is the identity instead.
+    """
+
+    matrix: Matrix
+    confidence: float
+    trusted: bool
+
+
+def see(backend: Backend[Any], luma: Any, size: tuple[int, int]) -> Sight:
+    """Prepare a frame's luma plane, of `size` (width, height), for alignment."""
+    planes, sizes = [luma], [size]
+    while min(sizes[-1]) >= 2 * COARSEST:
+        planes.append(backend.reduce(planes[-1][None])[0])
+        sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
+    passed = [backend.band_pass(plane, BAND_SIGMA_PX) for plane in reversed(planes)]
+    counts = [max(1, min(SAMPLES, wide * high // 4)) for wide, high in reversed(sizes)]
+    samples = [backend.samples(plane, count) for plane, count in zip(passed, counts, strict=True)]
+    return Sight(passed, samples, sizes[::-1], backend.thumbnail(luma, BRIGHTNESS_SIDE))
+
+
+BRIGHTNESS_SIDE = 96
+"""Longer side of the picture that brightness is compared on: blur does not reach across its pixels."""
+
+
+def match(backend: Backend[Any], here: Sight, there: Sight, model: Model) -> Link:
+    """The motion that maps positions in `here` to positions in `there`, in pixels of the finest level."""
+    matrix, contrast = _seed(backend, here, there, model)
+    level = 0
+    while level + 1 < len(here.sizes):
+        finer = _settle(backend, here, there, level + 1, model, _doubled(matrix), contrast)
+        if _judge(backend, here, there, level + 1, finer[0]).correlation < SHARED_DETAIL:
+            break
+        level, (matrix, contrast) = level + 1, finer
+    judged = min(level, _judging_level(here))
+    at_judged = _rescaled(matrix, judged - level)
+    found = _judge(backend, here, there, judged, at_judged)
+    still = _judge(backend, here, there, judged, np.eye(3))
+    if found.correlation < LEAST_CORRELATION or found.share < LEAST_SHARE or found.correlation < still.correlation:
+        return Link(np.eye(3), still.correlation, still.correlation >= LEAST_CORRELATION)
+    return Link(_rescaled(matrix, len(here.sizes) - 1 - level), found.correlation, True)
+
+
+def _seed(backend: Backend[Any], here: Sight, there: Sight, model: Model) -> tuple[Matrix, float]:
+    """The motion on the coarsest level: from rest or from the best shift, whichever ends in the better match."""
+    shift = np.eye(3)
+    shift[:2, 2] = backend.best_shift(here.planes[0], there.planes[0])
+    ends = [_settle(backend, here, there, 0, model, start, 1.0) for start in (np.eye(3), shift)]
+    return max(ends, key=lambda end: _judge(backend, here, there, 0, end[0]).correlation)
+
+
+def _judging_level(sight: Sight) -> int:
+    """The finest level of at most JUDGED_SIDE pixels: neighbours' blur differs by less than its pixels there."""
+    fitting = [level for level, size in enumerate(sight.sizes) if max(size) <= JUDGED_SIDE]
+    return fitting[-1] if fitting else 0
+
+
+def _judge(backend: Backend[Any], here: Sight, there: Sight, level: int, matrix: Matrix) -> Sums:
+    return backend.alignment_sums(here.samples[level], there.planes[level], matrix, 1.0)
+
+
+def _settle(
+    backend: Backend[Any],
+    here: Sight,
+    there: Sight,
+    level: int,
+    model: Model,
+    matrix: Matrix,
+    contrast: float,
+) -> tuple[Matrix, float]:
+    """Gauss-Newton on one level until no corner moves."""
+    samples, plane, size = here.samples[level], there.planes[level], here.sizes[level]
+    to_model = np.zeros((len(basis(model)) + 1, 9))
+    to_model[:-1, :8] = basis(model)
+    to_model[-1, 8] = 1.0
+    for _ in range(STEPS):
+        sums = backend.alignment_sums(samples, plane, matrix, contrast)
+        step = _solved(sums, to_model)
+        # The samples themselves are moved by the step, so their position in the other frame moves by its inverse.
+        motion = small_motion(-(to_model.T @ step)[:8], *size)
+        moved = normalise(matrix @ np.linalg.inv(motion))
+        travel = _travel(matrix, moved, size)
+        matrix, contrast = moved, float(np.clip(contrast + step[-1], 0.2, 5.0))
+        if travel < SETTLED_PX:
+            break
+    return matrix, contrast
+
+
+def _solved(sums: Sums, to_model: Matrix) -> Matrix:
+    """The step of the model's parameters; a trace of damping keeps an empty direction still."""
+    hessian = to_model @ sums.hessian @ to_model.T
+    hessian += np.eye(len(hessian)) * (1e-9 * np.trace(hessian) + 1e-12)
+    return np.asarray(np.linalg.solve(hessian, to_model @ sums.gradient))
+
+
+def _travel(before: Matrix, after: Matrix, size: tuple[int, int]) -> float:
+    """How far the corner that moves most is moved by replacing one matrix with another, in pixels."""
+    points = np.column_stack([corners(*size), np.ones(4)])
+    a, b = points @ before.T, points @ after.T
+    return float(np.abs(a[:, :2] / a[:, 2:] - b[:, :2] / b[:, 2:]).max())
+
+
+def _doubled(matrix: Matrix) -> Matrix:
+    return _rescaled(matrix, 1)
+
+
+def _rescaled(matrix: Matrix, levels: int) -> Matrix:
+    """The same motion so many levels finer (coarser if negative): pixel (y, x) of a reduced plane lies at (2y, 2x)."""
+    scale = np.diag([2.0**levels, 2.0**levels, 1.0])
+    return normalise(scale @ matrix @ np.linalg.inv(scale))

@@ -1,0 +1,165 @@
+"""The Python interface: `gpustack.stack(frames) -> Result`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gpustack import __version__
+from gpustack.engine.progress import Progress
+from gpustack.engine.report import Report
+from gpustack.engine.run import Keep, Outcome, run
+from gpustack.errors import UsageError
+from gpustack.io.colour import developed, srgb_profile
+from gpustack.io.decode import Decoder, probe, working_colour
+from gpustack.io.metadata import Metadata, read_metadata
+from gpustack.io.write import oriented, write_picture, write_plane
+from gpustack.model.frame import Frame, Kind, PixelType
+from gpustack.model.stack import Stack
+from gpustack.model.transform import Transform
+from gpustack.settings import JPEG_QUALITY, Settings
+
+Pixels = npt.NDArray[Any]
+Plane = npt.NDArray[np.float32]
+
+SOFTWARE = f"gpustack {__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A fused picture, upright.
+
+    image: (h, w, c) in the frames' dtype; RAW frames give uint16 in sRGB. depth: (h, w) float32 in frame units (0 is the
+    first frame) and confidence: (h, w) float32 0..1, or None unless asked for. transforms: one a frame, reference
+    pixels to frame pixels, of the frames as stored. report: what was done, how long it took, and one row a frame.
+    metadata: colour profile, EXIF and resolution of the reference frame.
+    """
+
+    image: Pixels
+    depth: Plane | None
+    confidence: Plane | None
+    transforms: tuple[Transform, ...]
+    report: Report
+    metadata: Metadata
+
+    def save(self, path: str | Path, *, overwrite: bool = False, quality: int = JPEG_QUALITY) -> None:
+        """Write the picture as JPEG, PNG or TIFF, as the name ends. Raises UsageError, WriteError."""
+        write_picture(
+            Path(path), self.image, self.metadata, overwrite=overwrite, software=SOFTWARE, quality=quality
+        )
+
+    def save_depth(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the depth: float32 TIFF in frame units, or 16-bit PNG from first (0) to last frame (65535)."""
+        top = float(max(1, len(self.report.frames) - 1))
+        self._save(path, self.depth, top, f"depth in frames, 0 to {top:.0f}", overwrite)
+
+    def save_confidence(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the confidence: float32 TIFF 0..1, or 16-bit PNG."""
+        self._save(path, self.confidence, 1.0, "confidence of the depth, 0 to 1", overwrite)
+
+    def _save(
+        self, path: str | Path, plane: Plane | None, top: float, description: str, overwrite: bool
+    ) -> None:
+        if plane is None:
+            raise UsageError("This result has no depth.", "Stack with depth=True.")
+        write_plane(
+            Path(path), plane, top=top, overwrite=overwrite, software=SOFTWARE, description=description
+        )
+
+
+def stack(
+    frames: Sequence[str | Path | Pixels] | Stack,
+    settings: Settings | None = None,
+    *,
+    transforms: Sequence[Transform] | None = None,
+    progress: Progress | None = None,
+    keep_aligned: Keep | None = None,
+) -> Result:
+    """Align and fuse frames into one picture.
+
+    `frames`: paths of pictures (pages of a multi-page TIFF count each), arrays (h, w) or (h, w, c) of one shape and
+    dtype uint8, uint16 or float32 0..1, or a Stack. `settings`: what to do, see `Settings`. `transforms`: use these, one
+    a frame, instead of estimating them. `progress`: is told where the run is. `keep_aligned`: is called with every frame and its
+    aligned pixels.
+
+    Raises InputError (DecodeError, StackError) for frames that cannot be used, PlanError where the memory budget is too
+    small.
+    """
+    settings = settings or Settings()
+    whole, read = _opened(frames)
+    outcome = run(
+        whole, read, settings, transforms=transforms, progress=progress, keep_aligned=keep_aligned
+    )
+    return _upright(whole.frames[whole.reference(settings.reference)], outcome)
+
+
+def open_stack(paths: Sequence[str | Path]) -> Stack:
+    """Read the headers of files and check that they belong together. Raises DecodeError, StackError."""
+    return Stack(tuple(frame for path in paths for frame in probe(Path(path))))
+
+
+def _opened(frames: Sequence[str | Path | Pixels] | Stack) -> tuple[Stack, Callable[[Frame], Pixels]]:
+    """The stack, and what reads its frames."""
+    if not isinstance(frames, Stack):
+        arrays = [frame for frame in frames if isinstance(frame, np.ndarray)]
+        paths = [frame for frame in frames if not isinstance(frame, np.ndarray)]
+        if arrays and paths:
+            raise UsageError("Files and arrays cannot be mixed in one stack.", "Give one or the other.")
+        if arrays:
+            return _in_memory(arrays)
+        frames = open_stack(paths)
+    return frames, Decoder(frames.frames[0])
+
+
+def _in_memory(arrays: list[Pixels]) -> tuple[Stack, Callable[[Frame], Pixels]]:
+    pictures = [np.ascontiguousarray(array if array.ndim == 3 else array[..., None]) for array in arrays]
+    described = tuple(_described(picture, index) for index, picture in enumerate(pictures))
+    return Stack(described), lambda frame: pictures[frame.page]
+
+
+def _described(picture: Pixels, index: int) -> Frame:
+    if picture.ndim != 3 or picture.shape[2] > 4 or picture.dtype.name not in list(PixelType):
+        raise UsageError(
+            f"Frame {index} has shape {picture.shape} and dtype {picture.dtype}.",
+            "Give (h, w) or (h, w, 1 to 4) arrays of uint8, uint16 or float32.",
+        )
+    height, width, channels = picture.shape
+    kind = PixelType(picture.dtype.name)
+    return Frame(Path("array"), width, height, channels, kind, Kind.ARRAY, page=index, pages=1 << 30)
+
+
+def _upright(reference: Frame, outcome: Outcome) -> Result:
+    """Turn the pictures as the reference's EXIF says, develop RAW colours, and add its metadata."""
+    fused, turn = outcome.fused, reference.orientation
+    metadata = Metadata() if reference.kind is Kind.ARRAY else read_metadata(reference)
+    image = fused.picture
+    if reference.kind is Kind.RAW:
+        image = _shown(image, reference)
+        metadata = Metadata(srgb_profile(), metadata.exif, metadata.resolution)
+    depth = confidence = None
+    if fused.surface is not None:
+        depth = np.ascontiguousarray(oriented(fused.surface.depth, turn))
+        confidence = np.ascontiguousarray(oriented(fused.surface.confidence, turn))
+    upright = np.ascontiguousarray(oriented(image, turn))
+    return Result(upright, depth, confidence, outcome.transforms, outcome.report, metadata)
+
+
+SHOWN_ROWS = 256
+"""Rows developed to sRGB at a time, so that the float copy stays small."""
+
+
+def _shown(linear: Pixels, reference: Frame) -> Pixels:
+    """Linear camera RGB uint16 -> sRGB uint16."""
+    colour = working_colour(reference)
+    if colour is None:
+        return linear
+    out = np.empty_like(linear)
+    for first in range(0, len(linear), SHOWN_ROWS):
+        part = linear[first : first + SHOWN_ROWS].astype(np.float32) / 65535
+        out[first : first + SHOWN_ROWS] = np.rint(developed(part, colour.matrix) * 65535)
+    return out

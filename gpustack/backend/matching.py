@@ -1,0 +1,138 @@
+"""The CPU backend's share of alignment: which pixels to look at, and the sums over them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from gpustack.backend.protocol import Samples, Sums
+from gpustack.model.transform import Matrix
+
+Array = npt.NDArray[Any]
+
+HUBER = 1.345
+"""Huber's constant: 95 % of the efficiency of least squares on Gaussian errors (Huber, "Robust Statistics", 1981)."""
+
+MAD_TO_SIGMA = 1.4826
+"""Median absolute deviation to standard deviation, for Gaussian errors."""
+
+_EDGE = 2  # pixels at the border that are not sampled: their gradient mirrors
+
+
+def strongest(plane: Array, count: int) -> Samples[Array]:
+    """The `count` pixels of a plane with the largest gradient, and the Jacobian of their value under eight motions."""
+    across = cv2.Sobel(plane, cv2.CV_32F, 1, 0, scale=1 / 8)
+    down = cv2.Sobel(plane, cv2.CV_32F, 0, 1, scale=1 / 8)
+    strength = across * across + down * down
+    inner = np.s_[_EDGE : max(_EDGE, plane.shape[0] - _EDGE), _EDGE : max(_EDGE, plane.shape[1] - _EDGE)]
+    strength[tuple(_outside(inner, plane.shape))] = -1
+    flat = strength.ravel()
+    wanted = min(count, max(1, int((flat >= 0).sum())))
+    picked = np.sort(np.argpartition(flat, -wanted)[-wanted:])
+    y, x = np.divmod(picked, plane.shape[1])
+    jacobian = _jacobian(plane.shape, x, y, across.ravel()[picked], down.ravel()[picked])
+    return Samples(x.astype(np.float32), y.astype(np.float32), plane.ravel()[picked], jacobian)
+
+
+def _outside(inner: tuple[slice, slice], shape: tuple[int, ...]) -> tuple[Array]:
+    border = np.ones(shape, bool)
+    border[inner] = False
+    return (border,)
+
+
+def _jacobian(shape: tuple[int, ...], x: Array, y: Array, across: Array, down: Array) -> Array:
+    """(n, 8): the change of a value with shift, linear and perspective motions in centred, normalised positions."""
+    unit = half_diagonal(shape)
+    u = ((x - (shape[1] - 1) / 2) / unit).astype(np.float32)
+    v = ((y - (shape[0] - 1) / 2) / unit).astype(np.float32)
+    du, dv = across * np.float32(unit), down * np.float32(unit)
+    inward = -(du * u + dv * v)
+    return np.stack([du, dv, du * u, du * v, dv * u, dv * v, inward * u, inward * v], axis=1)
+
+
+def half_diagonal(shape: tuple[int, ...]) -> float:
+    """Half the diagonal of a plane, in pixels; 1 for a single pixel."""
+    return max(1.0, float(np.hypot(shape[0] - 1, shape[1] - 1)) / 2)
+
+
+def sums(samples: Samples[Array], plane: Array, matrix: Matrix, contrast: float) -> Sums:
+    """Normal equations for the differences between the samples and `plane` at their moved positions."""
+    x, y = _moved(samples, matrix)
+    inside = (x >= 0) & (x <= plane.shape[1] - 1) & (y >= 0) & (y <= plane.shape[0] - 1)
+    share = float(inside.mean())
+    if inside.sum() < 16:
+        return Sums(np.eye(9), np.zeros(9), 0.0, 0.0, share)
+    found = _looked_up(plane, x[inside], y[inside])
+    value, jacobian = samples.value[inside], samples.jacobian[inside]
+    difference = value - np.float32(contrast) * found
+    spread = float(np.median(np.abs(difference))) * MAD_TO_SIGMA + 1e-9
+    weight = np.minimum(1, HUBER * spread / np.maximum(np.abs(difference), 1e-12)).astype(np.float32)
+    columns = np.concatenate([jacobian, found[:, None]], axis=1)
+    weighted = columns * weight[:, None]
+    return Sums(
+        (weighted.T @ columns).astype(np.float64),
+        (weighted.T @ difference).astype(np.float64),
+        spread,
+        _correlation(value, found),
+        share,
+    )
+
+
+def _moved(samples: Samples[Array], matrix: Matrix) -> tuple[Array, Array]:
+    x, y = samples.x.astype(np.float64), samples.y.astype(np.float64)
+    w = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2]
+    across = (matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2]) / w
+    down = (matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2]) / w
+    return across.astype(np.float32), down.astype(np.float32)
+
+
+def _looked_up(plane: Array, x: Array, y: Array) -> Array:
+    """Bicubic values at scattered positions; rows of 16,384 because a remap's side is limited to 32,767."""
+    length = 1 << 14
+    padded = -(-len(x) // length) * length
+    maps = [np.resize(axis, padded).reshape(-1, length) for axis in (x, y)]
+    found = cv2.remap(plane, maps[0], maps[1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return found.ravel()[: len(x)]
+
+
+def _correlation(a: Array, b: Array) -> float:
+    """Pearson correlation; 0 where one of the two is constant."""
+    a, b = a - a.mean(dtype=np.float64), b - b.mean(dtype=np.float64)
+    norm = float(np.sqrt((a * a).sum() * (b * b).sum()))
+    return float((a * b).sum()) / norm if norm > 0 else 0.0
+
+
+def best_shift(here: Array, there: Array) -> tuple[float, float]:
+    """Whole-pixel shift from `here` to `there` by phase correlation (Kuglin and Hines, 1975), Hann-windowed."""
+    window = np.outer(np.hanning(here.shape[0] + 2)[1:-1], np.hanning(here.shape[1] + 2)[1:-1])
+    cross = np.fft.rfft2(there * window) * np.conj(np.fft.rfft2(here * window))
+    peak = np.fft.irfft2(cross / np.maximum(np.abs(cross), 1e-12), here.shape)
+    y, x = np.unravel_index(int(np.argmax(peak)), here.shape)
+    dy, dx = ((p + n // 2) % n - n // 2 for p, n in zip((int(y), int(x)), here.shape, strict=True))
+    return float(dx), float(dy)
+
+
+def noise_level(strips: Sequence[Array], floor: float) -> float:
+    """Standard deviation of the noise, from strips of a plane.
+
+    Immerkaer's mask ("Fast noise variance estimation", CVIU 64, 1996) cancels smooth shading; its mean absolute response
+    is taken over blocks, and the lowest decile of the blocks stands for the noise: most of a frame of a focus stack is
+    out of focus, and blocks with texture drop out. `floor` is the rounding noise, below which no file goes.
+    """
+    means = np.concatenate([_block_means(strip) for strip in strips])
+    sigma = float(np.quantile(means, 0.1)) * float(np.sqrt(np.pi / 2)) / 6
+    return max(sigma, floor)
+
+
+def _block_means(strip: Array) -> Array:
+    """Mean absolute response of Immerkaer's mask, over blocks of up to 32 pixels a side."""
+    mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+    response = np.abs(cv2.filter2D(strip, cv2.CV_32F, mask))
+    high, wide = (min(32, side) for side in strip.shape)
+    height, width = strip.shape[0] // high * high, strip.shape[1] // wide * wide
+    blocks = response[:height, :width].reshape(height // high, high, width // wide, wide)
+    return np.asarray(blocks.mean((1, 3)).ravel())

@@ -1,0 +1,94 @@
+"""Rows of the canvas, resampled from a frame: the CPU backend's `load`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from gpustack.backend.protocol import Band
+from gpustack.model.rect import Rows
+from gpustack.model.transform import Transform
+
+Array = npt.NDArray[Any]
+_SLACK = 1 / 64  # half of OpenCV's position step of 1/32 pixel: a position that rounds onto the edge is covered
+_REACH = 2  # rows that the bicubic kernel reads before the position's own, and one more after it
+
+
+def resample(frame: Array, place: Transform, white: float, width: int, rows: Rows) -> Band[Array]:
+    """Rows of the canvas from a frame (h, w, c): image (c, rows, width) float32 0..1 and the mask of covered pixels."""
+    scale = np.float32(place.gain / white)
+    shift = _whole_shift(place)
+    if shift is not None:
+        return _copied(frame, shift, scale, width, rows)
+    x, y = _positions(place, width, rows)
+    valid = _covered(x, y, frame.shape)
+    lowest, highest = float(y.min()), float(y.max())
+    first = int(np.clip(np.floor(lowest) - _REACH, 0, len(frame) - 1))
+    last = int(np.clip(np.ceil(highest) + _REACH + 1, first + 1, len(frame)))
+    source = np.multiply(frame[first:last], scale, dtype=np.float32)
+    # Exact: `first` is whole and y lies on a grid at least as coarse, so any band finds the same sub-pixel position.
+    y -= np.float32(first)
+    image = cv2.remap(source, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return Band(_separated(image), valid)
+
+
+def _whole_shift(place: Transform) -> tuple[int, int] | None:
+    """(dx, dy) where the transform is a shift by whole pixels, else None."""
+    dx, dy = place.matrix[0, 2], place.matrix[1, 2]
+    shift = np.array([[1, 0, round(dx)], [0, 1, round(dy)], [0, 0, 1]], np.float64)
+    return (round(dx), round(dy)) if np.array_equal(place.matrix, shift) else None
+
+
+def _copied(frame: Array, shift: tuple[int, int], scale: np.float32, width: int, rows: Rows) -> Band[Array]:
+    """Whole-pixel shift: values are copied; pixels outside the frame repeat its edge and are marked."""
+    dx, dy = shift
+    height, frame_width = frame.shape[:2]
+    inside = dx >= 0 and dy + rows.start >= 0 and dx + width <= frame_width and dy + rows.stop <= height
+    if inside:
+        part = frame[dy + rows.start : dy + rows.stop, dx : dx + width]
+        return Band(planar(part, scale))
+    y, x = np.arange(rows.start, rows.stop) + dy, np.arange(width) + dx
+    part = frame[np.clip(y, 0, height - 1)[:, None], np.clip(x, 0, frame_width - 1)[None, :]]
+    valid = ((y >= 0) & (y < height))[:, None] & ((x >= 0) & (x < frame_width))[None, :]
+    return Band(planar(part, scale), valid.astype(np.uint8) * np.uint8(255))
+
+
+def _positions(place: Transform, width: int, rows: Rows) -> tuple[Array, Array]:
+    """Frame positions (x, y) of canvas pixels, float32, a function of the pixel alone and not of the band."""
+    m = place.matrix
+    x, y = np.arange(width, dtype=np.float64), np.arange(rows.start, rows.stop, dtype=np.float64)[:, None]
+    if m[2, 0] == 0.0 and m[2, 1] == 0.0:
+        return (
+            (m[0, 0] * x + m[0, 2]).astype(np.float32) + (m[0, 1] * y).astype(np.float32),
+            (m[1, 0] * x + m[1, 2]).astype(np.float32) + (m[1, 1] * y).astype(np.float32),
+        )
+    w = m[2, 0] * x + m[2, 1] * y + m[2, 2]
+    across, down = (m[0, 0] * x + m[0, 1] * y + m[0, 2]) / w, (m[1, 0] * x + m[1, 1] * y + m[1, 2]) / w
+    return across.astype(np.float32), down.astype(np.float32)
+
+
+def _covered(x: Array, y: Array, shape: tuple[int, ...]) -> Array | None:
+    """Mask of positions inside the frame; None where all are (a convex outline holds all when it holds the corners)."""
+    right, bottom = shape[1] - 1 + _SLACK, shape[0] - 1 + _SLACK
+    ends = np.ix_([0, -1], [0, -1])
+    if x[ends].min() >= -_SLACK and x[ends].max() <= right and y[ends].min() >= -_SLACK and y[ends].max() <= bottom:
+        return None
+    return cv2.bitwise_and(cv2.inRange(x, -_SLACK, right), cv2.inRange(y, -_SLACK, bottom))
+
+
+def _separated(image: Array) -> Array:
+    """(h, w) or (h, w, c) -> (c, h, w), contiguous."""
+    if image.ndim == 2:
+        return image[None]
+    return np.ascontiguousarray(np.moveaxis(image, -1, 0))
+
+
+def planar(part: Array, scale: np.float32) -> Array:
+    """(h, w, c) of any dtype -> (c, h, w) float32 times `scale`."""
+    out = np.empty((part.shape[2], *part.shape[:2]), np.float32)
+    for channel, plane in enumerate(out):
+        np.multiply(part[..., channel], scale, out=plane, dtype=np.float32)
+    return out

@@ -1,0 +1,68 @@
+"""A surface through the sharpest frames: smooth where the subject is, a step where it steps, filled where nothing is seen.
+
+The winner of a pixel is a whole frame number and, where there is no texture, a random one. Three steps mend that: single
+outliers go by a median; the rest is averaged over the neighbourhood by confidence (normalised convolution, Knutsson and
+Westin, CVPR 1993), which gives values between frames; areas without confidence are filled from their rims by the same
+averaging over ever larger neighbourhoods (pull-push, Gortler et al., "The Lumigraph", SIGGRAPH 1996). Where smoothing
+would move a confident pixel by more than a frame, the surface steps there, and the median is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gpustack.backend.protocol import Backend
+
+Plane = npt.NDArray[np.float32]
+
+SIGMA_PX = 3.0
+"""Reach of the smoothing: the focus measure itself cannot tell depths apart that lie closer than its own blur of 2 px."""
+
+STEP_FRAMES = 1.0
+"""A surface that is smooth at the stack's own sampling changes less than a frame within the smoothing's reach."""
+
+RIM_WEIGHT = 0.02
+"""Weight of the coarser fill against a pixel's own confidence: it decides where the confidence is below this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """depth (h, w) float32 in frame units; confidence (h, w) float32, 0 (nothing but noise was seen) to 1."""
+
+    depth: Plane
+    confidence: Plane
+
+
+def surface(backend: Backend[Any], winners: npt.NDArray[np.uint16], energies: Plane, floor: float) -> Surface:
+    """The surface through `winners` (h, w), given their focus measure (h, w) and the focus measure of noise alone."""
+    confidence = _confidence(energies, floor)
+    median = backend.median(backend.upload(winners.astype(np.float32)))
+    weight = backend.upload(confidence)
+    top = backend.smooth(weight * median, SIGMA_PX)
+    bottom = backend.smooth(weight, SIGMA_PX)
+    depth = backend.download(_filled(backend, top, bottom))
+    median = backend.download(median)
+    keep = (np.abs(depth - median) > STEP_FRAMES) & (confidence > 0.5)
+    np.copyto(depth, median, where=keep)
+    np.clip(depth, winners.min(), winners.max(), out=depth)
+    return Surface(depth, confidence)
+
+
+def _confidence(energies: Plane, floor: float) -> Plane:
+    """0 where the energy is noise, rising to 1 where it is many times that."""
+    excess = np.maximum(energies - np.float32(floor), 0)
+    return np.asarray(excess / (excess + np.float32(floor)), np.float32)
+
+
+def _filled(backend: Backend[Any], top: Any, bottom: Any) -> Any:
+    """top / bottom where bottom is large, else the quotient over wider and wider neighbourhoods."""
+    height, width = bottom.shape
+    if max(height, width) == 1:
+        return top / bottom.clip(1e-12)
+    rim = _filled(backend, backend.reduce(top[None])[0], backend.reduce(bottom[None])[0])
+    rim = backend.expand(rim, height, width)
+    return (top + RIM_WEIGHT * rim) / (bottom + RIM_WEIGHT)

@@ -1,0 +1,69 @@
+"""What a run says of itself, for people and for `--json`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class FrameReport:
+    """One frame: its transform (reference pixels to frame pixels), gain, match 0..1, and share of pixels won 0..1."""
+
+    file: str
+    matrix: list[list[float]]
+    gain: float
+    confidence: float
+    share: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "file": self.file,
+            "matrix": self.matrix,
+            "gain": self.gain,
+            "confidence": self.confidence,
+            "share": self.share,
+        }
+
+
+@dataclass(slots=True)
+class Report:
+    """Outputs, settings, backend and why, seconds by stage, bytes, and one row a frame.
+
+    `seconds` holds wall seconds by stage; `decode_seconds` is the time of all reading threads together, which runs beside the
+    stages; `waiting_seconds` is how long the stages waited for it. `box` is the part of the reference that was
+    kept: left, top, width, height, before any rotation.
+    """
+
+    method: str
+    backend: str
+    backend_reason: str
+    plan: dict[str, Any]
+    noise: float = 0.0
+    box: tuple[int, int, int, int] = (0, 0, 0, 0)
+    seconds: dict[str, float] = field(default_factory=dict)
+    decode_seconds: float = 0.0
+    waiting_seconds: float = 0.0
+    peak_bytes: int = 0
+    limit: str = ""
+    frames: list[FrameReport] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "method": self.method,
+            "backend": self.backend,
+            "backend_reason": self.backend_reason,
+            "plan": self.plan,
+            "noise": self.noise,
+            "box": list(self.box),
+            "seconds": {stage: round(value, 3) for stage, value in self.seconds.items()},
+            "decode_seconds": round(self.decode_seconds, 3),
+            "waiting_seconds": round(self.waiting_seconds, 3),
+            "limit": self.limit,
+            "peak_bytes": self.peak_bytes,
+            "frames": [frame.as_dict() for frame in self.frames],
+            "warnings": self.warnings,
+        }

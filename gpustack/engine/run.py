@@ -1,0 +1,184 @@
+"""Carries a plan out: survey, then the render passes, frames outside and bands inside."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gpustack.backend.choose import choose
+from gpustack.backend.memory import free_bytes, peak_bytes
+from gpustack.backend.protocol import Backend, Band
+from gpustack.engine.path import Fused, render
+from gpustack.engine.plan import Budget, Plan, make_plan
+from gpustack.engine.progress import Progress, Silent
+from gpustack.engine.report import FrameReport, Report
+from gpustack.engine.stream import Stream
+from gpustack.engine.survey import Survey, still, survey
+from gpustack.fuse.fold import Fold
+from gpustack.model.canvas import Canvas
+from gpustack.model.frame import Frame
+from gpustack.model.rect import Rows, cut
+from gpustack.model.stack import Stack
+from gpustack.model.transform import Transform, shared_box
+from gpustack.settings import CROP_LEAST, RAM_SHARE, Crop, Model, Settings
+
+Read = Callable[[Frame], npt.NDArray[Any]]
+Keep = Callable[[Frame, npt.NDArray[Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run gives, on the canvas and as stored (no EXIF rotation yet)."""
+
+    fused: Fused
+    transforms: tuple[Transform, ...]
+    report: Report
+
+
+@dataclass(slots=True)
+class Job:
+    """One run: what it works on, and its clocks."""
+
+    backend: Backend[Any]
+    stack: Stack
+    read: Read
+    plan: Plan
+    progress: Progress
+    report: Report
+    keep_aligned: Keep | None = None
+    canvas: Canvas | None = None
+    transforms: Sequence[Transform] = field(default_factory=tuple)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time what happens inside under a stage's name."""
+        started = time.perf_counter()
+        yield
+        self.report.seconds[name] = self.report.seconds.get(name, 0.0) + time.perf_counter() - started
+
+    def pass_over(self, name: str, folds: list[Fold[Any]]) -> list[Any]:
+        """Run all frames once through `folds`; returns their states."""
+        canvas = self.canvas
+        assert canvas is not None
+        states = [fold.start(self.backend, canvas) for fold in folds]
+        stream = Stream(self.stack.frames, self.read, slots=self.plan.slots, readers=self.plan.readers)
+        self.progress.begin(name, len(self.stack), self.stack.frames[0].megapixels)
+        with self.stage(name), stream.open() as frames:
+            for index, pixels in frames:
+                view = self._view(canvas, index, self.backend.upload(pixels))
+                del pixels
+                for fold, state in zip(folds, states, strict=True):
+                    fold.add(self.backend, state, index, view)
+                self._keep(canvas, index, view)
+                del view
+                self.progress.advance(stream.waiting_share)
+        self.report.decode_seconds += stream.times.reading
+        self.report.waiting_seconds += stream.times.waiting
+        return states
+
+    def _view(self, canvas: Canvas, index: int, frame: Any) -> Callable[[Rows], Band[Any]]:
+        place = canvas.place(self.transforms[index])
+        return lambda rows: self.backend.load(frame, place, canvas.pixel_type, canvas.width, rows)
+
+    def _keep(self, canvas: Canvas, index: int, view: Callable[[Rows], Band[Any]]) -> None:
+        """Hand the aligned frame out, once, where `--save-steps` wants it."""
+        if self.keep_aligned is None:
+            return
+        bands = [self.backend.pack(view(rows).image, canvas.pixel_type, None) for rows in canvas.bands]
+        self.keep_aligned(self.stack.frames[index], np.concatenate(bands))
+
+
+def budget(settings: Settings) -> Budget:
+    """The user's limits, or a share of what this machine has free."""
+    ram = settings.ram_bytes if settings.ram_bytes is not None else int(free_bytes() * RAM_SHARE)
+    return Budget(ram, settings.threads or os.cpu_count() or 1)
+
+
+def run(
+    stack: Stack,
+    read: Read,
+    settings: Settings,
+    *,
+    transforms: Sequence[Transform] | None = None,
+    progress: Progress | None = None,
+    keep_aligned: Keep | None = None,
+) -> Outcome:
+    """Align and fuse a stack.
+
+    `read` decodes a frame; `transforms` replace the survey's; `keep_aligned` is given every frame on the canvas.
+    Raises what decoding raises, and PlanError where the budget is too small.
+    """
+    plan = make_plan(stack, settings, budget(settings))
+    backend, why = choose(settings.backend, plan.threads)
+    report = Report(plan.method.value, backend.info.name, why, plan.as_dict())
+    job = Job(backend, stack, read, plan, _Noted(progress or Silent(), report), report, keep_aligned)
+    reference = stack.reference(settings.reference)
+    with job.stage("survey"):
+        found = _surveyed(job, settings, reference, transforms)
+    job.transforms, report.noise = found.transforms, found.noise
+    job.canvas = _canvas(job, settings.crop)
+    fused = render(backend, job.pass_over, plan.method, found.noise, settings.depth)
+    _complete(report, job, found, fused)
+    return Outcome(fused, found.transforms, report)
+
+
+def _surveyed(
+    job: Job, settings: Settings, reference: int, transforms: Sequence[Transform] | None
+) -> Survey:
+    if transforms is not None or settings.align is Model.NONE or len(job.stack) == 1:
+        rest = still(job.backend, job.stack, job.read, reference)
+        return rest if transforms is None else Survey(tuple(transforms), rest.confidence, rest.noise)
+    return survey(job.backend, job.stack, job.read, reference, settings.align, job.plan, job.progress)
+
+
+def _canvas(job: Job, crop: Crop) -> Canvas:
+    """The part of the reference that is rendered: all of it, or what every frame covers."""
+    stack = job.stack
+    left, top, right, bottom = shared_box(job.transforms, stack.width, stack.height)
+    whole = (left, top, right, bottom) == (0, 0, stack.width, stack.height)
+    if crop is Crop.AUTO and (right - left) * (bottom - top) < CROP_LEAST * stack.width * stack.height:
+        job.progress.warn(
+            "The frames share less than a quarter of the reference's view, so the picture is not cropped. "
+            "Look at the alignment with --save-steps."
+        )
+        crop = Crop.NONE
+    if crop is Crop.NONE:
+        left, top, right, bottom = 0, 0, stack.width, stack.height
+    width, height = right - left, bottom - top
+    job.report.box = (left, top, width, height)
+    bands = cut(height, job.plan.band_rows)
+    covered = whole or crop is Crop.AUTO
+    return Canvas(left, top, width, height, stack.channels, stack.pixel_type, bands, covered)
+
+
+def _complete(report: Report, job: Job, found: Survey, fused: Fused) -> None:
+    """Fill in what is known only at the end."""
+    won = np.bincount(fused.winners.ravel(), minlength=len(job.stack)) / fused.winners.size
+    rows = zip(job.stack, found.transforms, found.confidence, won, strict=False)
+    report.frames = [
+        FrameReport(frame.name, place.matrix.tolist(), place.gain, float(match), float(share))
+        for frame, place, match, share in rows
+    ]
+    report.peak_bytes = peak_bytes()
+    busy = sum(report.seconds.values())
+    report.limit = "decoding" if report.waiting_seconds > 0.5 * busy else "computing"
+
+
+class _Noted:
+    """Passes progress on and keeps the warnings for the report."""
+
+    def __init__(self, inner: Progress, report: Report) -> None:
+        self._inner, self._report = inner, report
+        self.begin, self.advance = inner.begin, inner.advance
+
+    def warn(self, sentence: str) -> None:
+        """Note it and pass it on."""
+        self._report.warnings.append(sentence)
+        self._inner.warn(sentence)

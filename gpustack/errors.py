@@ -1,0 +1,77 @@
+"""Every error of the project; the tree is this page.
+
+GpustackError                 exit 1
+├── UsageError                exit 2   options that do not fit together
+├── InputError                exit 3   unreadable or unfit input
+│   ├── DecodeError                    one file: not a picture, damaged, or of a kind not handled
+│   └── StackError                     files that do not belong together, or too few
+├── AlignError                exit 3   a frame that cannot be aligned
+├── PlanError                 exit 5   does not fit the memory budget
+├── BackendError              exit 5   the device is missing, lost, or out of memory
+└── WriteError                exit 1   the result cannot be written
+
+Every message is one sentence that says what is wrong, followed by the remedy.
+"""
+
+from __future__ import annotations
+
+
+class GpustackError(Exception):
+    """Base of all errors; `exit_code` is what the command line ends with, `remedy` what to do about it."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}".strip()
+
+
+class UsageError(GpustackError):
+    """Options or arguments that do not fit together."""
+
+    exit_code = 2
+
+
+class InputError(GpustackError):
+    """Input that cannot be read or does not fit."""
+
+    exit_code = 3
+
+
+class DecodeError(InputError):
+    """One file that is not a picture, is damaged, or is of a kind that is not handled."""
+
+    def __init__(self, name: str, problem: str, remedy: str = "") -> None:
+        super().__init__(f"{name}: {problem}", remedy)
+        self.name = name
+        self.problem = problem
+
+
+class StackError(InputError):
+    """Frames that do not belong together, or too few of them."""
+
+
+class AlignError(GpustackError):
+    """A frame that cannot be aligned."""
+
+    exit_code = 3
+
+
+class PlanError(GpustackError):
+    """The work does not fit the memory budget, however it is cut."""
+
+    exit_code = 5
+
+
+class BackendError(GpustackError):
+    """The device is missing, was lost, or ran out of memory."""
+
+    exit_code = 5
+
+
+class WriteError(GpustackError):
+    """A result that cannot be written."""

@@ -1,0 +1,1 @@
+"""From aligned frames to one picture: each method is a fold over the frames (start, add, merge, finish)."""

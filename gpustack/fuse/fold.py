@@ -1,0 +1,53 @@
+"""What every method is: a fold. Frames come one by one; the picture comes at the end; two folds can be merged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from gpustack.backend.protocol import Backend, Band
+from gpustack.model.canvas import Canvas
+from gpustack.model.rect import Rows
+
+S = TypeVar("S")
+Pixels = npt.NDArray[Any]
+Winners = npt.NDArray[np.uint16]
+
+View = Callable[[Rows], Band[Any]]
+"""One aligned frame: gives the band of any rows of the canvas."""
+
+
+class Fold(Protocol[S]):
+    """A method's state and what is done to it.
+
+    Laws, tested in tests/fuse/test_laws.py: the bands into which the canvas is cut do not change a bit of the
+    result; one frame gives that frame; `merge` of the states of two runs of frames equals one run over all of them
+    (selections: bit for bit and in any order; weighted sums: within rounding).
+    """
+
+    def start(self, backend: Backend[Any], canvas: Canvas, /) -> S:
+        """The state before the first frame."""
+        ...
+
+    def add(self, backend: Backend[Any], state: S, index: int, view: View, /) -> None:
+        """Fold frame `index` in; `view` is called once for each band, from several threads."""
+        ...
+
+    def merge(self, backend: Backend[Any], state: S, other: S, /) -> None:
+        """Fold in the state of another run of frames of the same stack; `other` must not be used afterwards."""
+        ...
+
+    def finish(self, backend: Backend[Any], state: S, /) -> Pixels:
+        """The picture: (h, w, c) in the frames' dtype."""
+        ...
+
+    def winners(self, backend: Backend[Any], state: S, /) -> Winners:
+        """(h, w) uint16: the frame each pixel came from, or mostly came from."""
+        ...
+
+    def bytes_per_pixel(self, channels: int, itemsize: int, /) -> float:
+        """Bytes of the state, per pixel of the canvas."""
+        ...

@@ -1,0 +1,1 @@
+"""Files: finding frames, reading pictures and metadata, writing results."""

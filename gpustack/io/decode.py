@@ -1,0 +1,135 @@
+"""From files to pixels: what kind a file is by its content, its header as frames, its pixels as arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gpustack.errors import DecodeError
+from gpustack.io import jpeg, png, raw, tiff
+from gpustack.io.guard import COPY_AGAIN, guarded
+from gpustack.io.raw import Colour
+from gpustack.io.raw_directory import is_raw
+from gpustack.model.frame import Frame, Kind
+
+__all__ = ["Colour", "Decoder", "probe", "working_colour"]
+
+_TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# RAW formats that do not start as TIFF does: (offset, mark).
+_RAW_MARKS = (
+    (0, b"FUJIFILMCCD-RAW"),  # RAF
+    (0, b"FOVb"),  # X3F
+    (0, b"\0MRM"),  # MRW
+    (0, b"IIRO"),  # ORF
+    (0, b"IIRS"),
+    (0, b"MMOR"),
+    (0, b"IIU\0"),  # RW2
+    (6, b"HEAPCCDR"),  # CRW
+    (4, b"ftypcrx"),  # CR3
+)
+# What people try, named so that the sentence helps: (offset, mark, name).
+_OTHER_MARKS = (
+    (4, b"ftyphei", "HEIF picture"),
+    (4, b"ftypmif1", "HEIF picture"),
+    (4, b"ftypavif", "AVIF picture"),
+    (0, b"8BPS", "Photoshop file"),
+    (0, b"GIF8", "GIF picture"),
+    (8, b"WEBP", "WebP picture"),
+    (0, b"BM", "BMP picture"),
+    (0, b"v/1\x01", "OpenEXR picture"),
+    (0, b"\xff\x0a", "JPEG XL picture"),
+    (4, b"JXL ", "JPEG XL picture"),
+    (4, b"jP  ", "JPEG 2000 picture"),
+)
+_LONGEST_MARK = 16
+_PROBES = {Kind.JPEG: jpeg.probe, Kind.PNG: png.probe, Kind.TIFF: tiff.probe, Kind.RAW: raw.probe}
+_DECODERS = {Kind.JPEG: jpeg.decode, Kind.PNG: png.decode, Kind.TIFF: tiff.decode}
+
+
+def probe(path: Path) -> tuple[Frame, ...]:
+    """Describe the frames of a file from its headers: one, or one for each full-size page of a TIFF file.
+
+    The content decides what the file is, its name does not. Raises: DecodeError for files that cannot be
+    read, are no picture, damaged as far as headers show, too large, or of a kind that is not handled.
+    """
+    with guarded(path.name):
+        return _PROBES[_kind(path)](path)
+
+
+def working_colour(reference: Frame) -> Colour | None:
+    """The map from a RAW stack's pixels to linear sRGB; None for developed files, which keep their encoding.
+
+    Raises: DecodeError where the file is no longer what it was.
+    """
+    if reference.kind is not Kind.RAW:
+        return None
+    with guarded(reference.name):
+        return raw.working_colour(reference)
+
+
+class Decoder:
+    """Decodes the frames of one stack; may be called from several threads at once.
+
+    What must not vary over a RAW stack (white balance, levels) is read from `reference` once, and kept here.
+    """
+
+    def __init__(self, reference: Frame) -> None:
+        with guarded(reference.name):
+            self._recipe = raw.lock(reference) if reference.kind is Kind.RAW else None
+
+    def __call__(self, frame: Frame) -> npt.NDArray[Any]:
+        """The pixels of `frame`: (h, w, c), C-contiguous, of its `pixel_type`, not turned by EXIF.
+
+        Developed files keep their encoding; RAW becomes linear camera RGB with the reference's white balance.
+        Raises: DecodeError for damaged files; StackError for a RAW frame of another camera than the
+        reference's.
+        """
+        with guarded(frame.name):
+            pixels = self._decode(frame)
+        wanted = (frame.height, frame.width, frame.channels)
+        if pixels.shape != wanted or pixels.dtype != frame.pixel_type.value:
+            raise DecodeError(
+                frame.name,
+                f"its pixels, {pixels.shape} of {pixels.dtype}, are not what its header said, {wanted}.",
+                "Start again if the file was just changed; else convert it to TIFF.",
+            )
+        return pixels
+
+    def _decode(self, frame: Frame) -> npt.NDArray[Any]:
+        if frame.kind is not Kind.RAW:
+            pixels = _DECODERS[frame.kind](frame)
+        elif self._recipe is None:
+            raise DecodeError(frame.name, "it is a RAW file in a stack of developed ones.", "Leave it out.")
+        else:
+            pixels = raw.decode(frame, self._recipe)
+        return np.ascontiguousarray(pixels)
+
+
+def _kind(path: Path) -> Kind:
+    """How the pixels are stored, by the first bytes and, for TIFF, by its directories."""
+    with path.open("rb") as file:
+        head = file.read(_LONGEST_MARK)
+        if head.startswith(b"\xff\xd8\xff"):
+            return Kind.JPEG
+        if head.startswith(png.SIGNATURE):
+            return Kind.PNG
+        if head.startswith(_TIFF_MARKS):
+            return Kind.RAW if is_raw(file) else Kind.TIFF
+    if any(head.startswith(mark, at) for at, mark in _RAW_MARKS):
+        return Kind.RAW
+    raise _foreign(path.name, head)
+
+
+def _foreign(name: str, head: bytes) -> DecodeError:
+    """The error for a file of no kind that is read."""
+    if not head:
+        return DecodeError(name, "the file is empty.", COPY_AGAIN)
+    known = next((what for at, mark, what in _OTHER_MARKS if head.startswith(mark, at)), None)
+    if known:
+        return DecodeError(name, f"it is a {known}, which is not read.", "Convert it to TIFF, PNG or JPEG.")
+    return DecodeError(
+        name, "it is not a picture of a kind that is read.", "Use JPEG, PNG, TIFF or RAW files."
+    )

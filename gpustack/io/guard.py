@@ -1,0 +1,61 @@
+"""What every reader of untrusted files shares: bounds on claimed sizes, and one family of errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gpustack.errors import DecodeError, GpustackError
+
+MOST_PIXELS = 2**30
+"""Pixels of the largest picture that is read; the largest sensors and scans have a fifth of that."""
+
+LONGEST_SIDE = 65_500
+"""Pixels of the longest side that is read: the limit of JPEG, and of most programs."""
+
+COPY_AGAIN = "Copy the file again from its source, or leave it out."
+EXPORT_AGAIN = "Export it again as TIFF with 8 or 16 bits a channel, or leave it out."
+
+
+def check_size(name: str, width: int, height: int) -> None:
+    """Refuse a picture of `width` x `height` pixels that nobody photographs, before memory is taken for it.
+
+    Raises: DecodeError for no pixel at all, a side over `LONGEST_SIDE`, or more than `MOST_PIXELS` in all.
+    """
+    if width < 1 or height < 1:
+        raise DecodeError(name, "the header claims a picture without a pixel.", COPY_AGAIN)
+    if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:
+        raise DecodeError(
+            name,
+            f"the header claims {width} x {height} pixels, which is more than is read.",
+            f"The limits are {LONGEST_SIDE} pixels a side and {MOST_PIXELS / 1e6:.0f} megapixels in all.",
+        )
+
+
+def damaged(name: str, how: str) -> DecodeError:
+    """The error for a file that is broken; `how` says what was found, without a full stop."""
+    return DecodeError(name, f"the file is damaged: {how}.", COPY_AGAIN)
+
+
+@contextmanager
+def guarded(name: str) -> Iterator[None]:
+    """Turn whatever a decoder raises on the file `name` into a DecodeError; errors of our own pass.
+
+    The decoders name no common base of what they raise on broken data: struct.error, KeyError,
+    ZeroDivisionError and RuntimeError all occur.
+    """
+    try:
+        yield
+    except GpustackError:
+        raise
+    except MemoryError as error:
+        raise DecodeError(
+            name, "the picture does not fit the free memory.", "Close other programs, or use smaller frames."
+        ) from error
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise DecodeError(
+            name, f"the file cannot be read: {reason}.", "Check its name and rights."
+        ) from error
+    except Exception as error:
+        raise damaged(name, "its data do not make a picture") from error

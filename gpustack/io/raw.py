@@ -1,0 +1,217 @@
+"""RAW files through LibRaw (rawpy): one recipe, locked to the reference frame, for the whole stack.
+
+LibRaw's defaults depend on each frame's content: they scale to its brightest pixel and brighten by its
+histogram, so a frame with highlights would come out a quarter brighter than its neighbour. Everything here
+is fixed beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gpustack.errors import DecodeError, StackError
+from gpustack.io.guard import COPY_AGAIN, check_size, damaged
+from gpustack.io.raw_directory import camera, missing_data
+from gpustack.model.frame import Frame, Kind, PixelType
+
+if TYPE_CHECKING:
+    import rawpy
+
+Matrix = npt.NDArray[np.float64]
+
+# LibRaw's flip bits (1 mirror, 2 upside down, 4 transpose) as EXIF orientations.
+_ORIENTATIONS = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
+# Linear sRGB to XYZ, white D65 (IEC 61966-2-1).
+_XYZ_FROM_SRGB = np.array(
+    [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is locked over a stack: white balance, and the levels for frames of the reference's sensitivity.
+
+    `balance` and `black` are per filter colour (red, green, blue, second green), `white` is the saturation
+    level above black; levels are in the sensor's units. `camera` tells camera models apart.
+    """
+
+    name: str
+    camera: tuple[object, ...]
+    iso: float
+    balance: tuple[float, ...]
+    black: tuple[int, ...]
+    white: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Colour:
+    """How developed RAW pixels map to linear sRGB: `matrix` (3, 3) float64, out = matrix @ camera RGB."""
+
+    matrix: Matrix
+
+
+def probe(path: Path) -> tuple[Frame, ...]:
+    """Describe a RAW file, as (h, w, 3) uint16 after development; only its header is read.
+
+    Raises: DecodeError for files that LibRaw does not know, cut files, and sensors of other than three
+    colours.
+    """
+    _refuse_cut(path)
+    with _opened(path, path.name) as raw:
+        width, height = _developed_size(raw)
+        check_size(path.name, width, height)
+        if raw.num_colors not in (1, 3):
+            raise DecodeError(
+                path.name,
+                f"its sensor has {raw.num_colors} colours.",
+                "Develop it to TIFF with the camera maker's program.",
+            )
+        turn = _ORIENTATIONS.get(raw.sizes.flip, 1)
+        return (Frame(path, width, height, 3, PixelType.UINT16, Kind.RAW, orientation=turn),)
+
+
+def lock(reference: Frame) -> Recipe:
+    """Read from the reference frame what all frames of the stack are developed with."""
+    with _opened(reference.path, reference.name) as raw:
+        black = raw.black_level_per_channel
+        return Recipe(
+            name=reference.name,
+            camera=_camera(raw, reference.path),
+            iso=raw.other.iso_speed,
+            balance=_balance(raw),
+            black=tuple(black),
+            white=raw.white_level - min(black),
+        )
+
+
+def decode(frame: Frame, recipe: Recipe) -> npt.NDArray[Any]:
+    """Develop a frame to linear camera RGB with the white balance applied: (h, w, 3) uint16, not rotated.
+
+    Demosaicking is PPG: within 0.4 dB of AHD on mosaics made from real pictures, in half the time. Bilinear
+    costs the same and is better where all is smooth, but 3.7 dB worse on sharp detail, which is what a stack
+    is after.
+
+    Raises: StackError for another camera than the reference's; DecodeError where there are no image data.
+    """
+    _refuse_cut(frame.path)
+    with _opened(frame.path, frame.name) as raw:
+        if _camera(raw, frame.path) != recipe.camera:
+            raise StackError(
+                f"{frame.name} was taken with another camera or picture size than {recipe.name}.",
+                "Leave it out, or convert all frames to TIFF.",
+            )
+        mosaic = raw.raw_image_visible
+        if mosaic.min() == mosaic.max():
+            raise DecodeError(frame.name, "it holds no image data, every pixel is the same.", COPY_AGAIN)
+        pixels = raw.postprocess(**_settings(recipe, same_levels=0 < recipe.iso == raw.other.iso_speed))
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+
+
+def working_colour(reference: Frame) -> Colour:
+    """The map from developed pixels to linear sRGB; the identity where LibRaw has no matrix."""
+    with _opened(reference.path, reference.name) as raw:
+        stored = np.array(raw.color_matrix, np.float64)[:, :3]
+        camera = np.array(raw.rgb_xyz_matrix, np.float64)[:3]
+    if stored.any():
+        return Colour(stored)
+    if not camera.any():
+        return Colour(np.eye(3))
+    # As dcraw's cam_xyz_coeff: white in sRGB must be white in camera RGB, the balance being applied already.
+    from_srgb = camera @ _XYZ_FROM_SRGB
+    return Colour(np.linalg.inv(from_srgb / from_srgb.sum(axis=1, keepdims=True)))
+
+
+@contextmanager
+def _opened(path: Path, name: str) -> Iterator[rawpy.RawPy]:
+    """Open a file with LibRaw; its errors, also those raised while it is open, become DecodeError."""
+    rawpy = _library()
+    try:
+        with rawpy.imread(str(path)) as raw:
+            yield raw
+    except (rawpy.LibRawFileUnsupportedError, rawpy.NotSupportedError) as error:
+        raise DecodeError(
+            name, "this RAW format is not known to LibRaw.", "Convert it to DNG or TIFF first."
+        ) from error
+    except rawpy.LibRawError as error:
+        raise damaged(name, "LibRaw finds no complete picture in it") from error
+
+
+def _library() -> Any:
+    """The rawpy module, imported late: it is the one reader that some platforms lack."""
+    try:
+        import rawpy
+    except ImportError as error:
+        raise StackError(
+            "RAW files cannot be read, because rawpy is not there for this platform.",
+            "Develop them to 16-bit TIFF first.",
+        ) from error
+    return rawpy
+
+
+def _refuse_cut(path: Path) -> None:
+    """Raise where the directories of a TIFF-like file show that sensor data are missing."""
+    with path.open("rb") as file:
+        problem = missing_data(file)
+    if problem:
+        raise damaged(path.name, problem)
+
+
+def _developed_size(raw: rawpy.RawPy) -> tuple[int, int]:
+    """Width and height of the developed picture: LibRaw makes oblong pixels square."""
+    sizes = raw.sizes
+    aspect = sizes.pixel_aspect
+    if 0 < aspect < 1:
+        return sizes.iwidth, int(sizes.iheight / aspect + 0.5)
+    return int(sizes.iwidth * max(aspect, 1) + 0.5), sizes.iheight
+
+
+def _camera(raw: rawpy.RawPy, path: Path) -> tuple[object, ...]:
+    """What tells camera models apart: name (of TIFF-like files), size, colours, filter pattern, matrix."""
+    with path.open("rb") as file:
+        names = camera(file)
+    pattern = None if raw.raw_pattern is None else raw.raw_pattern.tobytes()
+    sizes = raw.sizes
+    matrix = np.array(raw.rgb_xyz_matrix).tobytes()
+    return names, sizes.iwidth, sizes.iheight, raw.color_desc, pattern, matrix
+
+
+def _balance(raw: rawpy.RawPy) -> tuple[float, ...]:
+    """The white balance as shot; LibRaw's daylight one where that is missing.
+
+    For DNG files with AsShotWhiteXY, LibRaw reports (0, 1, 0) as shot, and puts the chromaticity into the
+    daylight multipliers (rawpy issue 251).
+    """
+    shot = tuple(raw.camera_whitebalance)
+    usable = np.isfinite(shot).all() and min(shot[:3]) > 0
+    return shot if usable else tuple(raw.daylight_whitebalance)
+
+
+def _settings(recipe: Recipe, *, same_levels: bool) -> dict[str, Any]:
+    """Arguments for LibRaw. Levels are locked at one known ISO speed only: cameras change them with it."""
+    rawpy = _library()
+    levels = (
+        {"user_black": 0, "user_cblack": list(recipe.black), "user_sat": recipe.white} if same_levels else {}
+    )
+    return {
+        "gamma": (1, 1),
+        "no_auto_bright": True,
+        "output_bps": 16,
+        "adjust_maximum_thr": 0.0,
+        "user_wb": list(recipe.balance),
+        "user_flip": 0,
+        "output_color": rawpy.ColorSpace.raw,
+        "highlight_mode": rawpy.HighlightMode.Clip,
+        "demosaic_algorithm": rawpy.DemosaicAlgorithm.PPG,
+        **levels,
+    }

@@ -1,0 +1,147 @@
+"""Results on disk: pictures, and planes of depth or confidence. The ending of the name decides the format."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gpustack.errors import UsageError, WriteError
+from gpustack.io.atomic import existing, replacing, unwritable
+from gpustack.io.encode import STRIP_ROWS, encode_jpeg, encode_png, encode_tiff
+from gpustack.io.exif import Exif
+from gpustack.io.ifd import Entry
+from gpustack.io.metadata import Metadata
+
+OUTPUT_ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+PLANE_ENDINGS = (".tif", ".tiff", ".png")
+
+JPEG_SIDE = 65_500
+"""Pixels a side may have in a JPEG; the format ends at 65,535, every common encoder here."""
+
+_IMAGE_DESCRIPTION, _ASCII = 270, 2
+
+
+def check_output(path: Path, overwrite: bool, endings: Sequence[str] = OUTPUT_ENDINGS) -> None:
+    """Refuse, before any work, a name that could not be written.
+
+    Raises UsageError for an ending that is not one of `endings`; WriteError for a folder that is missing or
+    may not be written, for the name of a folder, and for an existing file without `overwrite`.
+    """
+    if path.suffix.lower() not in endings:
+        raise UsageError(f"The format of {path.name} is not known.", f"End the name in {_listed(endings)}.")
+    try:
+        _check_place(path, overwrite)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def write_picture(
+    path: Path,
+    pixels: npt.NDArray[Any],
+    metadata: Metadata,
+    *,
+    overwrite: bool,
+    software: str,
+    quality: int = 95,
+) -> None:
+    """Write (h, w, c) uint8, uint16 or float32 pixels, c 1 to 4 and upright, as JPEG, PNG or TIFF.
+
+    JPEG is 8 bit, 4:4:4, without alpha; PNG keeps 8 or 16 bit; TIFF keeps all three. EXIF is carried over
+    with the size, orientation 1 and `software`; a profile of another colour model than the pixels is dropped.
+    Raises what `check_output` raises; UsageError for pixels that the format cannot hold; WriteError, the old
+    file untouched and no new one left, when writing fails.
+    """
+    check_output(path, overwrite)
+    ending = path.suffix.lower()
+    _refuse_unfit(path, pixels)
+    metadata = replace(metadata, icc=_fitting(metadata.icc, pixels.shape[2]))
+    with replacing(path, overwrite=overwrite) as file:
+        if ending in (".jpg", ".jpeg"):
+            encode_jpeg(file, pixels, metadata, software, quality)
+        elif ending == ".png":
+            encode_png(file, pixels, metadata, software)
+        else:
+            encode_tiff(file, pixels, metadata, software)
+
+
+def write_plane(
+    path: Path,
+    plane: npt.NDArray[np.float32],
+    *,
+    top: float,
+    overwrite: bool,
+    software: str,
+    description: str,
+) -> None:
+    """Write a (h, w) float32 plane: depth in frame units, 0 to `top`, or confidence, where `top` is 1.
+
+    TIFF keeps the values; PNG holds round(value * 65535 / top) in 16 bits, values beyond the range cut. The
+    `description` becomes the ImageDescription. Raises as `write_picture` does.
+    """
+    check_output(path, overwrite, PLANE_ENDINGS)
+    entry = Entry(_IMAGE_DESCRIPTION, _ASCII, description.encode() + b"\0")
+    metadata = Metadata(exif=Exif(main=(entry,)))
+    with replacing(path, overwrite=overwrite) as file:
+        if path.suffix.lower() == ".png":
+            encode_png(file, _sixteen_bit(plane, top)[..., None], metadata, software)
+        else:
+            encode_tiff(file, plane[..., None], metadata, software)
+
+
+def oriented(pixels: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
+    """Stored pixels, (h, w) or (h, w, c), as they are to be seen: a view, turned by orientation 1 to 8."""
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    flip_rows, flip_columns = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
+    return pixels[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
+
+
+def _check_place(path: Path, overwrite: bool) -> None:
+    """Refuse a folder that is missing or locked, and a name that is taken."""
+    if not path.parent.exists():
+        raise WriteError(f"The folder {path.parent} does not exist.", "Create it, or choose another one.")
+    if path.is_dir() or not path.parent.is_dir():
+        folder, file = (path, "file") if path.is_dir() else (path.parent, "folder")
+        raise WriteError(f"{folder} is not a {file}.", "Choose another name.")
+    if path.exists() and not overwrite:
+        raise existing(path)
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise WriteError(f"Files may not be written in {path.parent}.", "Choose another folder.")
+
+
+def _refuse_unfit(path: Path, pixels: npt.NDArray[Any]) -> None:
+    """Refuse pixels that the format of `path` cannot hold."""
+    ending = path.suffix.lower()
+    if ending in (".tif", ".tiff"):
+        return
+    if pixels.dtype == np.float32:
+        raise UsageError(f"{path.name} cannot hold floating point pixels.", "Write to .tif.")
+    longest = max(pixels.shape[:2])
+    if ending != ".png" and longest > JPEG_SIDE:
+        problem = f"{path.name} cannot hold {longest} pixels in a row or column, a JPEG ends at {JPEG_SIDE}."
+        raise UsageError(problem, "Write to .tif or .png.")
+
+
+def _fitting(icc: bytes | None, channels: int) -> bytes | None:
+    """The profile, if it is one for gray or RGB as the pixels are (ICC.1, 7.2.6)."""
+    return icc if icc and icc[16:20] == (b"GRAY" if channels < 3 else b"RGB ") else None
+
+
+def _sixteen_bit(plane: npt.NDArray[np.float32], top: float) -> npt.NDArray[np.uint16]:
+    """0 to `top` as 0 to 65535; all 0 where `top` is 0, as in the depth of a single frame."""
+    out = np.zeros(plane.shape, np.uint16)
+    for start in range(0, len(out) if top > 0 else 0, STRIP_ROWS):
+        strip = plane[start : start + STRIP_ROWS].astype(np.float64) * (65535 / top)
+        out[start : start + STRIP_ROWS] = np.rint(strip.clip(0, 65535))
+    return out
+
+
+def _listed(endings: Sequence[str]) -> str:
+    """The endings as a sentence has them."""
+    return f"{', '.join(endings[:-1])} or {endings[-1]}"

@@ -1,0 +1,1 @@
+"""What things are: frames, stacks, transforms, rectangles. No pixels are touched here."""

@@ -1,0 +1,79 @@
+"""Every default, once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Method(StrEnum):
+    """How frames become one picture."""
+
+    AUTO = "auto"
+    PYRAMID = "pyramid"
+    DEPTHMAP = "depthmap"
+    AVERAGE = "average"
+
+
+class Model(StrEnum):
+    """What a frame may do against the reference, from nothing to a perspective."""
+
+    NONE = "none"
+    SHIFT = "shift"
+    RIGID = "rigid"
+    SIMILARITY = "similarity"
+    AFFINE = "affine"
+    HOMOGRAPHY = "homography"
+
+
+class Crop(StrEnum):
+    """Which part of the reference's view is kept."""
+
+    AUTO = "auto"
+    NONE = "none"
+
+
+class BackendName(StrEnum):
+    """Where the pixels are worked on."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user may choose; the defaults of the command line and of the Python API alike.
+
+    `reference` is first, middle, last or a frame index from 0. `ram_bytes` and `threads` are None for a share of
+    what the machine has.
+    """
+
+    method: Method = Method.AUTO
+    align: Model = Model.SIMILARITY
+    reference: str = "middle"
+    crop: Crop = Crop.AUTO
+    backend: BackendName = BackendName.AUTO
+    ram_bytes: int | None = None
+    threads: int | None = None
+    depth: bool = False
+
+
+RAM_SHARE = 0.6
+"""Share of the free memory that a run may take when no budget is given: the rest is the page cache's and the user's."""
+
+FOCUS_SIGMA_PX = 2.0
+"""Blur of the focus measure. Below 1.5 px the noise of single pixels chooses; above 2.5 px the choice at a depth edge
+is spread into the neighbour's sharp texture."""
+
+NOISE_LEVELS = 2.0
+"""How many times the focus measure's noise is added to it before frames are compared: where nothing but noise is seen, all
+frames then weigh about alike and their noise averages out."""
+
+SURVEY_SIDE = 2048
+"""Longer side, in pixels, of the planes that frames are aligned on: a match is good to some hundredths of their pixels."""
+
+CROP_LEAST = 0.25
+"""Smallest share of the reference that cropping may leave; below it the picture is not cropped."""
+
+JPEG_QUALITY = 95
+"""Quality of written JPEG files, with full colour resolution (4:4:4)."""

@@ -1,0 +1,283 @@
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from gpustack.errors import DecodeError
+from gpustack.io.decode import Decoder, probe
+from gpustack.model.frame import Kind, PixelType
+
+HEIGHT, WIDTH = 37, 53
+
+
+def picture(channels: int, dtype: str, seed: int = 0) -> np.ndarray:
+    noise = np.random.default_rng(seed).random((HEIGHT, WIDTH, channels))
+    return (noise * {"uint8": 255, "uint16": 65535, "float32": 2.5}[dtype]).astype(dtype)
+
+
+def smooth() -> np.ndarray:
+    """A picture that JPEG keeps well."""
+    y, x = np.mgrid[:64, :80]
+    return np.stack([y * 3, x * 3, y + x], -1).astype(np.uint8)
+
+
+def write(path: Path, pixels: np.ndarray, channels: int, **options) -> None:
+    """Write (h, w, c) pixels with the photometric interpretation and extra samples that fit their number."""
+    photometric = "rgb" if channels > 2 else "minisblack"
+    options = {"photometric": photometric, "metadata": None, **options}
+    if channels in (2, 4):
+        options["extrasamples"] = ["unassalpha"]
+    planar = options.get("planarconfig") == "separate"
+    shaped = pixels[..., 0] if channels == 1 else np.moveaxis(pixels, -1, 0) if planar else pixels
+    if channels == 2 and not planar:
+        options["planarconfig"] = "contig"
+    tifffile.imwrite(path, shaped, **options)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "picture.bin"
+
+
+def read(path: Path) -> np.ndarray:
+    (frame,) = probe(path)
+    return Decoder(frame)(frame)
+
+
+def patched(path: Path, tag: int, value: int) -> None:
+    """Set the first value of a SHORT or LONG tag of the first page in a little-endian file."""
+    with tifffile.TiffFile(path) as tif:
+        entry = tif.pages[0].tags[tag]
+        at, code = entry.valueoffset, {3: "<H", 4: "<I"}[int(entry.dtype)]
+    data = bytearray(path.read_bytes())
+    struct.pack_into(code, data, at, value)
+    path.write_bytes(data)
+
+
+LAYOUTS = {
+    "one strip": {},
+    "strips": {"rowsperstrip": 5},
+    "tiles": {"tile": (16, 32)},
+    "big-endian strips": {"rowsperstrip": 5, "byteorder": ">"},
+    "BigTIFF tiles": {"tile": (16, 16), "bigtiff": True},
+    "LZW": {"compression": "lzw", "rowsperstrip": 8, "predictor": True},
+    "deflate": {"compression": "zlib", "tile": (32, 32), "predictor": True},
+    "deflate, no predictor": {"compression": "zlib", "rowsperstrip": 8},
+    "ZSTD": {"compression": "zstd", "rowsperstrip": 8, "predictor": True},
+    "PackBits": {"compression": "packbits", "rowsperstrip": 8},
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize(
+    ("channels", "planar"),
+    [(c, planar) for c in (1, 2, 3, 4) for planar in (False, True) if c > 1 or not planar],
+)
+def test_samples_come_back_exactly(path, channels, dtype, layout, planar):
+    pixels = picture(channels, dtype)
+    options = dict(LAYOUTS[layout])
+    if planar:
+        options["planarconfig"] = "separate"
+    write(path, pixels, channels, **options)
+    (frame,) = probe(path)
+    assert (frame.width, frame.height, frame.channels) == (WIDTH, HEIGHT, channels)
+    assert frame.pixel_type is PixelType(dtype)
+    assert frame.kind is Kind.TIFF
+    decoded = Decoder(frame)(frame)
+    assert decoded.flags.c_contiguous
+    assert decoded.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(decoded, pixels)
+
+
+@pytest.mark.parametrize("layout", [{"rowsperstrip": 16}, {"tile": (32, 32)}, {"rowsperstrip": 64}])
+@pytest.mark.parametrize("options", [{}, {"compressionargs": {"level": 95, "subsampling": "420"}}])
+def test_jpeg_inside_is_read_as_rgb(path, layout, options):
+    write(path, smooth(), 3, compression="jpeg", **layout, **options)
+    assert abs(read(path).astype(int) - smooth()).mean() < 4
+
+
+def test_gray_jpeg_inside_is_read(path):
+    write(path, smooth(), 1, compression="jpeg", rowsperstrip=16)
+    assert abs(read(path)[..., 0].astype(int) - smooth()[..., 0]).mean() < 4
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_white_is_zero_is_inverted(path, dtype):
+    pixels = picture(1, dtype)
+    tifffile.imwrite(path, pixels[..., 0], photometric="miniswhite", metadata=None)
+    white = {"uint8": 255, "uint16": 65535, "float32": np.float32(1)}[dtype]
+    decoded = read(path)
+    assert decoded.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(decoded, white - pixels)
+
+
+def test_inverting_leaves_alpha_alone(path):
+    pixels = picture(2, "uint8")
+    write(path, pixels, 2, photometric="miniswhite")
+    decoded = read(path)
+    np.testing.assert_array_equal(decoded[..., 0], 255 - pixels[..., 0])
+    np.testing.assert_array_equal(decoded[..., 1], pixels[..., 1])
+
+
+@pytest.mark.parametrize(("value", "orientation"), [(6, 6), (8, 8), (0, 1), (9, 1)])
+def test_orientation_is_told_and_not_applied(path, value, orientation):
+    pixels = picture(3, "uint8")
+    write(path, pixels, 3, extratags=[(274, "H", 1, value, True)])
+    assert probe(path)[0].orientation == orientation
+    np.testing.assert_array_equal(read(path), pixels)
+
+
+def test_pages_are_frames_and_previews_are_not(path):
+    pages = [picture(3, "uint16", seed) for seed in range(3)]
+    with tifffile.TiffWriter(path) as tif:
+        for page in pages:
+            tif.write(page, photometric="rgb", metadata=None)
+            tif.write(page[::4, ::4], photometric="rgb", metadata=None, subfiletype=1)
+        tif.write(pages[0][..., 0] > 9, photometric="mask", metadata=None, subfiletype=4)
+        old_preview = [(255, "H", 1, 2, True)]
+        tif.write(pages[0][::2, ::2], photometric="rgb", metadata=None, extratags=old_preview)
+    frames = probe(path)
+    assert [frame.page for frame in frames] == [0, 2, 4]
+    assert {frame.pages for frame in frames} == {3}
+    decode = Decoder(frames[0])
+    for frame, page in zip(frames, pages, strict=True):
+        np.testing.assert_array_equal(decode(frame), page)
+
+
+def test_pages_of_two_sizes_are_refused(path):
+    with tifffile.TiffWriter(path) as tif:
+        for size in (HEIGHT, 20):
+            tif.write(picture(1, "uint8")[:size, :20, 0], photometric="minisblack", metadata=None)
+    with pytest.raises(DecodeError, match="differ in size: 20 x 20 and 20 x 37"):
+        probe(path)
+
+
+def test_a_file_of_previews_only_is_refused(path):
+    write(path, picture(3, "uint8"), 3, subfiletype=1)
+    with pytest.raises(DecodeError, match="no page of it"):
+        probe(path)
+
+
+def test_imagej_stacks_with_one_directory_are_refused(path):
+    tifffile.imwrite(
+        path,
+        picture(1, "uint8")[..., 0],
+        photometric="minisblack",
+        description="ImageJ=1.54\nimages=7\nslices=7\n",
+    )
+    with pytest.raises(DecodeError, match="ImageJ stored 7 pictures as one page"):
+        probe(path)
+
+
+def refused_kinds():
+    plane = picture(1, "uint8")[..., 0]
+    four = picture(4, "uint8")
+    yield "palette", plane, {"photometric": "palette", "colormap": np.zeros((3, 256), np.uint16)}, "palette"
+    yield "bilevel", plane > 99, {}, "one bit a pixel"
+    yield "cmyk", four, {"photometric": "separated"}, "CMYK"
+    yield "lab", four[..., :3], {"photometric": "cielab"}, "Lab"
+    yield "int8", plane.astype(np.int8), {}, "signed 8-bit"
+    yield "int16", plane.astype(np.int16), {}, "signed 16-bit"
+    yield "float16", plane.astype(np.float16), {}, "16-bit floating"
+    yield "float64", plane.astype(np.float64), {}, "64-bit floating"
+    yield "uint32", plane.astype(np.uint32), {}, "32 bits"
+    yield "complex", plane.astype(np.complex64), {}, "complex"
+    yield "jpeg 2000", four[..., :3], {"photometric": "rgb", "compression": "jpeg2000"}, "compression"
+    yield "five channels", picture(5, "uint8"), {"photometric": "rgb", "extrasamples": [0, 0]}, "5 channels"
+    yield "volume", np.stack([plane] * 16), {"tile": (16, 16, 16), "volumetric": True}, "volume"
+
+
+@pytest.mark.parametrize(
+    ("pixels", "options", "says"), [pytest.param(*rest, id=name) for name, *rest in refused_kinds()]
+)
+def test_other_kinds_have_a_sentence_of_their_own(path, pixels, options, says):
+    tifffile.imwrite(path, pixels, metadata=None, **{"photometric": "minisblack", **options})
+    with pytest.raises(DecodeError, match=says) as caught:
+        probe(path)
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "says"),
+    [
+        (259, 6, "old, ambiguous JPEG"),
+        (262, 6, "YCbCr"),
+        (262, 32844, "colour model .number 32844."),
+        (258, 12, "12 bits"),
+    ],
+)
+def test_other_codings_have_a_sentence_of_their_own(path, tag, value, says):
+    write(path, picture(1, "uint8"), 1)
+    patched(path, tag, value)
+    with pytest.raises(DecodeError, match=says):
+        probe(path)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_no_numbers_are_refused(path, bad):
+    pixels = picture(3, "float32")
+    pixels[5, 6, 1] = bad
+    write(path, pixels, 3)
+    with pytest.raises(DecodeError, match="not numbers"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    "options", [LAYOUTS[name] for name in ("one strip", "tiles", "LZW", "deflate", "ZSTD")]
+)
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.999])
+def test_a_cut_file_is_refused(path, options, share):
+    write(path, picture(3, "uint16"), 3, **options)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(DecodeError, match="damaged"):
+        read(path)
+
+
+@pytest.mark.parametrize("compression", ["lzw", "zlib", "zstd", "jpeg", "packbits"])
+def test_cut_strips_are_refused(path, compression):
+    write(path, smooth(), 3, compression=compression, rowsperstrip=64)
+    with tifffile.TiffFile(path) as tif:
+        count = tif.pages[0].databytecounts[0]
+    patched(path, 279, count // 2)
+    with pytest.raises(DecodeError, match="damaged"):
+        read(path)
+
+
+def test_damage_inside_jpeg_strips_is_refused(path):
+    write(path, smooth(), 3, compression="jpeg", rowsperstrip=64)
+    with tifffile.TiffFile(path) as tif:
+        start, count = tif.pages[0].dataoffsets[0], tif.pages[0].databytecounts[0]
+    data = bytearray(path.read_bytes())
+    data[start + count // 2 : start + count - 2] = b"\x55" * (count - 2 - count // 2)
+    path.write_bytes(data)
+    with pytest.raises(DecodeError, match="damaged"):
+        read(path)
+
+
+@pytest.mark.parametrize(("tag", "value"), [(279, 0), (273, 0)])
+def test_strips_that_were_never_written_are_refused(path, tag, value):
+    write(path, picture(1, "uint8"), 1, compression="lzw")
+    patched(path, tag, value)
+    with pytest.raises(DecodeError, match=r"never written|damaged"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "says"),
+    [
+        (0, HEIGHT, "without a pixel"),
+        (65_501, 1, "more than is read"),
+        (40_000, 40_000, "more than is read"),
+        (9_000, 9_000, "strips or tiles"),
+    ],
+)
+def test_a_bomb_is_refused_at_the_header(path, width, height, says):
+    write(path, picture(1, "uint8"), 1, compression="zlib", rowsperstrip=8)
+    patched(path, 256, width)
+    patched(path, 257, height)
+    with pytest.raises(DecodeError, match=says):
+        probe(path)
