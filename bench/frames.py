@@ -103,7 +103,7 @@ def picture_size(path: Path) -> tuple[int, int]:
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
     if picture is None:
         raise BenchError(
-            f"{path.name} is missing or no picture: see the log of the run that should write it."
+            f"{path.parent.name} wrote no picture {path.name}: see its log under runs/ in the cache folder."
         )
     return picture.shape[0], picture.shape[1]
 

@@ -67,12 +67,9 @@ class Ours:
 
     def version(self) -> str | None:
         """The package's version, if its command line answers to the Python that runs the bench."""
-        answers = output([sys.executable, "-m", "gpustack", "stack", "--help"])
-        return (
-            output([sys.executable, "-c", "import gpustack; print(gpustack.__version__)"])
-            if answers
-            else None
-        )
+        if output([sys.executable, "-m", "gpustack", "stack", "--help"]) is None:
+            return None
+        return output([sys.executable, "-c", "import gpustack; print(gpustack.__version__)"])
 
     def commands(self, task: Task) -> list[Command]:
         """One `stack` command; without an option for alignment it aligns by its default."""

@@ -37,7 +37,8 @@ class Result:
     image: (h, w, c) in the frames' dtype; RAW frames give uint16 in sRGB. depth: (h, w) float32 in frame units (0 is the
     first frame) and confidence: (h, w) float32 0..1, or None unless asked for. transforms: one a frame, reference
     pixels to frame pixels, of the frames as stored. report: what was done, how long it took, and one row a frame.
-    metadata: colour profile, EXIF and resolution of the reference frame.
+    metadata: colour profile, EXIF and resolution of the reference frame. winners: (h, w) uint16, the frame that each
+    pixel mostly comes from.
     """
 
     image: Pixels
@@ -46,6 +47,7 @@ class Result:
     transforms: tuple[Transform, ...]
     report: Report
     metadata: Metadata
+    winners: npt.NDArray[np.uint16]
 
     def save(self, path: str | Path, *, overwrite: bool = False, quality: int = JPEG_QUALITY) -> None:
         """Write the picture as JPEG, PNG or TIFF, as the name ends. Raises UsageError, WriteError."""
@@ -146,7 +148,8 @@ def _upright(reference: Frame, outcome: Outcome) -> Result:
         depth = np.ascontiguousarray(oriented(fused.surface.depth, turn))
         confidence = np.ascontiguousarray(oriented(fused.surface.confidence, turn))
     upright = np.ascontiguousarray(oriented(image, turn))
-    return Result(upright, depth, confidence, outcome.transforms, outcome.report, metadata)
+    winners = np.ascontiguousarray(oriented(fused.winners, turn))
+    return Result(upright, depth, confidence, outcome.transforms, outcome.report, metadata, winners)
 
 
 SHOWN_ROWS = 256

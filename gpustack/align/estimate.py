@@ -24,14 +24,14 @@ COARSEST = 32
 BAND_SIGMA_PX = 4.0
 """Width of the band-pass on each level: wider than the blur difference of neighbours, narrower than vignetting."""
 
-SAMPLES = 150_000
+SAMPLES = 50_000
 """Pixels looked at on a level, at most, and never more than a quarter of it: a motion has at most eight parameters, and
 the strongest edges hold nearly all that is known of them."""
 
-STEPS = 30
+STEPS = 20
 """Gauss-Newton steps on a level, at most; most levels settle in five."""
 
-SETTLED_PX = 0.003
+SETTLED_PX = 0.005
 """A step that moves no corner further than this ends a level."""
 
 LEAST_CORRELATION = 0.2

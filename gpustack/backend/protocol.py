@@ -32,6 +32,25 @@ contrast in every octave, and reducing a plane's energy by half keeps its mean, 
 anything. Between 1 and 16 results change by less than 0.2 dB on rendered scenes."""
 
 
+FULL_SIZE_NOISE = 20.0
+"""Variance of the Laplacian of white noise of variance 1: the sum of its squared taps, 4^2 + 4."""
+
+HALF_SIZE_NOISE = FULL_SIZE_NOISE * (70 / 256) ** 2
+"""The same after `reduce`, whose taps (1 4 6 4 1)/16 leave (70/256)^2 of the noise."""
+
+MEASURE_NOISE = 1.43
+"""Focus measure of white noise of variance 1, measured on 2048 x 2048 pixels: 1 from the full size, and 0.43 (not 1) from
+the half size, as `reduce` leaves its samples correlated."""
+
+
+def sharpness_halo(sigma: float) -> int:
+    """Rows beyond a band that the focus measure reads, even: the half-size branch reaches furthest.
+
+    Reducing reads 2 rows; at half size the Laplacian reads 1, the blur ceil(1.5 sigma), the expansion 1.
+    """
+    return 2 + 2 * (1 + int(np.ceil(1.5 * sigma)) + 1)
+
+
 @dataclass(frozen=True, slots=True)
 class BackendInfo:
     """Name, device and free bytes of a backend, measured when asked."""
@@ -165,7 +184,11 @@ class Backend(Protocol[A]):
         ...
 
     def sharpness(self, luma: A, sigma: float, /) -> A:
-        """Plane -> focus measure >= 0: squared 4-neighbour Laplacian, smoothed. Halo 1 + ceil(3 sigma)."""
+        """Plane -> focus measure >= 0: squared 4-neighbour Laplacians at full and at half size, smoothed by sigma pixels.
+
+        Each is divided by its share of noise: white noise of variance v gives MEASURE_NOISE v. Bands must begin on an even
+        row. Halo `sharpness_halo(sigma)`.
+        """
         ...
 
     def smooth(self, plane: A, sigma: float, /) -> A:

@@ -1,8 +1,9 @@
 """The focus measure and the sharpest frame of each pixel.
 
 The measure is the squared Laplacian of the luma, smoothed (the "energy of Laplacian" of Subbarao, Choi and Nikzad,
-"Focusing techniques", Optical Engineering 32, 1993): of the classical measures it reacts to the finest detail, and its noise level
-follows from the frame's noise in closed form.
+"Focusing techniques", Optical Engineering 32, 1993), at full and at half size, each in units of its noise: the full size
+finds the finest detail, the half size still sees texture where the full size sees only noise. On rendered scenes the half size halves
+the number of wrong depths.
 """
 
 from __future__ import annotations
@@ -12,31 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from gpustack.backend.protocol import Backend, Band, Best
+from gpustack.backend.protocol import MEASURE_NOISE, Backend, Band, Best, sharpness_halo
 from gpustack.fuse.fold import View, Winners
 from gpustack.model.canvas import Canvas
 from gpustack.model.rect import Rows
 from gpustack.settings import FOCUS_SIGMA_PX, NOISE_LEVELS
 
-LAPLACIAN_NOISE_GAIN = 20.0
-"""Sum of the squared taps of the 4-neighbour Laplacian: 4^2 + 4 * 1^2; white noise of variance v gives an energy of 20 v."""
-
-
-def measure_halo(sigma: float) -> int:
-    """Rows beyond a band that the focus measure reads."""
-    return 1 + int(np.ceil(3 * sigma))
-
-
 def energy_noise(noise: float) -> float:
     """The focus measure to add to every frame's, for luma noise of standard deviation `noise` (0..1)."""
-    return NOISE_LEVELS * LAPLACIAN_NOISE_GAIN * noise**2
+    return NOISE_LEVELS * MEASURE_NOISE * noise**2
 
 
 def measured(
     backend: Backend[Any], view: View, rows: Rows, height: int, sigma: float
 ) -> tuple[Band[Any], Any]:
     """A band of a frame and its focus measure; pixels that the frame does not cover cannot win."""
-    halo = rows.grow(measure_halo(sigma), height)
+    halo = rows.grow(sharpness_halo(sigma), height)
     wide = view(halo)
     inner = rows.within(halo)
     energy = backend.rows(backend.sharpness(backend.luma(wide.image), sigma), inner)

@@ -1,0 +1,5 @@
+"""`python -m gpustack`."""
+
+from gpustack.cli.app import main
+
+main()

@@ -1,0 +1,122 @@
+"""`gpustack doctor`: what is installed, what works, and how much memory there is."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import shutil
+from typing import Any
+
+import typer
+
+from gpustack import __version__
+from gpustack.cli import options
+from gpustack.cli.app import app, ending
+from gpustack.errors import GpustackError
+
+_LIBRARIES = ("numpy", "opencv-python-headless", "tifffile", "imagecodecs", "simplejpeg", "rawpy", "typer", "rich")
+
+
+@app.command()
+@ending
+def doctor(json_: options.JsonOption = False, debug: options.DebugOption = False) -> None:
+    """Tell versions, backends and why not, codecs and memory, and run a small self-test."""
+    del debug
+    found = examine()
+    typer.echo(json.dumps(found, indent=1) if json_ else _as_text(found))
+    if found["self_test"] != "passed":
+        raise GpustackError(f"The self-test failed: {found['self_test']}.", "Reinstall gpustack-focus.")
+
+
+def examine() -> dict[str, Any]:
+    """Everything `doctor` tells."""
+    from gpustack.backend.memory import free_bytes
+    from gpustack.settings import RAM_SHARE
+
+    return {
+        "gpustack": __version__,
+        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "libraries": {name: _version(name) for name in _LIBRARIES},
+        "problems": _problems(),
+        "backends": {"cpu": f"works, {os.cpu_count()} threads", "cuda": "not part of this version"},
+        "kernels": _kernels(),
+        "codecs": _codecs(),
+        "memory": {"free_bytes": free_bytes(), "used_by_default": RAM_SHARE},
+        "disk_free_bytes": shutil.disk_usage(".").free,
+        "self_test": _self_test(),
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
+
+
+def _problems() -> list[str]:
+    """Installations that are known to break each other."""
+    problems = []
+    installed = {name for name in ("opencv-python", "opencv-contrib-python") if _version(name) != "missing"}
+    if installed:
+        problems.append(
+            f"{', '.join(sorted(installed))} shares its files with opencv-python-headless; uninstall all of them and "
+            "install opencv-python-headless again."
+        )
+    if _version("gpustack") != "missing":
+        problems.append(
+            "The unrelated package 'gpustack' (a cluster manager) has the same import name; keep the two in separate "
+            "environments."
+        )
+    return problems
+
+
+def _kernels() -> str:
+    from gpustack.backend.kernels import folder
+
+    return f"found, {len(list(folder().glob('*.cu*')))} files"
+
+
+def _codecs() -> dict[str, str]:
+    import imagecodecs
+
+    wanted = ("JPEG8", "PNG", "LZW", "DEFLATE", "ZSTD", "PACKBITS", "CMS")
+    codecs = {name.lower(): "yes" if getattr(imagecodecs, name).available else "no" for name in wanted}
+    codecs["raw"] = "yes" if importlib.util.find_spec("rawpy") else "no: rawpy has no wheel for this system"
+    return codecs
+
+
+def _self_test() -> str:
+    """Stack two frames, each sharp on one half, by every method; the result must be sharp on both."""
+    import numpy as np
+
+    from gpustack import api
+    from gpustack.settings import Method, Model, Settings
+
+    sharp = np.random.default_rng(0).integers(60, 196, (64, 96, 3)).astype(np.uint8)
+    flat = np.full_like(sharp, 128)
+    left, right = sharp.copy(), sharp.copy()
+    left[:, 48:], right[:, :48] = flat[:, 48:], flat[:, :48]
+    for method in Method:
+        result = api.stack([left, right], Settings(method=method, align=Model.NONE, threads=1))
+        inner = np.abs(result.image.astype(int) - sharp)[:, np.r_[0:32, 64:96]]
+        if inner.max() > 2:
+            return f"method {method.value} is off by {inner.max()} of 255"
+    return "passed"
+
+
+def _as_text(found: dict[str, Any]) -> str:
+    lines = [f"gpustack {found['gpustack']}, Python {found['python']}"]
+    lines += [f"  {name} {version}" for name, version in found["libraries"].items()]
+    lines += [f"PROBLEM: {problem}" for problem in found["problems"]]
+    lines += [f"backend {name}: {state}" for name, state in found["backends"].items()]
+    lines.append(f"kernels: {found['kernels']}")
+    lines.append("codecs: " + ", ".join(f"{name} {state}" for name, state in found["codecs"].items()))
+    memory = found["memory"]
+    lines.append(f"memory: {memory['free_bytes'] / 1e9:.1f} GB free, {memory['used_by_default']:.0%} used by default")
+    lines.append(f"disk: {found['disk_free_bytes'] / 1e9:.1f} GB free here")
+    lines.append(f"self-test: {found['self_test']}")
+    return "\n".join(lines)

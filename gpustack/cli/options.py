@@ -1,0 +1,84 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gpustack.errors import StackError, UsageError
+from gpustack.io.decode import probe
+from gpustack.io.discover import Found, discover
+from gpustack.model.stack import Stack
+from gpustack.settings import BackendName, Crop, Method, Model, Settings
+
+DEFAULT = Settings()
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(help="Frames: files, folders, globs, @list.txt, or - for a list on stdin.", show_default=False),
+]
+MethodOption = Annotated[
+    Method,
+    typer.Option(
+        help="How frames are fused: auto (weighted pyramid), pyramid (Helicon C, Zerene PMax), "
+        "depthmap (Helicon B, Zerene DMap), average (Helicon A)."
+    ),
+]
+AlignOption = Annotated[Model, typer.Option(help="What a frame may do against the reference; none moves no pixel.")]
+ReferenceOption = Annotated[
+    str, typer.Option(help="The frame that gives geometry and brightness: first, middle, last, or a number from 0.")
+]
+CropOption = Annotated[
+    Crop, typer.Option(help="auto keeps what every frame covers, none the reference's exact size.")
+]
+BackendOption = Annotated[BackendName, typer.Option(help="Where the pixels are worked on.")]
+RamOption = Annotated[
+    str | None, typer.Option(help="Memory to stay within, such as 8G or 500M.  [default: 60% of what is free]")
+]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads to use.  [default: all processors]")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", "-y", help="Replace files that exist.")]
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def bytes_of(text: str | None) -> int | None:
+    """8G, 500M, 1.5GiB -> bytes; a unit is a power of 1024. Raises UsageError."""
+    if text is None:
+        return None
+    digits = text.strip().upper().removesuffix("B").removesuffix("I")
+    number, unit = (digits[:-1], digits[-1]) if digits[-1:] in _UNITS else (digits, "")
+    try:
+        size = int(float(number) * _UNITS[unit])
+    except (ValueError, OverflowError):
+        size = 0
+    if size <= 0:
+        raise UsageError(f"'{text}' is no amount of memory.", "Write it as 8G or 500M.")
+    return size
+
+
+def find(inputs: list[str], *, outputs: list[Path] | None = None, quiet: bool = False) -> Stack:
+    """The stack that the inputs name; says on stderr what was left out.
+
+    A result of an earlier run that lies among the frames is not taken for one.
+    """
+    found = discover(inputs, sys.stdin)
+    results = {path.resolve() for path in outputs or []}
+    paths = [path for path in found.paths if path.resolve() not in results]
+    if not quiet:
+        _tell_left_out(found, len(found.paths) - len(paths))
+    if not paths:
+        raise StackError("There is no frame to stack.", "Name picture files, or a folder that holds some.")
+    return Stack(tuple(frame for path in paths for frame in probe(path)))
+
+
+def _tell_left_out(found: Found, results: int) -> None:
+    for left in found.left_out:
+        typer.echo(f"left out {left.path.name}: {left.reason}", err=True)
+    if results:
+        typer.echo("left out the output file itself, which lies among the frames", err=True)

@@ -1,0 +1,63 @@
+"""`gpustack plan`: what a run would do, before any pixel is decoded."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+from gpustack.cli import options
+from gpustack.cli.app import app, ending
+from gpustack.cli.options import DEFAULT
+from gpustack.model.stack import Stack
+from gpustack.settings import Settings
+
+
+@app.command()
+@ending
+def plan(
+    inputs: options.Inputs,
+    method: options.MethodOption = DEFAULT.method,
+    align: options.AlignOption = DEFAULT.align,
+    reference: options.ReferenceOption = DEFAULT.reference,
+    ram: options.RamOption = None,
+    threads: options.ThreadsOption = None,
+    depth: bool = typer.Option(False, "--depth", help="Plan for a depth map, too."),
+    json_: options.JsonOption = False,
+    debug: options.DebugOption = False,
+) -> None:
+    """Print passes, bands, memory and time of a run, without doing it."""
+    del debug
+    settings = Settings(
+        method=method,
+        align=align,
+        reference=reference,
+        ram_bytes=options.bytes_of(ram),
+        threads=threads,
+        depth=depth,
+    )
+    show_plan(options.find(inputs), settings, as_json=json_)
+
+
+def show_plan(frames: Stack, settings: Settings, *, as_json: bool) -> None:
+    """Make the plan and print it on stdout. Raises PlanError where nothing fits."""
+    from gpustack.engine.plan import make_plan
+    from gpustack.engine.run import budget
+
+    frames.reference(settings.reference)
+    made = make_plan(frames, settings, budget(settings))
+    if as_json:
+        typer.echo(json.dumps(made.as_dict(), indent=1))
+        return
+    mega = 1e6
+    lines = [
+        f"frames    {made.frames} of {made.width}x{made.height}, {frames.channels} x {frames.pixel_type.value}",
+        f"passes    {', '.join(made.passes)} (each decodes every frame once)",
+        f"bands     {len(made.bands)} of {made.band_rows} rows",
+        f"in flight {made.slots} decoded frames, {made.readers} readers, {made.threads} threads",
+        f"memory    {made.total_bytes / mega:.0f} MB of {made.budget_bytes / mega:.0f} MB: "
+        f"frames {made.frame_bytes / mega:.0f}, state {made.state_bytes / mega:.0f}, "
+        f"work {made.work_bytes / mega:.0f}, program {made.base_bytes / mega:.0f}",
+        f"time      about {made.seconds:.0f} s",
+    ]
+    typer.echo("\n".join(lines))

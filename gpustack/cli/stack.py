@@ -1,0 +1,177 @@
+"""`gpustack stack`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gpustack.cli import options
+from gpustack.cli.app import app, ending
+from gpustack.cli.options import DEFAULT
+from gpustack.cli.plan import show_plan
+from gpustack.errors import UsageError
+from gpustack.model.stack import Stack
+from gpustack.settings import Settings
+
+
+@app.command()
+@ending
+def stack(
+    inputs: options.Inputs,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The picture: .jpg, .png or .tif.", show_default=False)
+    ],
+    method: options.MethodOption = DEFAULT.method,
+    align: options.AlignOption = DEFAULT.align,
+    reference: options.ReferenceOption = DEFAULT.reference,
+    crop: options.CropOption = DEFAULT.crop,
+    depth: Annotated[
+        Path | None, typer.Option(help="Write the depth map: .tif (float, frames) or .png (16 bit).")
+    ] = None,
+    confidence: Annotated[Path | None, typer.Option(help="Write how far the depth can be trusted, 0 to 1.")] = None,
+    transforms: Annotated[
+        Path | None, typer.Option(help="Use the alignment in this file instead of estimating it.")
+    ] = None,
+    save_transforms: Annotated[Path | None, typer.Option(help="Write the alignment as JSON.")] = None,
+    save_steps: Annotated[
+        Path | None, typer.Option(help="Write aligned frames, winners and alignment into this folder.")
+    ] = None,
+    backend: options.BackendOption = DEFAULT.backend,
+    ram: options.RamOption = None,
+    threads: options.ThreadsOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    json_: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+    overwrite: options.OverwriteOption = False,
+    debug: options.DebugOption = False,
+) -> None:
+    """Align frames and fuse them into one picture that is sharp everywhere."""
+    del debug
+    settings = Settings(
+        method=method,
+        align=align,
+        reference=reference,
+        crop=crop,
+        backend=backend,
+        ram_bytes=options.bytes_of(ram),
+        threads=threads,
+        depth=depth is not None or confidence is not None,
+    )
+    outputs = Outputs(output, depth, confidence, save_transforms, save_steps, overwrite)
+    outputs.check()
+    frames = options.find(inputs, outputs=outputs.files, quiet=quiet)
+    if dry_run:
+        show_plan(frames, settings, as_json=json_)
+        return
+    _stack(frames, settings, outputs, transforms, json_=json_, quiet=quiet)
+
+
+class Outputs:
+    """Where results go."""
+
+    def __init__(
+        self,
+        picture: Path,
+        depth: Path | None,
+        confidence: Path | None,
+        transforms: Path | None,
+        steps: Path | None,
+        overwrite: bool,
+    ) -> None:
+        self.picture, self.depth, self.confidence = picture, depth, confidence
+        self.transforms, self.steps, self.overwrite = transforms, steps, overwrite
+
+    @property
+    def files(self) -> list[Path]:
+        """Every file that will be written, the steps excepted."""
+        named = (self.picture, self.depth, self.confidence, self.transforms)
+        return [path for path in named if path is not None]
+
+    def check(self) -> None:
+        """Refuse before any work what could not be written after it."""
+        from gpustack.io.write import PLANE_ENDINGS, check_output
+
+        check_output(self.picture, self.overwrite)
+        for plane in filter(None, (self.depth, self.confidence)):
+            check_output(plane, self.overwrite, PLANE_ENDINGS)
+        if self.transforms is not None:
+            check_output(self.transforms, self.overwrite, (".json",))
+        if len({path.resolve() for path in self.files}) < len(self.files):
+            raise UsageError("Two outputs have the same name.", "Give each its own.")
+
+
+def _stack(
+    frames: Stack, settings: Settings, outputs: Outputs, transforms: Path | None, *, json_: bool, quiet: bool
+) -> None:
+    from gpustack import api
+    from gpustack.cli.progress import TerminalProgress
+    from gpustack.cli.steps import Steps
+    from gpustack.io.transforms import load_transforms
+
+    given = None if transforms is None else load_transforms(transforms, frames)
+    steps = None if outputs.steps is None else Steps(outputs.steps, outputs.overwrite)
+    with TerminalProgress(quiet) as progress:
+        result = api.stack(
+            frames,
+            settings,
+            transforms=given,
+            progress=progress,
+            keep_aligned=None if steps is None else steps.aligned,
+        )
+        _timed(result.report.seconds, lambda: _write(result, frames, settings, outputs))
+        if steps is not None:
+            steps.finish(result, frames, settings)
+    if json_:
+        typer.echo(json.dumps(_summary(result, settings, outputs), indent=1))
+    elif not quiet:
+        _tell(result, outputs)
+
+
+def _timed(seconds: dict[str, float], work: Callable[[], None]) -> None:
+    import time
+
+    started = time.perf_counter()
+    work()
+    seconds["write"] = time.perf_counter() - started
+
+
+def _write(result: Any, frames: Stack, settings: Settings, outputs: Outputs) -> None:
+    from gpustack.io.transforms import save_transforms
+
+    result.save(outputs.picture, overwrite=outputs.overwrite)
+    if outputs.depth is not None:
+        result.save_depth(outputs.depth, overwrite=outputs.overwrite)
+    if outputs.confidence is not None:
+        result.save_confidence(outputs.confidence, overwrite=outputs.overwrite)
+    if outputs.transforms is not None:
+        reference = frames.reference(settings.reference)
+        matches = [row.confidence for row in result.report.frames]
+        save_transforms(
+            outputs.transforms, frames, reference, result.transforms, matches, overwrite=outputs.overwrite
+        )
+
+
+def _summary(result: Any, settings: Settings, outputs: Outputs) -> dict[str, Any]:
+    return {
+        "outputs": [str(path) for path in outputs.files],
+        "settings": asdict(settings),
+        **result.report.as_dict(),
+    }
+
+
+def _tell(result: Any, outputs: Outputs) -> None:
+    report, height = result.report, result.image.shape[0]
+    seconds = sum(report.seconds.values())
+    megapixels = len(report.frames) * report.plan["width"] * report.plan["height"] / 1e6
+    typer.echo(
+        f"{outputs.picture}: {result.image.shape[1]}x{height} from {len(report.frames)} frames by {report.method} "
+        f"in {seconds:.1f} s ({megapixels / seconds:.0f} MP/s, limited by {report.limit}), "
+        f"{report.peak_bytes / 1e6:.0f} MB at most",
+        err=True,
+    )
+

@@ -1,0 +1,43 @@
+"""What every test may ask for: a backend, the folder of test pictures, and no silent skip where a GPU is promised."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from gpustack.backend.cpu import Cpu
+
+settings.register_profile("gpustack", deadline=None, max_examples=int(os.environ.get("EX", "30")))
+settings.load_profile("gpustack")
+
+
+@pytest.fixture(scope="session")
+def backend() -> Cpu:
+    """The CPU backend on one thread: what it gives does not depend on how threads are scheduled."""
+    return Cpu(1)
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of test pictures."""
+    folder = os.environ.get("GPUSTACK_DATA")
+    if not folder:
+        pytest.skip("GPUSTACK_DATA does not name the data folder")
+    return Path(folder)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where GPUSTACK_REQUIRE_GPU=1 promises a device, skipping a test marked `gpu` is a failure."""
+    del call
+    report = yield
+    if report.skipped and os.environ.get("GPUSTACK_REQUIRE_GPU") == "1" and item.get_closest_marker("gpu"):
+        report.outcome = "failed"
+        report.longrepr = f"GPUSTACK_REQUIRE_GPU=1, but this GPU test was skipped: {report.longrepr}"
+    return report
