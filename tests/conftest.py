@@ -5,20 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from gpustack.backend.cpu import Cpu
+from gpustack.backend.protocol import Backend
+from tests.backend.sealed import Sealed
 
 settings.register_profile("gpustack", deadline=None, max_examples=int(os.environ.get("EX", "30")))
 settings.load_profile("gpustack")
 
+BACKENDS = {"cpu": lambda: Cpu(1), "threads": lambda: Cpu(2), "sealed": lambda: Sealed(Cpu(1))}
 
-@pytest.fixture(scope="session")
-def backend() -> Cpu:
-    """The CPU backend on one thread: what it gives does not depend on how threads are scheduled."""
-    return Cpu(1)
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> Backend[Any]:
+    """Every backend there is, and one whose arrays nobody but itself may look into."""
+    return BACKENDS[request.param]()
 
 
 @pytest.fixture(scope="session")

@@ -89,6 +89,6 @@ def _separated(image: Array) -> Array:
 def planar(part: Array, scale: np.float32) -> Array:
     """(h, w, c) of any dtype -> (c, h, w) float32 times `scale`."""
     out = np.empty((part.shape[2], *part.shape[:2]), np.float32)
-    for channel, plane in enumerate(out):
-        np.multiply(part[..., channel], scale, out=plane, dtype=np.float32)
+    for source, plane in zip(cv2.split(part), out, strict=True):
+        np.multiply(source, scale, out=plane, dtype=np.float32)
     return out

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpustack.backend.cpu import Cpu
+from gpustack.backend.protocol import Backend
 from gpustack.model.frame import PixelType
 from gpustack.model.rect import cut
 from gpustack.settings import Method
@@ -16,8 +18,8 @@ from tests.strategies import Case, Picture, band_heights, cases
 
 SELECTIONS = [Method.PYRAMID, Method.DEPTHMAP]
 WEIGHTED = [Method.AUTO, Method.AVERAGE]
-BOUND = {PixelType.UINT8: 1, PixelType.UINT16: 2, PixelType.FLOAT32: 1e-5}
-"""Rounding bound of weighted sums: levels of the dtype, or of the float range."""
+BOUND = {PixelType.UINT8: 1, PixelType.UINT16: 2, PixelType.FLOAT32: 3e-5}
+"""Rounding bound of weighted sums: levels of the dtype, or 1e-5 of the range of float frames, which reach from -1 to 2."""
 
 every_method = pytest.mark.parametrize("method", list(Method))
 selections = pytest.mark.parametrize("method", SELECTIONS)
@@ -34,7 +36,7 @@ def assert_near(got: Picture, wanted: Picture, pixel_type: PixelType) -> None:
 
 @every_method
 @given(case=cases(most_frames=3), rows=band_heights)
-def test_bands_do_not_change_a_bit(backend: Cpu, method: Method, case: Case, rows: int) -> None:
+def test_bands_do_not_change_a_bit(backend: Backend[Any], method: Method, case: Case, rows: int) -> None:
     whole, banded = fuse(backend, method, case), fuse(backend, method, case.banded(rows))
     assert bits(banded.picture) == bits(whole.picture)
     assert bits(banded.winners) == bits(whole.winners)
@@ -42,7 +44,7 @@ def test_bands_do_not_change_a_bit(backend: Cpu, method: Method, case: Case, row
 
 @every_method
 @given(case=cases(most_frames=1))
-def test_one_frame_gives_that_frame(backend: Cpu, method: Method, case: Case) -> None:
+def test_one_frame_gives_that_frame(backend: Backend[Any], method: Method, case: Case) -> None:
     fused = fuse(backend, method, case.banded(4))
     assert fused.picture.dtype == case.frames[0].dtype
     assert bits(fused.picture) == bits(case.frames[0])
@@ -51,14 +53,14 @@ def test_one_frame_gives_that_frame(backend: Cpu, method: Method, case: Case) ->
 
 @selections
 @given(case=cases(), shuffled=st.randoms())
-def test_order_does_not_change_a_selection(backend: Cpu, method: Method, case: Case, shuffled) -> None:
+def test_order_does_not_change_a_selection(backend: Backend[Any], method: Method, case: Case, shuffled) -> None:
     order = shuffled.sample(range(len(case.frames)), len(case.frames))
     assert bits(fuse(backend, method, case, order).picture) == bits(fuse(backend, method, case).picture)
 
 
 @weighted_sums
 @given(case=cases(), shuffled=st.randoms())
-def test_order_changes_a_weighted_sum_by_rounding_only(backend: Cpu, method: Method, case: Case, shuffled) -> None:
+def test_order_changes_a_weighted_sum_by_rounding_only(backend: Backend[Any], method: Method, case: Case, shuffled) -> None:
     order = shuffled.sample(range(len(case.frames)), len(case.frames))
     fused = fuse(backend, method, case, order).picture
     assert_near(fused, fuse(backend, method, case).picture, case.canvas.pixel_type)
@@ -66,7 +68,7 @@ def test_order_changes_a_weighted_sum_by_rounding_only(backend: Cpu, method: Met
 
 @selections
 @given(case=cases(most_frames=4), again=st.data())
-def test_a_repeated_frame_does_not_change_a_selection(backend: Cpu, method: Method, case: Case, again) -> None:
+def test_a_repeated_frame_does_not_change_a_selection(backend: Backend[Any], method: Method, case: Case, again) -> None:
     index = again.draw(st.integers(0, len(case.frames) - 1))
     more = fuse(backend, method, case.extended(index))
     assert bits(more.picture) == bits(fuse(backend, method, case).picture)
@@ -81,7 +83,7 @@ def halves(case: Case, cut_at: float) -> tuple[range, range]:
 @selections
 @given(case=cases(), cut_at=st.floats(0, 1), swapped=st.booleans())
 def test_merging_selections_equals_one_run(
-    backend: Cpu, method: Method, case: Case, cut_at: float, swapped: bool
+    backend: Backend[Any], method: Method, case: Case, cut_at: float, swapped: bool
 ) -> None:
     runs = halves(case, cut_at)
     merged = fuse(backend, method, case, *(runs[::-1] if swapped else runs))
@@ -91,7 +93,7 @@ def test_merging_selections_equals_one_run(
 @weighted_sums
 @given(case=cases(), cut_at=st.floats(0, 1), swapped=st.booleans())
 def test_merging_weighted_sums_equals_one_run_within_rounding(
-    backend: Cpu, method: Method, case: Case, cut_at: float, swapped: bool
+    backend: Backend[Any], method: Method, case: Case, cut_at: float, swapped: bool
 ) -> None:
     runs = halves(case, cut_at)
     merged = fuse(backend, method, case, *(runs[::-1] if swapped else runs))
@@ -100,17 +102,20 @@ def test_merging_weighted_sums_equals_one_run_within_rounding(
 
 @every_method
 @given(case=cases(most_frames=4))
-def test_nothing_leaves_the_range_of_the_frames(backend: Cpu, method: Method, case: Case) -> None:
+def test_nothing_leaves_the_range_of_the_frames(backend: Backend[Any], method: Method, case: Case) -> None:
     fused = fuse(backend, method, case).picture.astype(float)
     low, high = np.full(fused.shape, np.inf), np.full(fused.shape, -np.inf)
     (rows,) = cut(case.canvas.height, case.canvas.height + 1)
     for index in range(len(case.frames)):
         band = view(backend, case, index)(rows)
         values = backend.pack(band.image, case.canvas.pixel_type, None).astype(float)
-        seen = np.ones(values.shape, bool) if band.valid is None else (band.valid != 0)[..., None]
+        seen = np.True_ if band.valid is None else backend.download(band.valid)[..., None] != 0
         low = np.where(seen, np.minimum(low, values), low)
         high = np.where(seen, np.maximum(high, values), high)
     # Weighted means of floats may leave it by their last bits.
     slack = 1e-6 if case.canvas.pixel_type is PixelType.FLOAT32 else 0.0
+    if case.canvas.pixel_type is not PixelType.FLOAT32 and ((fused<low)|(fused>high)).any():
+        print("DBG", method, case.canvas.pixel_type, np.maximum(low-fused, fused-high).max(), ((fused<low)|(fused>high)).sum(), fused.size)
     assert (fused >= low - slack).all()
     assert (fused <= high + slack).all()
+    # DEBUG
