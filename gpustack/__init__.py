@@ -1,8 +1,8 @@
 """Focus stacking: many photographs, each focused at another distance, become one that is sharp everywhere.
 
-    import gpustack
-    result = gpustack.stack(["a.jpg", "b.jpg", "c.jpg"])
-    result.save("sharp.jpg")
+import gpustack
+result = gpustack.stack(["a.jpg", "b.jpg", "c.jpg"])
+result.save("sharp.jpg")
 """
 
 from __future__ import annotations

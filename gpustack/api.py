@@ -34,11 +34,11 @@ SOFTWARE = f"gpustack {__version__}"
 class Result:
     """A fused picture, upright.
 
-    image: (h, w, c) in the frames' dtype; RAW frames give uint16 in sRGB. depth: (h, w) float32 in frame units (0 is the
-    first frame) and confidence: (h, w) float32 0..1, or None unless asked for. transforms: one a frame, reference
-    pixels to frame pixels, of the frames as stored. report: what was done, how long it took, and one row a frame.
-    metadata: colour profile, EXIF and resolution of the reference frame. winners: (h, w) uint16, the frame that each
-    pixel mostly comes from.
+    image: (h, w, c) in the frames' dtype; RAW frames give uint16 in sRGB. depth: (h, w) float32 in frame
+    units (0 is the first frame) and confidence: (h, w) float32 0..1, or None unless asked for. transforms:
+    one a frame, reference pixels to frame pixels, of the frames as stored. report: what was done, how long
+    it took, and one row a frame. metadata: colour profile, EXIF and resolution of the reference frame.
+    winners: (h, w) uint16, the frame that each pixel mostly comes from.
     """
 
     image: Pixels
@@ -56,7 +56,8 @@ class Result:
         )
 
     def save_depth(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write the depth: float32 TIFF in frame units, or 16-bit PNG from first (0) to last frame (65535)."""
+        """Write the depth: float32 TIFF in frame units, or 16-bit PNG from first (0) to last frame
+        (65535)."""
         top = float(max(1, len(self.report.frames) - 1))
         self._save(path, self.depth, top, f"depth in frames, 0 to {top:.0f}", overwrite)
 
@@ -84,19 +85,17 @@ def stack(
 ) -> Result:
     """Align and fuse frames into one picture.
 
-    `frames`: paths of pictures (pages of a multi-page TIFF count each), arrays (h, w) or (h, w, c) of one shape and
-    dtype uint8, uint16 or float32 0..1, or a Stack. `settings`: what to do, see `Settings`. `transforms`: use these, one
-    a frame, instead of estimating them. `progress`: is told where the run is. `keep_aligned`: is called with every frame and its
-    aligned pixels.
+    `frames`: paths of pictures (pages of a multi-page TIFF count each), arrays (h, w) or (h, w, c) of one
+    shape and dtype uint8, uint16 or float32 0..1, or a Stack. `settings`: what to do, see `Settings`.
+    `transforms`: use these, one a frame, instead of estimating them. `progress`: is told where the run is.
+    `keep_aligned`: is called with every frame and its aligned pixels.
 
-    Raises InputError (DecodeError, StackError) for frames that cannot be used, PlanError where the memory budget is too
-    small.
+    Raises InputError (DecodeError, StackError) for frames that cannot be used, PlanError where the memory
+    budget is too small.
     """
     settings = settings or Settings()
     whole, read = _opened(frames)
-    outcome = run(
-        whole, read, settings, transforms=transforms, progress=progress, keep_aligned=keep_aligned
-    )
+    outcome = run(whole, read, settings, transforms=transforms, progress=progress, keep_aligned=keep_aligned)
     return _upright(whole.frames[whole.reference(settings.reference)], outcome)
 
 
@@ -161,8 +160,9 @@ def _shown(linear: Pixels, reference: Frame) -> Pixels:
     colour = working_colour(reference)
     if colour is None:
         return linear
+    matrix = colour.matrix.astype(np.float32)
     out = np.empty_like(linear)
     for first in range(0, len(linear), SHOWN_ROWS):
         part = linear[first : first + SHOWN_ROWS].astype(np.float32) / 65535
-        out[first : first + SHOWN_ROWS] = np.rint(developed(part, colour.matrix) * 65535)
+        out[first : first + SHOWN_ROWS] = np.rint(developed(part, matrix) * 65535)
     return out

@@ -44,8 +44,8 @@ class BackendName(StrEnum):
 class Settings:
     """What the user may choose; the defaults of the command line and of the Python API alike.
 
-    `reference` is first, middle, last or a frame index from 0. `ram_bytes` and `threads` are None for a share of
-    what the machine has.
+    `reference` is first, middle, last or a frame index from 0. `ram_bytes` and `threads` are None for a
+    share of what the machine has.
     """
 
     method: Method = Method.AUTO
@@ -59,18 +59,20 @@ class Settings:
 
 
 RAM_SHARE = 0.6
-"""Share of the free memory that a run may take when no budget is given: the rest is the page cache's and the user's."""
+"""Share of the free memory that a run may take when no budget is given: the rest is the page cache's and
+the user's."""
 
 FOCUS_SIGMA_PX = 1.5
-"""Blur of the focus measure. Below it the noise of single pixels chooses; above it the choice at a depth edge spreads
-into the neighbour's texture (2.0 costs up to 0.8 dB)."""
+"""Blur of the focus measure. Below it the noise of single pixels chooses; above it the choice at a depth
+edge spreads into the neighbour's texture (2.0 costs up to 0.8 dB)."""
 
 NOISE_LEVELS = 2.0
-"""How many times the focus measure's noise is added to it before frames are compared: where nothing but noise is seen, all
-frames then weigh about alike and their noise averages out."""
+"""How many times the focus measure's noise is added to it before frames are compared: where nothing but
+noise is seen, all frames then weigh about alike and their noise averages out."""
 
 SURVEY_SIDE = 2048
-"""Longer side, in pixels, of the planes that frames are aligned on: a match is good to some hundredths of their pixels."""
+"""Longer side, in pixels, of the planes that frames are aligned on: a match is good to some hundredths of
+their pixels."""
 
 CROP_LEAST = 0.25
 """Smallest share of the reference that cropping may leave; below it the picture is not cropped."""

@@ -29,9 +29,9 @@ def chain(links: Sequence[Link], reference: int) -> list[Transform]:
 def with_gain(transform: Transform, reference: Thumbnail, frame: Thumbnail, factor: float) -> Transform:
     """The transform with the gain that brings the frame's brightness to the reference's.
 
-    Both are thumbnails of the luma, `factor` times smaller than the pictures that the transform speaks of. The median of their
-    ratio where both are neither black nor burnt out; every frame is compared with the reference itself, so that gains do not drift along a
-    chain.
+    Both are thumbnails of the luma, `factor` times smaller than the pictures that the transform speaks of.
+    The median of their ratio where both are neither black nor burnt out; every frame is compared with the
+    reference itself, so that gains do not drift along a chain.
     """
     height, width = reference.shape
     y, x = np.mgrid[:height, :width]

@@ -1,9 +1,10 @@
 """The motion between two neighbouring frames, to a few hundredths of a pixel.
 
-Direct alignment: Gauss-Newton on the differences of band-passed pictures, coarse to fine (Lucas and Kanade 1981; Bergen et al.,
-"Hierarchical model-based motion estimation", ECCV 1992), in the inverse compositional form, whose Jacobian is made once (Baker and
-Matthews, "Lucas-Kanade 20 years on", IJCV 56, 2004). Band-passing removes brightness and the sensor's vignetting; a contrast
-factor absorbs that one frame is blurred more; Huber weights bound what moves on its own.
+Direct alignment: Gauss-Newton on the differences of band-passed pictures, coarse to fine (Lucas and Kanade
+1981; Bergen et al., "Hierarchical model-based motion estimation", ECCV 1992), in the inverse compositional
+form, whose Jacobian is made once (Baker and Matthews, "Lucas-Kanade 20 years on", IJCV 56, 2004).
+Band-passing removes brightness and the sensor's vignetting; a contrast factor absorbs that one frame is
+blurred more; Huber weights bound what moves on its own.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ COARSEST = 32
 """Shorter side of the coarsest level, in pixels: a shift of a sixth of the picture is then a few pixels."""
 
 BAND_SIGMA_PX = 4.0
-"""Width of the band-pass on each level: wider than the blur difference of neighbours, narrower than vignetting."""
+"""Width of the band-pass on each level: wider than the blur difference of neighbours, narrower than
+vignetting."""
 
 SAMPLES = 50_000
-"""Pixels looked at on a level, at most, and never more than a quarter of it: a motion has at most eight parameters, and
-the strongest edges hold nearly all that is known of them."""
+"""Pixels looked at on a level, at most, and never more than a quarter of it: a motion has at most eight
+parameters, and the strongest edges hold nearly all that is known of them."""
 
 STEPS = 20
 """Gauss-Newton steps on a level, at most; most levels settle in five."""
@@ -35,14 +37,16 @@ SETTLED_PX = 0.005
 """A step that moves no corner further than this ends a level."""
 
 LEAST_CORRELATION = 0.2
-"""Below this correlation of the band-passed samples a match is no match: two unrelated textures reach about 0.1."""
+"""Below this correlation of the band-passed samples a match is no match: two unrelated textures reach about
+0.1."""
 
 
 JUDGED_SIDE = 512
 """Longer side, in pixels, of the level on which a match is judged."""
 
 SHARED_DETAIL = 0.4
-"""A finer level whose samples correlate less holds detail that only one of the two frames shows; it is left alone."""
+"""A finer level whose samples correlate less holds detail that only one of the two frames shows; it is left
+alone."""
 
 LEAST_SHARE = 0.3
 """Least share of the samples that must fall into the other frame."""
@@ -99,13 +103,18 @@ def match(backend: Backend[Any], here: Sight, there: Sight, model: Model) -> Lin
     at_judged = _rescaled(matrix, judged - level)
     found = _judge(backend, here, there, judged, at_judged)
     still = _judge(backend, here, there, judged, np.eye(3))
-    if found.correlation < LEAST_CORRELATION or found.share < LEAST_SHARE or found.correlation < still.correlation:
+    if (
+        found.correlation < LEAST_CORRELATION
+        or found.share < LEAST_SHARE
+        or found.correlation < still.correlation
+    ):
         return Link(np.eye(3), still.correlation, still.correlation >= LEAST_CORRELATION)
     return Link(_rescaled(matrix, len(here.sizes) - 1 - level), found.correlation, True)
 
 
 def _seed(backend: Backend[Any], here: Sight, there: Sight, model: Model) -> tuple[Matrix, float]:
-    """The motion on the coarsest level: from rest or from the best shift, whichever ends in the better match."""
+    """The motion on the coarsest level: from rest or from the best shift, whichever ends in the better
+    match."""
     shift = np.eye(3)
     shift[:2, 2] = backend.best_shift(here.planes[0], there.planes[0])
     ends = [_settle(backend, here, there, 0, model, start, 1.0) for start in (np.eye(3), shift)]
@@ -113,7 +122,8 @@ def _seed(backend: Backend[Any], here: Sight, there: Sight, model: Model) -> tup
 
 
 def _judging_level(sight: Sight) -> int:
-    """The finest level of at most JUDGED_SIDE pixels: neighbours' blur differs by less than its pixels there."""
+    """The finest level of at most JUDGED_SIDE pixels: neighbours' blur differs by less than its pixels
+    there."""
     fitting = [level for level, size in enumerate(sight.sizes) if max(size) <= JUDGED_SIDE]
     return fitting[-1] if fitting else 0
 
@@ -139,7 +149,8 @@ def _settle(
     for _ in range(STEPS):
         sums = backend.alignment_sums(samples, plane, matrix, contrast)
         step = _solved(sums, to_model)
-        # The samples themselves are moved by the step, so their position in the other frame moves by its inverse.
+        # The samples themselves are moved by the step, so their position in the other frame moves by its
+        # inverse.
         motion = small_motion(-(to_model.T @ step)[:8], *size)
         moved = normalise(matrix @ np.linalg.inv(motion))
         travel = _travel(matrix, moved, size)
@@ -168,6 +179,7 @@ def _doubled(matrix: Matrix) -> Matrix:
 
 
 def _rescaled(matrix: Matrix, levels: int) -> Matrix:
-    """The same motion so many levels finer (coarser if negative): pixel (y, x) of a reduced plane lies at (2y, 2x)."""
+    """The same motion so many levels finer (coarser if negative): pixel (y, x) of a reduced plane lies at
+    (2y, 2x)."""
     scale = np.diag([2.0**levels, 2.0**levels, 1.0])
     return normalise(scale @ matrix @ np.linalg.inv(scale))

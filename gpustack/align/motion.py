@@ -32,8 +32,8 @@ def basis(model: Model) -> Basis:
 def small_motion(parameters: Basis, width: int, height: int) -> Matrix:
     """The 3x3 motion of eight small parameters, in pixels of a picture of that size.
 
-    The exponential of the generator: a rotation stays a rotation and a similarity a similarity however large the
-    step (Ma, Soatto, Kosecka and Sastry, "An Invitation to 3-D Vision", chapter 2).
+    The exponential of the generator: a rotation stays a rotation and a similarity a similarity however
+    large the step (Ma, Soatto, Kosecka and Sastry, "An Invitation to 3-D Vision", chapter 2).
     """
     su, sv, uu, uv, vu, vv, pu, pv = parameters
     generator = np.array([[uu, uv, su], [vu, vv, sv], [pu, pv, 0.0]])

@@ -1,9 +1,9 @@
 """The CPU backend: NumPy and OpenCV on strips that fit the cache, one thread a strip.
 
-Inside, pictures are planar (c, h, w) float32: a plane's weights then apply without broadcasting over interleaved
-channels, and OpenCV's filters are as fast on three planes as on one interleaved picture (measured, 12 MP: pyrDown 17 and
-18 ms, pyrUp 15 and 15 ms). Only the warp works interleaved, where the three channels share their coordinates
-(139 ms against 200 ms).
+Inside, pictures are planar (c, h, w) float32: a plane's weights then apply without broadcasting over
+interleaved channels, and OpenCV's filters are as fast on three planes as on one interleaved picture
+(measured, 12 MP: pyrDown 17 and 18 ms, pyrUp 15 and 15 ms). Only the warp works interleaved, where the
+three channels share their coordinates (139 ms against 200 ms).
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Cpu:
         if len(image) < 3:
             return np.asarray(image[0])
         red, green, blue = (np.float32(weight) for weight in LUMA)
-        plane = image[0] * red
+        plane: Array = image[0] * red
         part = self._scratch.like("luma", plane)
         plane += np.multiply(image[1], green, out=part)
         plane += np.multiply(image[2], blue, out=part)
@@ -173,7 +173,8 @@ class Cpu:
         best.last = max(best.last, other.last)
 
     def _take(self, best: Best[Array], won: Array, energy: Array, frame: Array, image: Array | None) -> None:
-        """Copy the winner's values into `best` where `won` is set (OpenCV's masked copy: 1 ms for NumPy's 42)."""
+        """Copy the winner's values into `best` where `won` is set (OpenCV's masked copy: 1 ms for NumPy's
+        42)."""
         cv2.copyTo(energy, won, best.energy)
         cv2.copyTo(frame, won, best.frame)
         if best.image is not None and image is not None:
@@ -273,7 +274,9 @@ class Cpu:
     def samples(self, plane: Array, count: int, /) -> Samples[Array]:
         return matching.strongest(plane, count)
 
-    def alignment_sums(self, samples: Samples[Array], plane: Array, matrix: Matrix, contrast: float, /) -> Sums:
+    def alignment_sums(
+        self, samples: Samples[Array], plane: Array, matrix: Matrix, contrast: float, /
+    ) -> Sums:
         return matching.sums(samples, plane, matrix, contrast)
 
     def best_shift(self, here: Array, there: Array, /) -> tuple[float, float]:
@@ -307,7 +310,8 @@ def _eighth_power(base: Array) -> Array:
 
 
 def _soften(total: Array, new: Array, old: Array) -> Array:
-    """Fold a weight into `total` (in place), rescaled to the running maximum; returns the newcomer's share of it."""
+    """Fold a weight into `total` (in place), rescaled to the running maximum; returns the newcomer's share
+    of it."""
     ratio = new / old
     gain = _eighth_power(np.minimum(ratio, np.float32(1)))
     np.maximum(ratio, np.float32(1), out=ratio)
@@ -324,5 +328,8 @@ def _to_integers(image: Array, kind: PixelType) -> Array:
     flat = image.reshape(-1, image.shape[-1])
     depth = {PixelType.UINT8: cv2.CV_8U, PixelType.UINT16: cv2.CV_16U}[kind]
     # One pass that scales, rounds half to even and saturates; the second addend is nought.
-    values = cv2.addWeighted(flat, kind.white, flat, 0.0, 0.0, dtype=depth)
+    values: Array = cv2.addWeighted(flat, kind.white, flat, 0.0, 0.0, dtype=depth)
     return values.reshape(image.shape)
+
+
+CPU: type[Backend[Array]] = Cpu  # the type checker compares it with the Protocol here

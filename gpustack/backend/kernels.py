@@ -10,7 +10,8 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def folder() -> Path:
-    """The folder of the `.cu` files. The checkout comes first, as an editable install would serve a stale copy.
+    """The folder of the `.cu` files. The checkout comes first, as an editable install would serve a stale
+    copy.
 
     A checkout is known by our own file beside pyproject.toml: an unrelated package named `kernels` exists.
     Raises BackendError.

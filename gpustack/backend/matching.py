@@ -15,7 +15,8 @@ from gpustack.model.transform import Matrix
 Array = npt.NDArray[Any]
 
 HUBER = 1.345
-"""Huber's constant: 95 % of the efficiency of least squares on Gaussian errors (Huber, "Robust Statistics", 1981)."""
+"""Huber's constant: 95 % of the efficiency of least squares on Gaussian errors (Huber, "Robust Statistics",
+1981)."""
 
 MAD_TO_SIGMA = 1.4826
 """Median absolute deviation to standard deviation, for Gaussian errors."""
@@ -24,7 +25,8 @@ _EDGE = 2  # pixels at the border that are not sampled: their gradient mirrors
 
 
 def strongest(plane: Array, count: int) -> Samples[Array]:
-    """About `count` pixels of a plane with the largest gradient, and the Jacobian of their value under eight motions."""
+    """About `count` pixels of a plane with the largest gradient, and the Jacobian of their value under
+    eight motions."""
     across = cv2.Sobel(plane, cv2.CV_32F, 1, 0, scale=1 / 8)
     down = cv2.Sobel(plane, cv2.CV_32F, 0, 1, scale=1 / 8)
     strength = across * across + down * down
@@ -37,7 +39,8 @@ def strongest(plane: Array, count: int) -> Samples[Array]:
 
 
 def _above_threshold(strength: Array, count: int) -> Array:
-    """Indices of about the `count` largest, ascending; their threshold is read off every seventh value (10 times faster)."""
+    """Indices of about the `count` largest, ascending; their threshold is read off every seventh value (10
+    times faster)."""
     part = strength[::7]
     rank = min(len(part) - 1, max(0, len(part) - 1 - count // 7))
     threshold = max(0.0, float(np.partition(part, rank)[rank]))
@@ -46,7 +49,8 @@ def _above_threshold(strength: Array, count: int) -> Array:
 
 
 def _jacobian(shape: tuple[int, ...], x: Array, y: Array, across: Array, down: Array) -> Array:
-    """(n, 8): the change of a value with shift, linear and perspective motions in centred, normalised positions."""
+    """(n, 8): the change of a value with shift, linear and perspective motions in centred, normalised
+    positions."""
     unit = half_diagonal(shape)
     u = ((x - (shape[1] - 1) / 2) / unit).astype(np.float32)
     v = ((y - (shape[0] - 1) / 2) / unit).astype(np.float32)
@@ -110,7 +114,8 @@ def _correlation(a: Array, b: Array) -> float:
 
 
 def best_shift(here: Array, there: Array) -> tuple[float, float]:
-    """Whole-pixel shift from `here` to `there` by phase correlation (Kuglin and Hines, 1975), Hann-windowed."""
+    """Whole-pixel shift from `here` to `there` by phase correlation (Kuglin and Hines, 1975),
+    Hann-windowed."""
     window = np.outer(np.hanning(here.shape[0] + 2)[1:-1], np.hanning(here.shape[1] + 2)[1:-1])
     cross = np.fft.rfft2(there * window) * np.conj(np.fft.rfft2(here * window))
     peak = np.fft.irfft2(cross / np.maximum(np.abs(cross), 1e-12), here.shape)
@@ -122,9 +127,10 @@ def best_shift(here: Array, there: Array) -> tuple[float, float]:
 def noise_level(strips: Sequence[Array], floor: float) -> float:
     """Standard deviation of the noise, from strips of a plane.
 
-    Immerkaer's mask ("Fast noise variance estimation", CVIU 64, 1996) cancels smooth shading; its mean absolute response
-    is taken over blocks, and the lowest decile of the blocks stands for the noise: most of a frame of a focus stack is
-    out of focus, and blocks with texture drop out. `floor` is the rounding noise, below which no file goes.
+    Immerkaer's mask ("Fast noise variance estimation", CVIU 64, 1996) cancels smooth shading; its mean
+    absolute response is taken over blocks, and the lowest decile of the blocks stands for the noise: most
+    of a frame of a focus stack is out of focus, and blocks with texture drop out. `floor` is the rounding
+    noise, below which no file goes.
     """
     means = np.concatenate([_block_means(strip) for strip in strips])
     sigma = float(np.quantile(means, 0.1)) * float(np.sqrt(np.pi / 2)) / 6

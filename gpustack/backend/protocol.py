@@ -1,10 +1,10 @@
 """What a backend does: coarse operations, one call a pass over one band.
 
-Conventions for every operation: axes are (channel, y, x); pixel centres are whole numbers; images are (c, h, w) float32,
-nominally 0..1 in the encoding they came in; planes are (h, w) float32; masks are (h, w) uint8, 0 or 255. Neighbourhoods mirror at the
-edges of the array without repeating the edge pixel, so a band must come with its halo. No operation writes to an
-argument unless its docstring says so. Arrays are the backend's own and opaque to everybody else; only operations
-whose docstring says so wait for the device.
+Conventions for every operation: axes are (channel, y, x); pixel centres are whole numbers; images are (c,
+h, w) float32, nominally 0..1 in the encoding they came in; planes are (h, w) float32; masks are (h, w)
+uint8, 0 or 255. Neighbourhoods mirror at the edges of the array without repeating the edge pixel, so a band
+must come with its halo. No operation writes to an argument unless its docstring says so. Arrays are the
+backend's own and opaque to everybody else; only operations whose docstring says so wait for the device.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ Plane = npt.NDArray[np.float32]
 
 
 EVIDENCE = 4.0
-"""How much more a level's energy heeds the finer levels than its own detail: natural pictures have about as much
-contrast in every octave, and reducing a plane's energy by half keeps its mean, so 4 lets the finer decide wherever they see
-anything. Between 1 and 16 results change by less than 0.2 dB on rendered scenes."""
+"""How much more a level's energy heeds the finer levels than its own detail: natural pictures have about as
+much contrast in every octave, and reducing a plane's energy by half keeps its mean, so 4 lets the finer
+decide wherever they see anything. Between 1 and 16 results change by less than 0.2 dB on rendered
+scenes."""
 
 
 FULL_SIZE_NOISE = 20.0
@@ -39,8 +40,8 @@ HALF_SIZE_NOISE = FULL_SIZE_NOISE * (70 / 256) ** 2
 """The same after `reduce`, whose taps (1 4 6 4 1)/16 leave (70/256)^2 of the noise."""
 
 MEASURE_NOISE = 1.43
-"""Focus measure of white noise of variance 1, measured on 2048 x 2048 pixels: 1 from the full size, and 0.43 (not 1) from
-the half size, as `reduce` leaves its samples correlated."""
+"""Focus measure of white noise of variance 1, measured on 2048 x 2048 pixels: 1 from the full size, and
+0.43 (not 1) from the half size, as `reduce` leaves its samples correlated."""
 
 
 def sharpness_halo(sigma: float) -> int:
@@ -63,7 +64,8 @@ class BackendInfo:
 
 @dataclass(slots=True)
 class Band(Generic[A]):
-    """Rows of one aligned frame: image (c, h, w), and the mask of pixels the frame covers (None: all of them)."""
+    """Rows of one aligned frame: image (c, h, w), and the mask of pixels the frame covers (None: all of
+    them)."""
 
     image: A
     valid: A | None = None
@@ -73,8 +75,9 @@ class Band(Generic[A]):
 class Best(Generic[A]):
     """The running winner at each pixel; energy starts at -1, frame at 65535.
 
-    energy (h, w) float32; frame (h, w) uint16; image (c, h, w) float32, or None where only the index is wanted;
-    `last` is the highest frame folded in so far: a later one cannot win a tie, which spares a comparison.
+    energy (h, w) float32; frame (h, w) uint16; image (c, h, w) float32, or None where only the index is
+    wanted; `last` is the highest frame folded in so far: a later one cannot win a tie, which spares a
+    comparison.
     """
 
     energy: A
@@ -106,8 +109,8 @@ class Extent(Generic[A]):
 class Samples(Generic[A]):
     """The pixels of a plane that alignment looks at: those with the strongest gradient.
 
-    x, y (n,) float32 positions in pixels; value (n,) float32; jacobian (n, 8) float32: how the value changes when the
-    position is moved by each of the eight small motions of `alignment_sums`.
+    x, y (n,) float32 positions in pixels; value (n,) float32; jacobian (n, 8) float32: how the value
+    changes when the position is moved by each of the eight small motions of `alignment_sums`.
     """
 
     x: A
@@ -120,8 +123,9 @@ class Samples(Generic[A]):
 class Sums:
     """Normal equations of one alignment step, on the host, float64.
 
-    hessian (9, 9) and gradient (9,): eight motions and the contrast; residual: root mean square of the weighted
-    difference, and its robust spread; `correlation` -1..1 of the samples; `share` of them that fall into the frame.
+    hessian (9, 9) and gradient (9,): eight motions and the contrast; residual: root mean square of the
+    weighted difference, and its robust spread; `correlation` -1..1 of the samples; `share` of them that
+    fall into the frame.
     """
 
     hessian: npt.NDArray[np.float64]
@@ -140,11 +144,13 @@ class Backend(Protocol[A]):
         ...
 
     def each(self, work: Callable[[T], None], items: Iterable[T], /) -> None:
-        """Run `work` on every item, in parallel where that helps; all have passed on return. Errors surface."""
+        """Run `work` on every item, in parallel where that helps; all have passed on return. Errors
+        surface."""
         ...
 
     def upload(self, host: Host, /) -> A:
-        """Copy in a frame as decoded, (h, w, c) of its own dtype; the host array must not change afterwards."""
+        """Copy in a frame as decoded, (h, w, c) of its own dtype; the host array must not change
+        afterwards."""
         ...
 
     def download(self, array: A, /) -> Host:
@@ -174,8 +180,9 @@ class Backend(Protocol[A]):
     def load(self, frame: A, place: Transform, kind: PixelType, width: int, rows: Rows, /) -> Band[A]:
         """Rows of the canvas, `width` pixels wide, resampled from a frame (h, w, c) of integers or floats.
 
-        Bicubic at positions rounded to 1/32 pixel; a whole-pixel transform copies exactly. `place` maps canvas
-        pixels to frame pixels and carries the gain. The mask is set where the position lies in the frame.
+        Bicubic at positions rounded to 1/32 pixel; a whole-pixel transform copies exactly. `place` maps
+        canvas pixels to frame pixels and carries the gain. The mask is set where the position lies in the
+        frame.
         """
         ...
 
@@ -184,10 +191,11 @@ class Backend(Protocol[A]):
         ...
 
     def sharpness(self, luma: A, sigma: float, /) -> A:
-        """Plane -> focus measure >= 0: squared 4-neighbour Laplacians at full and at half size, smoothed by sigma pixels.
+        """Plane -> focus measure >= 0: squared 4-neighbour Laplacians at full and at half size, smoothed by
+        sigma pixels.
 
-        Each is divided by its share of noise: white noise of variance v gives MEASURE_NOISE v. Bands must begin on an even
-        row. Halo `sharpness_halo(sigma)`.
+        Each is divided by its share of noise: white noise of variance v gives MEASURE_NOISE v. Bands must
+        begin on an even row. Halo `sharpness_halo(sigma)`.
         """
         ...
 
@@ -204,11 +212,13 @@ class Backend(Protocol[A]):
         ...
 
     def reduce(self, image: A, /) -> A:
-        """Image -> half size, ceil(h/2) x ceil(w/2): 5-tap binomial; (y, x) there is (2y, 2x) here. Halo 2."""
+        """Image -> half size, ceil(h/2) x ceil(w/2): 5-tap binomial; (y, x) there is (2y, 2x) here. Halo
+        2."""
         ...
 
     def detail(self, image: A, coarse: A, /) -> A:
-        """Image minus its expanded `reduce`: one level of a Laplacian pyramid. Halo 2 in `coarse`'s support."""
+        """Image minus its expanded `reduce`: one level of a Laplacian pyramid. Halo 2 in `coarse`'s
+        support."""
         ...
 
     def add_detail(self, coarse: A, detail: A, height: int, inner: slice, /) -> A:
@@ -241,21 +251,24 @@ class Backend(Protocol[A]):
     def mix_in(self, mix: Mix[A], best: A, energy: A, image: A, noise: float, /) -> None:
         """Fold one frame into the soft maximum `mix`, in place; `best` is the largest energy seen before it.
 
-        The weight is ((energy + noise) / (largest energy + noise))^8, kept relative to the running maximum as an
-        online softmax does, so that it neither overflows nor depends on a scale.
+        The weight is ((energy + noise) / (largest energy + noise))^8, kept relative to the running maximum
+        as an online softmax does, so that it neither overflows nor depends on a scale.
         """
         ...
 
     def merge_mix(self, mix: Mix[A], best: A, other: Mix[A], other_best: A, noise: float, /) -> None:
-        """Fold another soft maximum into `mix`, in place; `best` and `other_best` are their largest energies."""
+        """Fold another soft maximum into `mix`, in place; `best` and `other_best` are their largest
+        energies."""
         ...
 
     def blend_in(self, sums: Mix[A], depth: A, frame: int, band: Band[A], /) -> None:
-        """Add a frame times max(0, 1 - |depth - frame|) to `sums.mean`, and the weight to `sums.total`, in place."""
+        """Add a frame times max(0, 1 - |depth - frame|) to `sums.mean`, and the weight to `sums.total`, in
+        place."""
         ...
 
     def keep_nearest(self, best: Best[A], depth: A, frame: int, band: Band[A], /) -> None:
-        """Fold one frame into `best`, in place, with the closeness 1 / (1 + |depth - frame|) as its energy."""
+        """Fold one frame into `best`, in place, with the closeness 1 / (1 + |depth - frame|) as its
+        energy."""
         ...
 
     def merge_sums(self, sums: Mix[A], other: Mix[A], /) -> None:
@@ -267,7 +280,8 @@ class Backend(Protocol[A]):
         ...
 
     def widen(self, extent: Extent[A], band: Band[A], kind: PixelType, /) -> None:
-        """Fold one frame into the running range, in place, where it is valid; values are rounded to the dtype first."""
+        """Fold one frame into the running range, in place, where it is valid; values are rounded to the
+        dtype first."""
         ...
 
     def merge_extent(self, extent: Extent[A], other: Extent[A], /) -> None:
@@ -275,11 +289,13 @@ class Backend(Protocol[A]):
         ...
 
     def pack(self, image: A, kind: PixelType, extent: Extent[A] | None, /) -> Host:
-        """Image -> (h, w, c) on the host in the frames' dtype: scaled, rounded half to even, clamped to `extent`. Waits."""
+        """Image -> (h, w, c) on the host in the frames' dtype: scaled, rounded half to even, clamped to
+        `extent`. Waits."""
         ...
 
     def survey_luma(self, frame: A, kind: PixelType, factor: int, /) -> A:
-        """Frame (h, w, c) -> plane of its luma 0..1, mean over blocks of factor x factor pixels; a remainder is dropped."""
+        """Frame (h, w, c) -> plane of its luma 0..1, mean over blocks of factor x factor pixels; a
+        remainder is dropped."""
         ...
 
     def band_pass(self, plane: A, sigma: float, /) -> A:
@@ -301,12 +317,13 @@ class Backend(Protocol[A]):
     def alignment_sums(self, samples: Samples[A], plane: A, matrix: Matrix, contrast: float, /) -> Sums:
         """Normal equations for moving `samples` by `matrix` onto `plane`. Waits.
 
-        The eight motions act on positions relative to the centre, in units of half the diagonal (u, v): shift in u, in v,
-        du = u, du = v, dv = u, dv = v, and the two perspective terms. Differences count less beyond 1.345 times their
-        robust spread (Huber).
+        The eight motions act on positions relative to the centre, in units of half the diagonal (u, v):
+        shift in u, in v, du = u, du = v, dv = u, dv = v, and the two perspective terms. Differences count
+        less beyond 1.345 times their robust spread (Huber).
         """
         ...
 
     def best_shift(self, here: A, there: A, /) -> tuple[float, float]:
-        """(dx, dy) in whole pixels by which `here` must be moved to lie on `there`: phase correlation. Waits."""
+        """(dx, dy) in whole pixels by which `here` must be moved to lie on `there`: phase correlation.
+        Waits."""
         ...

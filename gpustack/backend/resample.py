@@ -13,12 +13,15 @@ from gpustack.model.rect import Rows
 from gpustack.model.transform import Transform
 
 Array = npt.NDArray[Any]
-_SLACK = 1 / 64  # half of OpenCV's position step of 1/32 pixel: a position that rounds onto the edge is covered
+_SLACK = (
+    1 / 64
+)  # half of OpenCV's position step of 1/32 pixel: a position that rounds onto the edge is covered
 _REACH = 2  # rows that the bicubic kernel reads before the position's own, and one more after it
 
 
 def resample(frame: Array, place: Transform, white: float, width: int, rows: Rows) -> Band[Array]:
-    """Rows of the canvas from a frame (h, w, c): image (c, rows, width) float32 0..1 and the mask of covered pixels."""
+    """Rows of the canvas from a frame (h, w, c): image (c, rows, width) float32 0..1 and the mask of
+    covered pixels."""
     scale = np.float32(place.gain / white)
     shift = _whole_shift(place)
     if shift is not None:
@@ -29,7 +32,8 @@ def resample(frame: Array, place: Transform, white: float, width: int, rows: Row
     first = int(np.clip(np.floor(lowest) - _REACH, 0, len(frame) - 1))
     last = int(np.clip(np.ceil(highest) + _REACH + 1, first + 1, len(frame)))
     source = np.multiply(frame[first:last], scale, dtype=np.float32)
-    # Exact: `first` is whole and y lies on a grid at least as coarse, so any band finds the same sub-pixel position.
+    # Exact: `first` is whole and y lies on a grid at least as coarse, so any band finds the same sub-pixel
+    # position.
     y -= np.float32(first)
     image = cv2.remap(source, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return Band(_separated(image), valid)
@@ -71,10 +75,16 @@ def _positions(place: Transform, width: int, rows: Rows) -> tuple[Array, Array]:
 
 
 def _covered(x: Array, y: Array, shape: tuple[int, ...]) -> Array | None:
-    """Mask of positions inside the frame; None where all are (a convex outline holds all when it holds the corners)."""
+    """Mask of positions inside the frame; None where all are (a convex outline holds all when it holds the
+    corners)."""
     right, bottom = shape[1] - 1 + _SLACK, shape[0] - 1 + _SLACK
     ends = np.ix_([0, -1], [0, -1])
-    if x[ends].min() >= -_SLACK and x[ends].max() <= right and y[ends].min() >= -_SLACK and y[ends].max() <= bottom:
+    if (
+        x[ends].min() >= -_SLACK
+        and x[ends].max() <= right
+        and y[ends].min() >= -_SLACK
+        and y[ends].max() <= bottom
+    ):
         return None
     return cv2.bitwise_and(cv2.inRange(x, -_SLACK, right), cv2.inRange(y, -_SLACK, bottom))
 

@@ -44,7 +44,8 @@ def _common(
 
 
 def ending(command: Callable[P, None]) -> Callable[P, None]:
-    """Make every error of a command one sentence on stderr and an exit code; with `debug`, the trace as well."""
+    """Make every error of a command one sentence on stderr and an exit code; with `debug`, the trace as
+    well."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -55,7 +56,11 @@ def ending(command: Callable[P, None]) -> Callable[P, None]:
         except KeyboardInterrupt:
             _end("interrupted; no half-written file was left behind.", INTERRUPTED)
         except MemoryError:
-            _end("out of memory. Allow less with --ram, or close other programs.", 5, trace=bool(kwargs.get("debug")))
+            _end(
+                "out of memory. Allow less with --ram, or close other programs.",
+                5,
+                trace=bool(kwargs.get("debug")),
+            )
 
     return run
 

@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 @app.command()
 @ending
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for frames and results.")] = Path("gpustack-demo"),
-    scene: Annotated[str, typer.Option(help="The scene to render: macro, hairs, cards, dome, print or crystal.")] = "macro",
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for frames and results.")] = Path(
+        "gpustack-demo"
+    ),
+    scene: Annotated[
+        str, typer.Option(help="The scene to render: macro, hairs, cards, dome, print or crystal.")
+    ] = "macro",
     method: options.MethodOption = DEFAULT.method,
     overwrite: options.OverwriteOption = False,
     debug: options.DebugOption = False,
@@ -37,7 +41,9 @@ def demo(
     shoot = Shoot(
         frames=16, max_blur_px=8.0, breathing=0.03, drift_px=6.0, jitter_px=0.5, flicker=0.01, noise=1.0
     )
-    typer.echo(f"rendering {shoot.frames} frames of {shoot.width}x{shoot.height}, scene '{scene}' ...", err=True)
+    typer.echo(
+        f"rendering {shoot.frames} frames of {shoot.width}x{shoot.height}, scene '{scene}' ...", err=True
+    )
     started = time.perf_counter()
     rendered = render(scene, shoot)
     paths = [_write_frame(frames_folder, index, rendered.frame(index)) for index in range(shoot.frames)]
@@ -51,12 +57,16 @@ def demo(
 def _folder(output: Path, overwrite: bool) -> Path:
     """Make the folder, and refuse one that holds something already."""
     if output.exists() and (not output.is_dir() or any(output.iterdir())) and not overwrite:
-        raise WriteError(f"{output} exists already.", "Choose another folder with -o, or allow it with --overwrite.")
+        raise WriteError(
+            f"{output} exists already.", "Choose another folder with -o, or allow it with --overwrite."
+        )
     frames = output / "frames"
     try:
         frames.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise WriteError(f"The folder {frames} cannot be made ({error.strerror}).", "Choose another with -o.") from error
+        raise WriteError(
+            f"The folder {frames} cannot be made ({error.strerror}).", "Choose another with -o."
+        ) from error
     return frames
 
 
@@ -78,7 +88,9 @@ def _save(output: Path, result: Any, rendered: Rendered) -> None:
     result.save_depth(output / "depth.tif", overwrite=True)
     result.save_confidence(output / "confidence.tif", overwrite=True)
     side_by_side = comparison(rendered, result.image, result.depth, result.report.box)
-    write_picture(output / "comparison.png", side_by_side, Metadata(), overwrite=True, software="gpustack demo")
+    write_picture(
+        output / "comparison.png", side_by_side, Metadata(), overwrite=True, software="gpustack demo"
+    )
 
 
 def _tell(output: Path, result: Any, rendered: Rendered, rendering: float) -> None:

@@ -17,7 +17,16 @@ from gpustack.cli import options
 from gpustack.cli.app import app, ending
 from gpustack.errors import GpustackError
 
-_LIBRARIES = ("numpy", "opencv-python-headless", "tifffile", "imagecodecs", "simplejpeg", "rawpy", "typer", "rich")
+_LIBRARIES = (
+    "numpy",
+    "opencv-python-headless",
+    "tifffile",
+    "imagecodecs",
+    "simplejpeg",
+    "rawpy",
+    "typer",
+    "rich",
+)
 
 
 @app.command()
@@ -63,13 +72,13 @@ def _problems() -> list[str]:
     installed = {name for name in ("opencv-python", "opencv-contrib-python") if _version(name) != "missing"}
     if installed:
         problems.append(
-            f"{', '.join(sorted(installed))} shares its files with opencv-python-headless; uninstall all of them and "
-            "install opencv-python-headless again."
+            f"{', '.join(sorted(installed))} shares its files with opencv-python-headless; uninstall all of them "
+            "and install opencv-python-headless again."
         )
     if _version("gpustack") != "missing":
         problems.append(
-            "The unrelated package 'gpustack' (a cluster manager) has the same import name; keep the two in separate "
-            "environments."
+            "The unrelated package 'gpustack' (a cluster manager) has the same import name; keep the two in "
+            "separate environments."
         )
     return problems
 
@@ -116,7 +125,9 @@ def _as_text(found: dict[str, Any]) -> str:
     lines.append(f"kernels: {found['kernels']}")
     lines.append("codecs: " + ", ".join(f"{name} {state}" for name, state in found["codecs"].items()))
     memory = found["memory"]
-    lines.append(f"memory: {memory['free_bytes'] / 1e9:.1f} GB free, {memory['used_by_default']:.0%} used by default")
+    lines.append(
+        f"memory: {memory['free_bytes'] / 1e9:.1f} GB free, {memory['used_by_default']:.0%} used by default"
+    )
     lines.append(f"disk: {found['disk_free_bytes'] / 1e9:.1f} GB free here")
     lines.append(f"self-test: {found['self_test']}")
     return "\n".join(lines)

@@ -18,7 +18,9 @@ DEFAULT = Settings()
 
 Inputs = Annotated[
     list[str],
-    typer.Argument(help="Frames: files, folders, globs, @list.txt, or - for a list on stdin.", show_default=False),
+    typer.Argument(
+        help="Frames: files, folders, globs, @list.txt, or - for a list on stdin.", show_default=False
+    ),
 ]
 MethodOption = Annotated[
     Method,
@@ -27,16 +29,22 @@ MethodOption = Annotated[
         "depthmap (Helicon B, Zerene DMap), average (Helicon A)."
     ),
 ]
-AlignOption = Annotated[Model, typer.Option(help="What a frame may do against the reference; none moves no pixel.")]
+AlignOption = Annotated[
+    Model, typer.Option(help="What a frame may do against the reference; none moves no pixel.")
+]
 ReferenceOption = Annotated[
-    str, typer.Option(help="The frame that gives geometry and brightness: first, middle, last, or a number from 0.")
+    str,
+    typer.Option(
+        help="The frame that gives geometry and brightness: first, middle, last, or a number from 0."
+    ),
 ]
 CropOption = Annotated[
     Crop, typer.Option(help="auto keeps what every frame covers, none the reference's exact size.")
 ]
 BackendOption = Annotated[BackendName, typer.Option(help="Where the pixels are worked on.")]
 RamOption = Annotated[
-    str | None, typer.Option(help="Memory to stay within, such as 8G or 500M.  [default: 60% of what is free]")
+    str | None,
+    typer.Option(help="Memory to stay within, such as 8G or 500M.  [default: 60% of what is free]"),
 ]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads to use.  [default: all processors]")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]

@@ -51,7 +51,8 @@ def show_plan(frames: Stack, settings: Settings, *, as_json: bool) -> None:
         return
     mega = 1e6
     lines = [
-        f"frames    {made.frames} of {made.width}x{made.height}, {frames.channels} x {frames.pixel_type.value}",
+        f"frames    {made.frames} of {made.width}x{made.height}, "
+        f"{frames.channels} x {frames.pixel_type.value}",
         f"passes    {', '.join(made.passes)} (each decodes every frame once)",
         f"bands     {len(made.bands)} of {made.band_rows} rows",
         f"in flight {made.slots} decoded frames, {made.readers} readers, {made.threads} threads",

@@ -33,7 +33,9 @@ def stack(
     depth: Annotated[
         Path | None, typer.Option(help="Write the depth map: .tif (float, frames) or .png (16 bit).")
     ] = None,
-    confidence: Annotated[Path | None, typer.Option(help="Write how far the depth can be trusted, 0 to 1.")] = None,
+    confidence: Annotated[
+        Path | None, typer.Option(help="Write how far the depth can be trusted, 0 to 1.")
+    ] = None,
     transforms: Annotated[
         Path | None, typer.Option(help="Use the alignment in this file instead of estimating it.")
     ] = None,
@@ -169,9 +171,8 @@ def _tell(result: Any, outputs: Outputs) -> None:
     seconds = sum(report.seconds.values())
     megapixels = len(report.frames) * report.plan["width"] * report.plan["height"] / 1e6
     typer.echo(
-        f"{outputs.picture}: {result.image.shape[1]}x{height} from {len(report.frames)} frames by {report.method} "
-        f"in {seconds:.1f} s ({megapixels / seconds:.0f} MP/s, limited by {report.limit}), "
+        f"{outputs.picture}: {result.image.shape[1]}x{height} from {len(report.frames)} frames "
+        f"by {report.method} in {seconds:.1f} s ({megapixels / seconds:.0f} MP/s, limited by {report.limit}), "
         f"{report.peak_bytes / 1e6:.0f} MB at most",
         err=True,
     )
-

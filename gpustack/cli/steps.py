@@ -25,7 +25,9 @@ class Steps:
         try:
             (folder / "aligned").mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise WriteError(f"The folder {folder} cannot be made ({error.strerror}).", "Choose another.") from error
+            raise WriteError(
+                f"The folder {folder} cannot be made ({error.strerror}).", "Choose another."
+            ) from error
 
     def aligned(self, frame: Frame, pixels: npt.NDArray[Any]) -> None:
         """One aligned frame (h, w, c), as stored."""
@@ -45,7 +47,11 @@ class Steps:
             matches,
             overwrite=self._overwrite,
         )
-        for name, plane in (("winners", result.winners), ("depth", result.depth), ("confidence", result.confidence)):
+        for name, plane in (
+            ("winners", result.winners),
+            ("depth", result.depth),
+            ("confidence", result.confidence),
+        ):
             if plane is not None:
                 self._plane(name, np.asarray(plane, np.float32))
 

@@ -1,10 +1,12 @@
-"""A surface through the sharpest frames: smooth where the subject is, a step where it steps, filled where nothing is seen.
+"""A surface through the sharpest frames: smooth where the subject is, a step where it steps, filled where
+nothing is seen.
 
-The winner of a pixel is a whole frame number and, where there is no texture, a random one. Three steps mend that: single
-outliers go by a median; the rest is averaged over the neighbourhood by confidence (normalised convolution, Knutsson and
-Westin, CVPR 1993), which gives values between frames; areas without confidence are filled from their rims by the same
-averaging over ever larger neighbourhoods (pull-push, Gortler et al., "The Lumigraph", SIGGRAPH 1996). Where smoothing
-would move a confident pixel by more than a frame, the surface steps there, and the median is kept.
+The winner of a pixel is a whole frame number and, where there is no texture, a random one. Three steps mend
+that: single outliers go by a median; the rest is averaged over the neighbourhood by confidence (normalised
+convolution, Knutsson and Westin, CVPR 1993), which gives values between frames; areas without confidence
+are filled from their rims by the same averaging over ever larger neighbourhoods (pull-push, Gortler et al.,
+"The Lumigraph", SIGGRAPH 1996). Where smoothing would move a confident pixel by more than a frame, the
+surface steps there, and the median is kept.
 """
 
 from __future__ import annotations
@@ -20,13 +22,16 @@ from gpustack.backend.protocol import Backend
 Plane = npt.NDArray[np.float32]
 
 SIGMA_PX = 3.0
-"""Reach of the smoothing: the focus measure itself cannot tell depths apart that lie closer than its own blur of 2 px."""
+"""Reach of the smoothing: the focus measure itself cannot tell depths apart that lie closer than its own
+blur of 2 px."""
 
 STEP_FRAMES = 1.0
-"""A surface that is smooth at the stack's own sampling changes less than a frame within the smoothing's reach."""
+"""A surface that is smooth at the stack's own sampling changes less than a frame within the smoothing's
+reach."""
 
 RIM_WEIGHT = 0.02
-"""Weight of the coarser fill against a pixel's own confidence: it decides where the confidence is below this."""
+"""Weight of the coarser fill against a pixel's own confidence: it decides where the confidence is below
+this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,8 @@ class Surface:
 
 
 def surface(backend: Backend[Any], winners: npt.NDArray[np.uint16], energies: Plane, floor: float) -> Surface:
-    """The surface through `winners` (h, w), given their focus measure (h, w) and the focus measure of noise alone."""
+    """The surface through `winners` (h, w), given their focus measure (h, w) and the focus measure of noise
+    alone."""
     confidence = _confidence(energies, floor)
     median = backend.median(backend.upload(winners.astype(np.float32)))
     weight = backend.upload(confidence)

@@ -3,8 +3,9 @@
     survey   decode ─> luma ─> match neighbours ─> chain ─> one transform and gain a frame
     render   decode ─> develop ─> warp ─> measure ─> select or blend ─> surface ─> write
 
-A method is one or two passes over the frames; each pass folds every frame, once, into a state. `auto`, `pyramid`
-and `average` take one; `depthmap` first finds the sharpest frame of each pixel, makes a surface of them, and blends along it.
+A method is one or two passes over the frames; each pass folds every frame, once, into a state. `auto`,
+`pyramid` and `average` take one; `depthmap` first finds the sharpest frame of each pixel, makes a surface
+of them, and blends along it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from gpustack.depth.surface import Surface, surface
 from gpustack.fuse.auto import auto
 from gpustack.fuse.average import Average
 from gpustack.fuse.depthmap import Blend
-from gpustack.fuse.fold import Fold
+from gpustack.fuse.fold import Fold, PictureFold
 from gpustack.fuse.measure import Sharpest, energy_noise
 from gpustack.fuse.pyramid import pyramid
 from gpustack.model.frame import PixelType
@@ -40,7 +41,8 @@ PASSES = {
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """What the render passes give, on the canvas: picture (h, w, c), winners (h, w) uint16, and the surface if wanted."""
+    """What the render passes give, on the canvas: picture (h, w, c), winners (h, w) uint16, and the surface
+    if wanted."""
 
     picture: npt.NDArray[Any]
     winners: npt.NDArray[np.uint16]
@@ -48,7 +50,8 @@ class Fused:
 
 
 def render(backend: Backend[Any], pass_over: PassOver, method: Method, noise: float, depth: bool) -> Fused:
-    """Fuse the frames by a method; `noise` is a frame's luma noise, 0..1, `depth` asks for the surface too."""
+    """Fuse the frames by a method; `noise` is a frame's luma noise, 0..1, `depth` asks for the surface
+    too."""
     match method:
         case Method.DEPTHMAP:
             return _along_surface(backend, pass_over, noise)
@@ -60,7 +63,8 @@ def render(backend: Backend[Any], pass_over: PassOver, method: Method, noise: fl
 
 def _by_scale(backend: Backend[Any], pass_over: PassOver, method: Method, noise: float, depth: bool) -> Fused:
     fold, sharpest = auto(noise) if method is Method.AUTO else pyramid(), Sharpest()
-    state, *more = pass_over(method.value, [fold, sharpest] if depth else [fold])
+    folds: list[Fold[Any]] = [fold, sharpest] if depth else [fold]
+    state, *more = pass_over(method.value, folds)
     found = _surface(backend, sharpest, more.pop(), noise) if depth else None
     return Fused(fold.finish(backend, state), fold.winners(backend, state), found)
 
@@ -71,7 +75,9 @@ def _by_weight(backend: Backend[Any], pass_over: PassOver, noise: float, depth: 
     winners, energies = fold.winners(backend, state), fold.energies(backend, state)
     picture = fold.finish(backend, state)
     del state
-    return Fused(picture, winners, surface(backend, winners, energies, energy_noise(noise)) if depth else None)
+    return Fused(
+        picture, winners, surface(backend, winners, energies, energy_noise(noise)) if depth else None
+    )
 
 
 def _along_surface(backend: Backend[Any], pass_over: PassOver, noise: float) -> Fused:
@@ -93,14 +99,15 @@ SURFACE_BYTES = 40.0
 
 
 def footprint(method: Method, channels: int, pixel_type: PixelType, depth: bool) -> float:
-    """Bytes a canvas pixel that the states of a method's largest pass take, with the surface where one is made."""
-    fold: Fold[Any] = {
-        Method.AVERAGE: Average(0.0),
+    """Bytes a canvas pixel that the states of a method's largest pass take, with the surface where one is
+    made."""
+    folds: dict[Method, PictureFold[Any]] = {
         Method.AUTO: auto(0.0),
         Method.PYRAMID: pyramid(),
+        Method.AVERAGE: Average(0.0),
         Method.DEPTHMAP: Blend(np.zeros((0, 0), np.float32)),
-    }[method]
-    size = fold.bytes_per_pixel(channels, pixel_type.itemsize)
+    }
+    size = folds[method].bytes_per_pixel(channels, pixel_type.itemsize)
     wants_surface = depth or method is Method.DEPTHMAP
     if method is Method.DEPTHMAP:
         return max(size + 8, SURFACE_BYTES)

@@ -1,4 +1,5 @@
-"""A plan before any pixel: passes, bands, frames in flight, bytes and seconds. Pure; printed by `gpustack plan`."""
+"""A plan before any pixel: passes, bands, frames in flight, bytes and seconds. Pure; printed by `gpustack
+plan`."""
 
 from __future__ import annotations
 
@@ -13,14 +14,15 @@ from gpustack.model.stack import Stack
 from gpustack.settings import Method, Model, Settings
 
 BAND_PIXELS = 1 << 18
-"""Pixels of a band: with about a dozen float planes at work this stays near the cache (12 MP, ms of CPU a frame by rows of 4000:
-32: 215, 64: 152, 96: 181, 128: 217)."""
+"""Pixels of a band: with about a dozen float planes at work this stays near the cache (12 MP, ms of CPU a
+frame by rows of 4000: 32: 215, 64: 152, 96: 181, 128: 217)."""
 
 LEAST_BAND_ROWS = 16
 """Fewer rows would be mostly halo."""
 
 BASE_BYTES = 170 << 20
-"""The interpreter with NumPy, OpenCV and the codecs loaded, before any frame (measured peak RSS of `gpustack doctor`)."""
+"""The interpreter with NumPy, OpenCV and the codecs loaded, before any frame (measured peak RSS of
+`gpustack doctor`)."""
 
 BAND_PLANES = 40
 """Float planes of band size that one thread has alive at most, halos included (pyramid, RGB)."""
@@ -31,8 +33,16 @@ DECODE_FACTOR = {Kind.JPEG: 0.35, Kind.PNG: 1.0, Kind.TIFF: 1.1, Kind.RAW: 2.7, 
 DECODE_SECONDS = {Kind.JPEG: 0.006, Kind.PNG: 0.030, Kind.TIFF: 0.030, Kind.RAW: 0.060, Kind.ARRAY: 0.0}
 """CPU seconds to decode a megapixel, on one core of a 2023 server."""
 
-PASS_SECONDS = {"survey": 0.060, "measure": 0.009, "average": 0.014, "pyramid": 0.018, "auto": 0.028, "blend": 0.006}
-"""CPU seconds a megapixel and frame of each pass, without decoding, on the same core. For orientation, not a promise."""
+PASS_SECONDS = {
+    "survey": 0.060,
+    "measure": 0.009,
+    "average": 0.014,
+    "pyramid": 0.018,
+    "auto": 0.028,
+    "blend": 0.006,
+}
+"""CPU seconds a megapixel and frame of each pass, without decoding, on the same core. For orientation, not
+a promise."""
 
 WARP_SECONDS = 0.017
 """CPU seconds to resample a megapixel, in every pass but the survey."""
@@ -50,8 +60,8 @@ class Budget:
 class Plan:
     """How a stack will be worked through.
 
-    `passes` name what each reading of the frames is for; `slots` decoded frames exist at a time, filled by `readers`
-    threads; the bytes are peaks, `budget_bytes` the contract they stay within.
+    `passes` name what each reading of the frames is for; `slots` decoded frames exist at a time, filled by
+    `readers` threads; the bytes are peaks, `budget_bytes` the contract they stay within.
     """
 
     method: Method
@@ -86,7 +96,8 @@ class Plan:
 
 
 def make_plan(stack: Stack, settings: Settings, budget: Budget) -> Plan:
-    """The fastest plan that fits the budget: as many frames in flight as are useful, fewer where memory is short.
+    """The fastest plan that fits the budget: as many frames in flight as are useful, fewer where memory is
+    short.
 
     Raises PlanError with the bytes needed and the bytes allowed where not even one frame at a time fits.
     """

@@ -8,7 +8,8 @@ from typing import Any
 
 @dataclass(slots=True)
 class FrameReport:
-    """One frame: its transform (reference pixels to frame pixels), gain, match 0..1, and share of pixels won 0..1."""
+    """One frame: its transform (reference pixels to frame pixels), gain, match 0..1, and share of pixels
+    won 0..1."""
 
     file: str
     matrix: list[list[float]]
@@ -31,9 +32,9 @@ class FrameReport:
 class Report:
     """Outputs, settings, backend and why, seconds by stage, bytes, and one row a frame.
 
-    `seconds` holds wall seconds by stage; `decode_seconds` is the time of all reading threads together, which runs beside the
-    stages; `waiting_seconds` is how long the stages waited for it. `box` is the part of the reference that was
-    kept: left, top, width, height, before any rotation.
+    `seconds` holds wall seconds by stage; `decode_seconds` is the time of all reading threads together,
+    which runs beside the stages; `waiting_seconds` is how long the stages waited for it. `box` is the part
+    of the reference that was kept: left, top, width, height, before any rotation.
     """
 
     method: str

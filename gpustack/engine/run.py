@@ -112,8 +112,8 @@ def run(
 ) -> Outcome:
     """Align and fuse a stack.
 
-    `read` decodes a frame; `transforms` replace the survey's; `keep_aligned` is given every frame on the canvas.
-    Raises what decoding raises, and PlanError where the budget is too small.
+    `read` decodes a frame; `transforms` replace the survey's; `keep_aligned` is given every frame on the
+    canvas. Raises what decoding raises, and PlanError where the budget is too small.
     """
     plan = make_plan(stack, settings, budget(settings))
     backend, why = choose(settings.backend, plan.threads)
@@ -129,9 +129,7 @@ def run(
     return Outcome(fused, found.transforms, report)
 
 
-def _surveyed(
-    job: Job, settings: Settings, reference: int, transforms: Sequence[Transform] | None
-) -> Survey:
+def _surveyed(job: Job, settings: Settings, reference: int, transforms: Sequence[Transform] | None) -> Survey:
     if transforms is not None or settings.align is Model.NONE or len(job.stack) == 1:
         rest = still(job.backend, job.stack, job.read, reference)
         return rest if transforms is None else Survey(tuple(transforms), rest.confidence, rest.noise)

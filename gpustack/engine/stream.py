@@ -28,8 +28,8 @@ class StreamTimes:
 class Stream(Generic[P]):
     """Iterates over (index, what `read` gives of that frame), in order.
 
-    At most `slots` results exist at a time, the one handed out included, so memory does not grow with the number of frames.
-    An error of a reading thread is raised where its frame would have come, and names it.
+    At most `slots` results exist at a time, the one handed out included, so memory does not grow with the
+    number of frames. An error of a reading thread is raised where its frame would have come, and names it.
     """
 
     def __init__(
@@ -78,10 +78,14 @@ class Stream(Generic[P]):
         except (GpustackError, KeyboardInterrupt):
             raise
         except MemoryError as error:
-            raise DecodeError(frame.name, "there is not enough memory to decode it.", "Close other programs.") from error
+            raise DecodeError(
+                frame.name, "there is not enough memory to decode it.", "Close other programs."
+            ) from error
         except Exception as error:
             problem = f"it cannot be read ({type(error).__name__}: {error})."
-            raise DecodeError(frame.name, problem, "Open it in an image viewer to see whether it is damaged.") from error
+            raise DecodeError(
+                frame.name, problem, "Open it in an image viewer to see whether it is damaged."
+            ) from error
         finally:
             with self._lock:
                 self.times.reading += time.perf_counter() - started

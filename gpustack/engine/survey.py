@@ -22,7 +22,8 @@ Read = Callable[[Frame], Any]
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """One transform a frame, how well each frame matched its neighbour (1 for the reference), and the noise 0..1."""
+    """One transform a frame, how well each frame matched its neighbour (1 for the reference), and the noise
+    0..1."""
 
     transforms: tuple[Transform, ...]
     confidence: tuple[float, ...]
@@ -43,7 +44,13 @@ def still(backend: Backend[Any], stack: Stack, read: Read, reference: int) -> Su
 
 
 def survey(
-    backend: Backend[Any], stack: Stack, read: Read, reference: int, model: Model, plan: Plan, progress: Progress
+    backend: Backend[Any],
+    stack: Stack,
+    read: Read,
+    reference: int,
+    model: Model,
+    plan: Plan,
+    progress: Progress,
 ) -> Survey:
     """Match every frame with its neighbour and chain the matches from the reference."""
     factor = survey_factor(stack)
@@ -61,7 +68,9 @@ def survey(
     full = [Link(Transform(k.matrix).scaled(factor).matrix, k.confidence, k.trusted) for k in links]
     transforms = chain(full, reference)
     ratio = max(stack.width, stack.height) / max(brightness[0].shape)
-    gained = [with_gain(t, brightness[reference], b, ratio) for t, b in zip(transforms, brightness, strict=True)]
+    gained = [
+        with_gain(t, brightness[reference], b, ratio) for t, b in zip(transforms, brightness, strict=True)
+    ]
     gained[reference] = Transform.identity()
     for index in (i for i, link in enumerate(links) if not link.trusted):
         _warn(progress, stack, index)
@@ -69,9 +78,15 @@ def survey(
 
 
 def _matched(
-    backend: Backend[Any], stack: Stack, look: Callable[[Frame], _Seen], model: Model, plan: Plan, progress: Progress
+    backend: Backend[Any],
+    stack: Stack,
+    look: Callable[[Frame], _Seen],
+    model: Model,
+    plan: Plan,
+    progress: Progress,
 ) -> tuple[list[Link], list[Any], float]:
-    """Links between neighbours, brightness thumbnails, and the reference's noise; two frames are held at a time."""
+    """Links between neighbours, brightness thumbnails, and the reference's noise; two frames are held at a
+    time."""
     links: list[Link] = []
     brightness: list[Any] = []
     noise, previous = 0.0, None

@@ -1,8 +1,10 @@
-"""`auto`: at every scale and place the mean of the frames' details, weighted so steeply by energy that the sharpest dominate.
+"""`auto`: at every scale and place the mean of the frames' details, weighted so steeply by energy that the
+sharpest dominate.
 
-A Laplacian pyramid like `pyramid`, with the soft maximum of `average` in place of the hard one: where a frame is clearly the sharpest
-its detail is taken nearly alone, so crossing hairs stay complete; where several are equally good, or nothing but noise is seen,
-they are averaged. What counts as noise is measured on the reference frame and follows from the pyramid's kernels on every level.
+A Laplacian pyramid like `pyramid`, with the soft maximum of `average` in place of the hard one: where a
+frame is clearly the sharpest its detail is taken nearly alone, so crossing hairs stay complete; where
+several are equally good, or nothing but noise is seen, they are averaged. What counts as noise is measured
+on the reference frame and follows from the pyramid's kernels on every level.
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ from gpustack.fuse.measure import empty_best
 from gpustack.settings import NOISE_LEVELS
 
 DETAIL_NOISE = (0.889, 0.0530, 0.0101, 0.0024)
-"""Variance of the first detail levels of white noise of variance 1, measured on 2048 x 2048 pixels; a quarter of the one
-before it on every further level."""
+"""Variance of the first detail levels of white noise of variance 1, measured on 2048 x 2048 pixels; a
+quarter of the one before it on every further level."""
 
 
 @dataclass(slots=True)
@@ -55,9 +57,14 @@ class SoftMaximum:
     def floor(self, level: int) -> float:
         """What noise alone gives as a level's energy, with the finer levels' evidence, times NOISE_LEVELS.
 
-        The base, below the last detail level, has a tiny noise of its own added; it hears the finer levels all the same.
+        The base, below the last detail level, has a tiny noise of its own added; it hears the finer levels
+        all the same.
         """
-        variance = DETAIL_NOISE[level] if level < len(DETAIL_NOISE) else DETAIL_NOISE[-1] / 4 ** (level - len(DETAIL_NOISE) + 1)
+        variance = (
+            DETAIL_NOISE[level]
+            if level < len(DETAIL_NOISE)
+            else DETAIL_NOISE[-1] / 4 ** (level - len(DETAIL_NOISE) + 1)
+        )
         own = NOISE_LEVELS * self.noise**2 * variance
         return own if level == 0 else own + EVIDENCE * self.floor(level - 1)
 

@@ -1,9 +1,10 @@
 """`average`: the mean of the frames, weighted by sharpness so steeply that the sharpest dominates.
 
-w_i = ((S_i + n) / (S_max + n))^8 with S the focus measure and n its noise: a soft maximum over the frames, computed in one pass
-by keeping the sums relative to the running maximum (Milakov and Gimelshein, "Online normalizer calculation for
-softmax", 2018). Where one frame is sharp it is taken nearly alone; where none is, all weigh alike and their noise averages out. A weighted
-mean cannot leave the range of the frames, so it draws no halo of its own.
+w_i = ((S_i + n) / (S_max + n))^8 with S the focus measure and n its noise: a soft maximum over the frames,
+computed in one pass by keeping the sums relative to the running maximum (Milakov and Gimelshein, "Online
+normalizer calculation for softmax", 2018). Where one frame is sharp it is taken nearly alone; where none
+is, all weigh alike and their noise averages out. A weighted mean cannot leave the range of the frames, so
+it draws no halo of its own.
 """
 
 from __future__ import annotations

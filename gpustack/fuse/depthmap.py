@@ -1,8 +1,9 @@
 """`depthmap`: each pixel from the frames around its depth, in a second pass over the frames.
 
-The first pass (`Sharpest`) finds the sharpest frame of every pixel; `gpustack.depth` makes a smooth surface of it; this
-fold then blends the two frames next to the surface linearly. Colours stay those of the frames and smooth areas follow
-their surroundings; where two depths cross within the smoothing radius it has to choose one.
+The first pass (`Sharpest`) finds the sharpest frame of every pixel; `gpustack.depth` makes a smooth surface
+of it; this fold then blends the two frames next to the surface linearly. Colours stay those of the frames
+and smooth areas follow their surroundings; where two depths cross within the smoothing radius it has to
+choose one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from gpustack.model.canvas import Canvas
 
 @dataclass(slots=True)
 class BlendState:
-    """For each band: the surface, weighted sums (not means), and the nearest covering frame where one may be needed."""
+    """For each band: the surface, weighted sums (not means), and the nearest covering frame where one may
+    be needed."""
 
     canvas: Canvas
     depth: list[Any]
@@ -34,8 +36,8 @@ class BlendState:
 class Blend:
     """Blend along a depth surface on the host: (h, w) float32 in frame units, as large as the canvas.
 
-    A pixel has at most two frames with a weight above 0, and a sum of two is the same in either order: the order of
-    frames does not change a bit.
+    A pixel has at most two frames with a weight above 0, and a sum of two is the same in either order: the
+    order of frames does not change a bit.
     """
 
     depth: Pixels
@@ -45,7 +47,8 @@ class Blend:
         channels, width = canvas.channels, canvas.width
         parts = [self.depth[rows.slice] for rows in canvas.bands]
         nearest = [
-            None if canvas.covered else empty_best(backend, len(rows), width, channels) for rows in canvas.bands
+            None if canvas.covered else empty_best(backend, len(rows), width, channels)
+            for rows in canvas.bands
         ]
         return BlendState(
             canvas,

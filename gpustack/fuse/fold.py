@@ -1,4 +1,5 @@
-"""What every method is: a fold. Frames come one by one; the picture comes at the end; two folds can be merged."""
+"""What every method is: a fold. Frames come one by one; the picture comes at the end; two folds can be
+merged."""
 
 from __future__ import annotations
 
@@ -23,9 +24,9 @@ View = Callable[[Rows], Band[Any]]
 class Fold(Protocol[S]):
     """A method's state and what is done to it.
 
-    Laws, tested in tests/fuse/test_laws.py: the bands into which the canvas is cut do not change a bit of the
-    result; one frame gives that frame; `merge` of the states of two runs of frames equals one run over all of them
-    (selections: bit for bit and in any order; weighted sums: within rounding).
+    Laws, tested in tests/fuse/test_laws.py: the bands into which the canvas is cut do not change a bit of
+    the result; one frame gives that frame; `merge` of the states of two runs of frames equals one run over
+    all of them (selections: bit for bit and in any order; weighted sums: within rounding).
     """
 
     def start(self, backend: Backend[Any], canvas: Canvas, /) -> S:
@@ -37,8 +38,17 @@ class Fold(Protocol[S]):
         ...
 
     def merge(self, backend: Backend[Any], state: S, other: S, /) -> None:
-        """Fold in the state of another run of frames of the same stack; `other` must not be used afterwards."""
+        """Fold in the state of another run of frames of the same stack; `other` must not be used
+        afterwards."""
         ...
+
+    def bytes_per_pixel(self, channels: int, itemsize: int, /) -> float:
+        """Bytes of the state, per pixel of the canvas."""
+        ...
+
+
+class PictureFold(Fold[S], Protocol[S]):
+    """A fold that gives a picture."""
 
     def finish(self, backend: Backend[Any], state: S, /) -> Pixels:
         """The picture: (h, w, c) in the frames' dtype."""
@@ -46,8 +56,4 @@ class Fold(Protocol[S]):
 
     def winners(self, backend: Backend[Any], state: S, /) -> Winners:
         """(h, w) uint16: the frame each pixel came from, or mostly came from."""
-        ...
-
-    def bytes_per_pixel(self, channels: int, itemsize: int, /) -> float:
-        """Bytes of the state, per pixel of the canvas."""
         ...

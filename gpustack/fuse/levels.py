@@ -1,14 +1,15 @@
 """Fusing Laplacian pyramids: what `pyramid` and `auto` share.
 
-Every frame is split into detail levels and a base (Burt and Adelson, "The Laplacian pyramid as a compact image code",
-1983). At each level the frames' details compete by the energy of their luma (Burt and Kolczynski, "Enhanced image
-capture through fusion", 1993); choosing in luma keeps the channels together. A level's energy also hears the finer
-ones: blur spreads coarse contrast over its surroundings, so a coarse level alone cannot tell a sharp frame from the halo of a
-blurred one, while fine detail can. Weighing the finer evidence in gains 4 dB on the macro scene and keeps the levels
-together. No result leaves the range that the frames have at its pixel.
+Every frame is split into detail levels and a base (Burt and Adelson, "The Laplacian pyramid as a compact
+image code", 1983). At each level the frames' details compete by the energy of their luma (Burt and
+Kolczynski, "Enhanced image capture through fusion", 1993); choosing in luma keeps the channels together. A
+level's energy also hears the finer ones: blur spreads coarse contrast over its surroundings, so a coarse
+level alone cannot tell a sharp frame from the halo of a blurred one, while fine detail can. Weighing the
+finer evidence in gains 4 dB on the macro scene and keeps the levels together. No result leaves the range
+that the frames have at its pixel.
 
-Bands: level 0 comes in bands straight from the frame; coarser levels are whole, a third of the pixels in all, and are
-worked on in bands too. Each band hands its reduced rows down to the next level.
+Bands: level 0 comes in bands straight from the frame; coarser levels are whole, a third of the pixels in
+all, and are worked on in bands too. Each band hands its reduced rows down to the next level.
 """
 
 from __future__ import annotations
@@ -162,7 +163,8 @@ class LaplacianFold:
 
     @property
     def halo(self) -> int:
-        """Rows around a band: 2 for `reduce`, 2 for `detail`, the energy's blur, 2 to reduce it; made even."""
+        """Rows around a band: 2 for `reduce`, 2 for `detail`, the energy's blur, 2 to reduce it; made
+        even."""
         return (4 + int(np.ceil(3 * self.rule.sigma)) + 2 + 1) // 2 * 2
 
     def merge(self, backend: Backend[Any], state: LevelsState, other: LevelsState, /) -> None:
@@ -199,8 +201,11 @@ class LaplacianFold:
         return np.concatenate([backend.download(self.rule.frame(part)) for part in state.levels[0].parts])
 
     def bytes_per_pixel(self, channels: int, itemsize: int, /) -> float:
-        """Parts of all levels (4/3 of the finest), a frame's pictures below it, the range, the packed picture."""
-        return self.rule.bytes_per_pixel(channels) * 4 / 3 + 4.0 * (channels + 1) / 3 + 3.0 * channels * itemsize
+        """Parts of all levels (4/3 of the finest), a frame's pictures below it, the range, the packed
+        picture."""
+        return (
+            self.rule.bytes_per_pixel(channels) * 4 / 3 + 4.0 * (channels + 1) / 3 + 3.0 * channels * itemsize
+        )
 
 
 def level_count(canvas: Canvas) -> int:
@@ -217,7 +222,8 @@ def _rows_of(backend: Backend[Any], level: Level, rows: Rows) -> Band[Any]:
 def _hand_down(
     backend: Backend[Any], coarser: Level, band: Band[Any], energy: Any, rows: Rows, halo: Rows
 ) -> None:
-    """Write a band's reduced picture and evidence into the next level; origins are even, so the grids agree."""
+    """Write a band's reduced picture and evidence into the next level; origins are even, so the grids
+    agree."""
     own = Rows(rows.start // 2, -(-rows.stop // 2))
     inside = own.within(Rows(halo.start // 2, -(-halo.stop // 2)))
     backend.copy(backend.rows(band.image, inside), backend.rows(coarser.image, own.slice))

@@ -1,9 +1,9 @@
 """The focus measure and the sharpest frame of each pixel.
 
-The measure is the squared Laplacian of the luma, smoothed (the "energy of Laplacian" of Subbarao, Choi and Nikzad,
-"Focusing techniques", Optical Engineering 32, 1993), at full and at half size, each in units of its noise: the full size
-finds the finest detail, the half size still sees texture where the full size sees only noise. On rendered scenes the half size halves
-the number of wrong depths.
+The measure is the squared Laplacian of the luma, smoothed (the "energy of Laplacian" of Subbarao, Choi and
+Nikzad, "Focusing techniques", Optical Engineering 32, 1993), at full and at half size, each in units of its
+noise: the full size finds the finest detail, the half size still sees texture where the full size sees only
+noise. On rendered scenes the half size halves the number of wrong depths.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from gpustack.fuse.fold import View, Winners
 from gpustack.model.canvas import Canvas
 from gpustack.model.rect import Rows
 from gpustack.settings import FOCUS_SIGMA_PX, NOISE_LEVELS
+
 
 def energy_noise(noise: float) -> float:
     """The focus measure to add to every frame's, for luma noise of standard deviation `noise` (0..1)."""

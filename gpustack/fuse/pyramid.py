@@ -1,7 +1,7 @@
 """`pyramid`: keep, at every scale and place, the detail of the frame that has most of it there.
 
-Crossing hairs come out complete, however deep the stack and whatever the order of its frames; what is nowhere sharp keeps the noise
-of whichever frame had most.
+Crossing hairs come out complete, however deep the stack and whatever the order of its frames; what is
+nowhere sharp keeps the noise of whichever frame had most.
 """
 
 from __future__ import annotations

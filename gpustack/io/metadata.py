@@ -51,6 +51,8 @@ def read_metadata(frame: Frame) -> Metadata:
                 case Kind.RAW:
                     found = _from_tiff(file, 0)
                     return replace(found, icc=None, exif=found.exif and without_colour(found.exif))
+                case Kind.ARRAY:
+                    return Metadata()
     except OSError:
         return Metadata()
 

@@ -1,10 +1,11 @@
 """Alignment as data: transforms in a JSON file, written by one run and applied by another.
 
     {"reference": 3, "width": 4000, "height": 3000,
-     "frames": [{"file": "a.jpg", "matrix": [[...], [...], [...]], "gain": 1.0, "used": true, "confidence": 0.97}, ...]}
+     "frames": [{"file": "a.jpg", "matrix": [[...], [...], [...]], "gain": 1.0, "used": true, "confidence":
+     0.97}, ...]}
 
-`matrix` maps pixels of the reference to pixels of the frame (x, y, 1; centres at whole numbers), as stored, before any EXIF
-rotation; `gain` is what the frame's values are multiplied by.
+`matrix` maps pixels of the reference to pixels of the frame (x, y, 1; centres at whole numbers), as stored,
+before any EXIF rotation; `gain` is what the frame's values are multiplied by.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ def load_transforms(path: Path, stack: Stack) -> list[Transform]:
         size = int(content["width"]), int(content["height"])
         found = [_transform(row) for row in content["frames"]]
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise InputError(f"{path.name} does not hold transforms ({error}).", "Write one with --save-transforms.") from error
+        raise InputError(
+            f"{path.name} does not hold transforms ({error}).", "Write one with --save-transforms."
+        ) from error
     if len(found) != len(stack):
         raise InputError(
             f"{path.name} holds transforms of {len(found)} frames, and the stack has {len(stack)}.",
@@ -59,7 +62,8 @@ def load_transforms(path: Path, stack: Stack) -> list[Transform]:
         )
     if size != (stack.width, stack.height):
         raise InputError(
-            f"{path.name} is for frames of {size[0]}x{size[1]} pixels, and these have {stack.width}x{stack.height}.",
+            f"{path.name} is for frames of {size[0]}x{size[1]} pixels, and these have "
+            f"{stack.width}x{stack.height}.",
             "Give frames of the size that was aligned.",
         )
     return found
@@ -68,10 +72,14 @@ def load_transforms(path: Path, stack: Stack) -> list[Transform]:
 def _read(path: Path) -> Any:
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise InputError(f"{path.name} is too large for a transforms file.", "Write one with --save-transforms.")
+            raise InputError(
+                f"{path.name} is too large for a transforms file.", "Write one with --save-transforms."
+            )
         return json.loads(path.read_bytes())
     except OSError as error:
-        raise InputError(f"{path.name} cannot be read ({error.strerror}).", "Look whether it is there.") from error
+        raise InputError(
+            f"{path.name} cannot be read ({error.strerror}).", "Look whether it is there."
+        ) from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path.name} is no JSON file.", "Write one with --save-transforms.") from error
 

@@ -15,8 +15,8 @@ from gpustack.model.transform import Transform
 class Canvas:
     """A box of the reference frame, cut into bands, and what a pixel of it is.
 
-    `left` and `top` are the box's origin in reference pixels; `channels` counts alpha; `covered` says whether every
-    used frame covers every pixel of the box, so that no validity mask is needed.
+    `left` and `top` are the box's origin in reference pixels; `channels` counts alpha; `covered` says
+    whether every used frame covers every pixel of the box, so that no validity mask is needed.
     """
 
     left: int

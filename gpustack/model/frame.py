@@ -39,9 +39,9 @@ class PixelType(StrEnum):
 class Frame:
     """One picture of a stack; no pixels.
 
-    `width` and `height` are in pixels as stored, before any EXIF rotation; `channels` is 1 (gray), 2 (gray and
-    alpha), 3 (RGB) or 4 (RGB and alpha); `page` counts from 0 inside a multi-page file; `orientation` is the
-    EXIF value 1 to 8. RAW frames are (h, w, 3) uint16, linear, after development.
+    `width` and `height` are in pixels as stored, before any EXIF rotation; `channels` is 1 (gray), 2 (gray
+    and alpha), 3 (RGB) or 4 (RGB and alpha); `page` counts from 0 inside a multi-page file; `orientation`
+    is the EXIF value 1 to 8. RAW frames are (h, w, 3) uint16, linear, after development.
     """
 
     path: Path

@@ -32,7 +32,7 @@ class Rows:
 def cut(height: int, rows: int) -> tuple[Rows, ...]:
     """Cut `height` rows into bands of `rows`; the last one may be lower. Every row is covered once.
 
-    Band origins are even whenever `rows` is: a pyramid level cut at an odd row would sample other pixels than the
-    whole level does.
+    Band origins are even whenever `rows` is: a pyramid level cut at an odd row would sample other pixels
+    than the whole level does.
     """
     return tuple(Rows(start, min(start + rows, height)) for start in range(0, height, rows))

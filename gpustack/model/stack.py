@@ -18,7 +18,9 @@ class Stack:
 
     def __post_init__(self) -> None:
         if not self.frames:
-            raise StackError("There is no frame to stack.", "Name picture files, or a folder that holds some.")
+            raise StackError(
+                "There is no frame to stack.", "Name picture files, or a folder that holds some."
+            )
         for what, value, remedy in _TRAITS:
             _refuse_odd(self.frames, what, value, remedy)
 

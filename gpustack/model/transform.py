@@ -38,7 +38,7 @@ class Transform:
 
     def inverse(self) -> Transform:
         """The transform back."""
-        return Transform(normalise(np.linalg.inv(self.matrix)), 1.0 / self.gain)
+        return Transform(normalise(np.asarray(np.linalg.inv(self.matrix), np.float64)), 1.0 / self.gain)
 
     def apply(self, points: npt.ArrayLike) -> Matrix:
         """Map points (n, 2) of (x, y); returns (n, 2) float64."""
@@ -65,10 +65,12 @@ def corners(width: int, height: int) -> Matrix:
 
 
 def shared_box(transforms: Sequence[Transform], width: int, height: int) -> tuple[int, int, int, int]:
-    """The largest centred-by-shrinking box (left, top, right, bottom; half-open) of the reference that all frames cover.
+    """The largest centred-by-shrinking box (left, top, right, bottom; half-open) of the reference that all
+    frames cover.
 
-    Each frame's outline, mapped into the reference, is a convex quadrilateral; the box is shrunk side by side,
-    always the side whose violation is largest, until its corners lie in all of them. Empty boxes have right <= left.
+    Each frame's outline, mapped into the reference, is a convex quadrilateral; the box is shrunk side by
+    side, always the side whose violation is largest, until its corners lie in all of them. Empty boxes have
+    right <= left.
     """
     left, top, right, bottom = 0.0, 0.0, width - 1.0, height - 1.0
     for _ in range(64):
@@ -84,7 +86,8 @@ def shared_box(transforms: Sequence[Transform], width: int, height: int) -> tupl
 
 
 def _violations(transforms: Sequence[Transform], box: Matrix, width: int, height: int) -> Matrix:
-    """How far each side (left, top, right, bottom) must move in for the corners of `box` to be covered, in pixels."""
+    """How far each side (left, top, right, bottom) must move in for the corners of `box` to be covered, in
+    pixels."""
     need = np.zeros(4)
     for transform in transforms:
         scale = float(np.sqrt(abs(np.linalg.det(transform.matrix[:2, :2])))) or 1.0

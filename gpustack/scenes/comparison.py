@@ -24,7 +24,8 @@ def psnr(picture: Pixels, truth: Pixels) -> float:
 
 
 def truth_psnr(rendered: Rendered, picture: Pixels, box: Box) -> float:
-    """PSNR of a result (h, w, 3) of an integer dtype, which shows `box` (left, top, width, height) of the reference."""
+    """PSNR of a result (h, w, 3) of an integer dtype, which shows `box` (left, top, width, height) of the
+    reference."""
     return psnr(picture / np.iinfo(picture.dtype).max, _cut(rendered.truth, box))
 
 
@@ -38,7 +39,10 @@ def comparison(rendered: Rendered, picture: Pixels, depth: Pixels, box: Box) -> 
     """Reference frame and result above, truth and depth below, (h, w, 3) uint8."""
     frame = _cut(rendered.frame((len(rendered.transforms) - 1) // 2), box)
     truth = np.rint(_cut(rendered.truth, box) * 255)
-    rows = [[_eight_bit(frame), _eight_bit(picture)], [truth.astype(np.uint8), _coloured(depth, len(rendered.transforms))]]
+    rows = [
+        [_eight_bit(frame), _eight_bit(picture)],
+        [truth.astype(np.uint8), _coloured(depth, len(rendered.transforms))],
+    ]
     return _framed([_framed(row, axis=1) for row in rows], axis=0)
 
 
@@ -49,14 +53,15 @@ def _cut(picture: Pixels, box: Box) -> Pixels:
 
 def _eight_bit(picture: Pixels) -> npt.NDArray[np.uint8]:
     if picture.dtype == np.uint8:
-        return picture
+        return np.asarray(picture, np.uint8)
     return np.rint(picture / (np.iinfo(picture.dtype).max / 255)).astype(np.uint8)
 
 
 def _coloured(depth: Pixels, frames: int) -> npt.NDArray[np.uint8]:
     """Depth by colour, near (first frame) bright, far dark: a scale whose lightness is monotone."""
     near = 255 - np.rint(depth * (255 / max(1, frames - 1))).astype(np.uint8)
-    return cv2.cvtColor(cv2.applyColorMap(near, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
+    coloured = cv2.cvtColor(cv2.applyColorMap(near, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
+    return np.asarray(coloured, np.uint8)
 
 
 def _framed(parts: list[Pixels], axis: int) -> Pixels:
