@@ -163,6 +163,7 @@ def _shown(linear: Pixels, reference: Frame) -> Pixels:
     matrix = colour.matrix.astype(np.float32)
     out = np.empty_like(linear)
     for first in range(0, len(linear), SHOWN_ROWS):
-        part = linear[first : first + SHOWN_ROWS].astype(np.float32) / 65535
+        part = linear[first : first + SHOWN_ROWS].astype(np.float32)
+        part /= 65535
         out[first : first + SHOWN_ROWS] = np.rint(developed(part, matrix) * 65535)
     return out

@@ -66,9 +66,10 @@ FOCUS_SIGMA_PX = 1.5
 """Blur of the focus measure. Below it the noise of single pixels chooses; above it the choice at a depth
 edge spreads into the neighbour's texture (2.0 costs up to 0.8 dB)."""
 
-NOISE_LEVELS = 2.0
+NOISE_LEVELS = 3.0
 """How many times the focus measure's noise is added to it before frames are compared: where nothing but
-noise is seen, all frames then weigh about alike and their noise averages out."""
+noise is seen, all frames then weigh about alike and their noise averages out. The largest of some dozen
+noise energies is about three times their mean, so 3 keeps it from being taken for detail."""
 
 SURVEY_SIDE = 2048
 """Longer side, in pixels, of the planes that frames are aligned on: a match is good to some hundredths of

@@ -72,8 +72,8 @@ def _problems() -> list[str]:
     installed = {name for name in ("opencv-python", "opencv-contrib-python") if _version(name) != "missing"}
     if installed:
         problems.append(
-            f"{', '.join(sorted(installed))} shares its files with opencv-python-headless; uninstall all of them "
-            "and install opencv-python-headless again."
+            f"{', '.join(sorted(installed))} shares its files with opencv-python-headless; uninstall all of "
+            "them and install opencv-python-headless again."
         )
     if _version("gpustack") != "missing":
         problems.append(

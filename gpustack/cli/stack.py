@@ -171,8 +171,9 @@ def _tell(result: Any, outputs: Outputs) -> None:
     seconds = sum(report.seconds.values())
     megapixels = len(report.frames) * report.plan["width"] * report.plan["height"] / 1e6
     typer.echo(
-        f"{outputs.picture}: {result.image.shape[1]}x{height} from {len(report.frames)} frames "
-        f"by {report.method} in {seconds:.1f} s ({megapixels / seconds:.0f} MP/s, limited by {report.limit}), "
+        f"{outputs.picture}: {result.image.shape[1]}x{height} "
+        f"from {len(report.frames)} frames by {report.method} in {seconds:.1f} s "
+        f"({megapixels / seconds:.0f} MP/s, limited by {report.limit}), "
         f"{report.peak_bytes / 1e6:.0f} MB at most",
         err=True,
     )
