@@ -180,9 +180,9 @@ class Backend(Protocol[A]):
     def load(self, frame: A, place: Transform, kind: PixelType, width: int, rows: Rows, /) -> Band[A]:
         """Rows of the canvas, `width` pixels wide, resampled from a frame (h, w, c) of integers or floats.
 
-        Bicubic at positions rounded to 1/32 pixel; a whole-pixel transform copies exactly. `place` maps
-        canvas pixels to frame pixels and carries the gain. The mask is set where the position lies in the
-        frame.
+        Bicubic (Keys, a = -0.75) at float32 positions, the edge repeated outside; a whole-pixel transform
+        copies exactly. `place` maps canvas pixels to frame pixels and carries the gain. The mask is set
+        where the position lies in the frame, or within 1/64 pixel of it.
         """
         ...
 

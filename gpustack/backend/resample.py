@@ -13,9 +13,7 @@ from gpustack.model.rect import Rows
 from gpustack.model.transform import Transform
 
 Array = npt.NDArray[Any]
-_SLACK = (
-    1 / 64
-)  # half of OpenCV's position step of 1/32 pixel: a position that rounds onto the edge is covered
+_SLACK = 1 / 64  # pixels outside the frame that still count as covered: rounding must not uncover an edge
 _REACH = 2  # rows that the bicubic kernel reads before the position's own, and one more after it
 
 

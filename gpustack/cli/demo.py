@@ -11,7 +11,7 @@ import typer
 from gpustack.cli import options
 from gpustack.cli.app import app, ending
 from gpustack.cli.options import DEFAULT
-from gpustack.errors import WriteError
+from gpustack.errors import UsageError, WriteError
 from gpustack.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,8 +35,10 @@ def demo(
     del debug
     from gpustack import api
     from gpustack.cli.progress import TerminalProgress
-    from gpustack.scenes import Shoot, render
+    from gpustack.scenes import Shoot, names, render
 
+    if scene not in names():
+        raise UsageError(f"There is no scene '{scene}'.", f"Choose one of {', '.join(names())}.")
     frames_folder = _folder(output, overwrite)
     shoot = Shoot(
         frames=16, max_blur_px=8.0, breathing=0.03, drift_px=6.0, jitter_px=0.5, flicker=0.01, noise=1.0
@@ -98,7 +100,7 @@ def _tell(output: Path, result: Any, rendered: Rendered, rendering: float) -> No
 
     alone = single_frame_psnr(rendered, result.report.box)
     fused = truth_psnr(rendered, result.image, result.report.box)
-    typer.echo(f"PSNR against the truth: {fused:.1f} dB (sharpest single frame: {alone:.1f} dB)")
+    typer.echo(f"PSNR against the truth: {fused:.1f} dB (the reference frame alone: {alone:.1f} dB)")
     stages = {"render": rendering, **result.report.seconds}
     typer.echo("seconds: " + ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in stages.items()))
     typer.echo(f"look at {output / 'comparison.png'}")

@@ -52,7 +52,7 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing bu
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", "-y", help="Replace files that exist.")]
 
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def bytes_of(text: str | None) -> int | None:
@@ -60,9 +60,9 @@ def bytes_of(text: str | None) -> int | None:
     if text is None:
         return None
     digits = text.strip().upper().removesuffix("B").removesuffix("I")
-    number, unit = (digits[:-1], digits[-1]) if digits[-1:] in _UNITS else (digits, "")
+    number = digits[:-1] if digits[-1:] in _UNITS else digits
     try:
-        size = int(float(number) * _UNITS[unit])
+        size = int(float(number) * _UNITS.get(digits[-1:], 1))
     except (ValueError, OverflowError):
         size = 0
     if size <= 0:

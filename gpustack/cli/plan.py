@@ -49,16 +49,17 @@ def show_plan(frames: Stack, settings: Settings, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(made.as_dict(), indent=1))
         return
-    mega = 1e6
+    mega = 1 << 20
     lines = [
         f"frames    {made.frames} of {made.width}x{made.height}, "
         f"{frames.channels} x {frames.pixel_type.value}",
         f"passes    {', '.join(made.passes)} (each decodes every frame once)",
         f"bands     {len(made.bands)} of {made.band_rows} rows",
         f"in flight {made.slots} decoded frames, {made.readers} readers, {made.threads} threads",
-        f"memory    {made.total_bytes / mega:.0f} MB of {made.budget_bytes / mega:.0f} MB: "
+        f"memory    {made.total_bytes / mega:.0f} MiB of {made.budget_bytes / mega:.0f} MiB: "
         f"frames {made.frame_bytes / mega:.0f}, state {made.state_bytes / mega:.0f}, "
-        f"work {made.work_bytes / mega:.0f}, program {made.base_bytes / mega:.0f}",
+        f"work {made.work_bytes / mega:.0f} "
+        f"(or survey {made.survey_bytes / mega:.0f}), program {made.base_bytes / mega:.0f}",
         f"time      about {made.seconds:.0f} s",
     ]
     typer.echo("\n".join(lines))

@@ -15,8 +15,11 @@ from gpustack.cli.app import app, ending
 from gpustack.cli.options import DEFAULT
 from gpustack.cli.plan import show_plan
 from gpustack.errors import UsageError
+from gpustack.model.frame import PixelType
 from gpustack.model.stack import Stack
 from gpustack.settings import Settings
+
+FLOAT_ENDINGS = (".tif", ".tiff")
 
 
 @app.command()
@@ -67,6 +70,7 @@ def stack(
     outputs = Outputs(output, depth, confidence, save_transforms, save_steps, overwrite)
     outputs.check()
     frames = options.find(inputs, outputs=outputs.files, quiet=quiet)
+    outputs.check_fit(frames)
     if dry_run:
         show_plan(frames, settings, as_json=json_)
         return
@@ -96,6 +100,7 @@ class Outputs:
 
     def check(self) -> None:
         """Refuse before any work what could not be written after it."""
+        from gpustack.cli.steps import check_steps
         from gpustack.io.write import PLANE_ENDINGS, check_output
 
         check_output(self.picture, self.overwrite)
@@ -105,6 +110,13 @@ class Outputs:
             check_output(self.transforms, self.overwrite, (".json",))
         if len({path.resolve() for path in self.files}) < len(self.files):
             raise UsageError("Two outputs have the same name.", "Give each its own.")
+        if self.steps is not None:
+            check_steps(self.steps, self.overwrite)
+
+    def check_fit(self, frames: Stack) -> None:
+        """Refuse before any work a format that cannot hold the frames' kind of pixels."""
+        if frames.pixel_type is PixelType.FLOAT32 and self.picture.suffix.lower() not in FLOAT_ENDINGS:
+            raise UsageError(f"{self.picture.name} cannot hold floating point pixels.", "Write to .tif.")
 
 
 def _stack(
@@ -174,6 +186,6 @@ def _tell(result: Any, outputs: Outputs) -> None:
         f"{outputs.picture}: {result.image.shape[1]}x{height} "
         f"from {len(report.frames)} frames by {report.method} in {seconds:.1f} s "
         f"({megapixels / seconds:.0f} MP/s, limited by {report.limit}), "
-        f"{report.peak_bytes / 1e6:.0f} MB at most",
+        f"{report.peak_bytes >> 20} MiB at most",
         err=True,
     )

@@ -17,6 +17,18 @@ from gpustack.model.stack import Stack
 from gpustack.settings import Settings
 
 
+def check_steps(folder: Path, overwrite: bool) -> None:
+    """Refuse, before any work, a folder that holds something already. Raises WriteError."""
+    try:
+        taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    except OSError as error:
+        raise WriteError(
+            f"The folder {folder} cannot be read ({error.strerror}).", "Choose another."
+        ) from error
+    if taken and not overwrite:
+        raise WriteError(f"{folder} exists already.", "Choose a new folder, or allow it with --overwrite.")
+
+
 class Steps:
     """Writes aligned frames as they come, and winners, depth and alignment at the end."""
 

@@ -11,7 +11,7 @@ from gpustack.errors import PlanError
 from gpustack.model.frame import Kind
 from gpustack.model.rect import Rows, cut
 from gpustack.model.stack import Stack
-from gpustack.settings import Method, Model, Settings
+from gpustack.settings import SURVEY_SIDE, Method, Model, Settings
 
 BAND_PIXELS = 1 << 18
 """Pixels of a band: with about a dozen float planes at work this stays near the cache (12 MP, ms of CPU a
@@ -20,12 +20,17 @@ frame by rows of 4000: 32: 215, 64: 152, 96: 181, 128: 217)."""
 LEAST_BAND_ROWS = 16
 """Fewer rows would be mostly halo."""
 
-BASE_BYTES = 170 << 20
-"""The interpreter with NumPy, OpenCV and the codecs loaded, before any frame (measured peak RSS of
-`gpustack doctor`)."""
+BASE_BYTES = 110 << 20
+"""The interpreter with NumPy, OpenCV and the codecs loaded, and a stack of a few pixels (measured: 98 MB)."""
 
-BAND_PLANES = 40
+BAND_PLANES = 30
 """Float planes of band size that one thread has alive at most, halos included (pyramid, RGB)."""
+
+SURVEY_PLANES = 9
+"""Float planes of survey size that one reader has alive at most: luma, band-pass, gradients and their strength."""
+
+SIGHT_PLANES = 2
+"""The same, of one frame that waits to be matched: its band-passed levels, and the samples of each."""
 
 DECODE_FACTOR = {Kind.JPEG: 0.35, Kind.PNG: 1.0, Kind.TIFF: 1.1, Kind.RAW: 2.7, Kind.ARRAY: 0.0}
 """Bytes that decoding needs besides its result, as a share of it: the file, and the codec's own buffers."""
@@ -77,6 +82,7 @@ class Plan:
     frame_bytes: int
     state_bytes: int
     work_bytes: int
+    survey_bytes: int
     budget_bytes: int
     seconds: float
 
@@ -88,7 +94,8 @@ class Plan:
     @property
     def total_bytes(self) -> int:
         """Predicted peak."""
-        return self.base_bytes + self.frame_bytes + self.state_bytes + self.work_bytes
+        later = self.frame_bytes + self.state_bytes + self.work_bytes
+        return self.base_bytes + max(self.survey_bytes, later)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for `--json`."""
@@ -108,7 +115,7 @@ def make_plan(stack: Stack, settings: Settings, budget: Budget) -> Plan:
             if plan.total_bytes <= budget.ram_bytes:
                 return plan
     raise PlanError(
-        f"This stack needs {plan.total_bytes / 1e6:.0f} MB, and {budget.ram_bytes / 1e6:.0f} MB are allowed.",
+        f"This stack needs {plan.total_bytes >> 20} MiB, and {budget.ram_bytes >> 20} MiB are allowed.",
         "Allow more with --ram, or stack smaller frames; --method average needs least.",
     )
 
@@ -135,9 +142,25 @@ def _priced(
         frame_bytes=frame.nbytes * slots + decoding,
         state_bytes=int(pixels * footprint(method, stack.channels, stack.pixel_type, settings.depth)),
         work_bytes=min(band_rows + 14, stack.height) * stack.width * 4 * BAND_PLANES * threads,
+        survey_bytes=_survey_bytes(stack, settings, readers, slots),
         budget_bytes=budget.ram_bytes,
         seconds=predict(stack, settings, method, threads),
     )
+
+
+def _survey_bytes(stack: Stack, settings: Settings, readers: int, slots: int) -> int:
+    """Peak of the survey pass: each reader holds a decoded frame and its planes, the others wait as sights."""
+    frame = stack.frames[0]
+    decoded = int(frame.nbytes * (1 + DECODE_FACTOR[frame.kind])) * readers
+    if settings.align is Model.NONE:
+        return decoded
+    plane = 4 * (stack.width // survey_factor(stack)) * (stack.height // survey_factor(stack))
+    return decoded + plane * (SURVEY_PLANES * readers + SIGHT_PLANES * (slots + 2))
+
+
+def survey_factor(stack: Stack) -> int:
+    """By how many times the survey's planes are smaller than the frames."""
+    return max(1, round(max(stack.width, stack.height) / SURVEY_SIDE))
 
 
 def _passes(settings: Settings, method: Method) -> tuple[str, ...]:

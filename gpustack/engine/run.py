@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from gpustack.engine.progress import Progress, Silent
 from gpustack.engine.report import FrameReport, Report
 from gpustack.engine.stream import Stream
 from gpustack.engine.survey import Survey, still, survey
+from gpustack.errors import StackError
 from gpustack.fuse.fold import Fold
 from gpustack.model.canvas import Canvas
 from gpustack.model.frame import Frame
@@ -76,7 +77,8 @@ class Job:
                 del pixels
                 for fold, state in zip(folds, states, strict=True):
                     fold.add(self.backend, state, index, view)
-                self._keep(canvas, index, view)
+                if name == self.plan.passes[-1]:
+                    self._keep(canvas, index, view)
                 del view
                 self.progress.advance(stream.waiting_share)
         self.report.decode_seconds += stream.times.reading
@@ -88,7 +90,7 @@ class Job:
         return lambda rows: self.backend.load(frame, place, canvas.pixel_type, canvas.width, rows)
 
     def _keep(self, canvas: Canvas, index: int, view: Callable[[Rows], Band[Any]]) -> None:
-        """Hand the aligned frame out, once, where `--save-steps` wants it."""
+        """Hand the aligned frame out where `--save-steps` wants it."""
         if self.keep_aligned is None:
             return
         bands = [self.backend.pack(view(rows).image, canvas.pixel_type, None) for rows in canvas.bands]
@@ -113,13 +115,20 @@ def run(
     """Align and fuse a stack.
 
     `read` decodes a frame; `transforms` replace the survey's; `keep_aligned` is given every frame on the
-    canvas. Raises what decoding raises, and PlanError where the budget is too small.
+    canvas. Raises what decoding raises; StackError for a reference that does not exist, or another number of
+    transforms than frames; PlanError where the budget is too small.
     """
+    if transforms is not None and len(transforms) != len(stack):
+        raise StackError(
+            f"{len(transforms)} transforms were given for {len(stack)} frames.", "Give one for each frame."
+        )
+    reference = stack.reference(settings.reference)
+    if transforms is not None:
+        settings = replace(settings, align=Model.NONE)  # nothing is left to estimate
     plan = make_plan(stack, settings, budget(settings))
     backend, why = choose(settings.backend, plan.threads)
     report = Report(plan.method.value, backend.info.name, why, plan.as_dict())
     job = Job(backend, stack, read, plan, _Noted(progress or Silent(), report), report, keep_aligned)
-    reference = stack.reference(settings.reference)
     with job.stage("survey"):
         found = _surveyed(job, settings, reference, transforms)
     job.transforms, report.noise = found.transforms, found.noise
@@ -130,7 +139,7 @@ def run(
 
 
 def _surveyed(job: Job, settings: Settings, reference: int, transforms: Sequence[Transform] | None) -> Survey:
-    if transforms is not None or settings.align is Model.NONE or len(job.stack) == 1:
+    if settings.align is Model.NONE or len(job.stack) == 1:
         rest = still(job.backend, job.stack, job.read, reference)
         return rest if transforms is None else Survey(tuple(transforms), rest.confidence, rest.noise)
     return survey(job.backend, job.stack, job.read, reference, settings.align, job.plan, job.progress)

@@ -9,13 +9,13 @@ from typing import Any
 from gpustack.align.chain import chain, with_gain
 from gpustack.align.estimate import Link, Sight, match, see
 from gpustack.backend.protocol import Backend
-from gpustack.engine.plan import Plan
+from gpustack.engine.plan import Plan, survey_factor
 from gpustack.engine.progress import Progress
 from gpustack.engine.stream import Stream
 from gpustack.model.frame import Frame
 from gpustack.model.stack import Stack
 from gpustack.model.transform import Transform
-from gpustack.settings import SURVEY_SIDE, Model
+from gpustack.settings import Model
 
 Read = Callable[[Frame], Any]
 
@@ -102,11 +102,6 @@ def _matched(
             progress.advance(stream.waiting_share)
             del seen
     return links, brightness, noise
-
-
-def survey_factor(stack: Stack) -> int:
-    """By how many times the survey's planes are smaller than the frames."""
-    return max(1, round(max(stack.width, stack.height) / SURVEY_SIDE))
 
 
 def _confidences(links: list[Link], reference: int) -> tuple[float, ...]:
