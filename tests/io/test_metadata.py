@@ -86,7 +86,7 @@ def test_a_raw_file_says_nothing_about_colour(tmp_path: Path) -> None:
     assert [entry.tag for entry in metadata.exif.photo] == [33434]
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.ARRAY])
 def test_a_file_without_metadata_and_a_file_that_is_gone(kind: Kind, tmp_path: Path) -> None:
     assert found(tmp_path, b"FUJIFILMCCD-RAW " + bytes(100), kind) == Metadata()
     assert read_metadata(Frame(tmp_path / "gone", 6, 4, 3, PixelType.UINT8, kind)) == Metadata()
@@ -215,7 +215,7 @@ def test_hostile_files_never_raise(data_folder: Path) -> None:
     files = sorted(path for path in (data_folder / "hostile").iterdir() if path.is_file())
     assert len(files) > 50
     for path in files:
-        for kind in Kind:
+        for kind in SUFFIX:
             metadata = read_metadata(Frame(path, 1, 1, 3, PixelType.UINT8, kind, page=2, pages=3))
             assert metadata.icc is None or metadata.icc[36:40] == b"acsp"
 

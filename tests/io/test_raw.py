@@ -70,7 +70,11 @@ def write_dng(
     if xy:
         tags.append((50729, "2I", 2, rationals(xy), True))
     photometric = 34892 if linear else 32803
-    tifffile.imwrite(path, pixels, photometric=photometric, metadata=None, extratags=tags)
+    # Newer tifffile takes LinearRaw for a stack of gray pages unless the planes are said to be interleaved.
+    planar = "contig" if linear else None
+    tifffile.imwrite(
+        path, pixels, photometric=photometric, planarconfig=planar, metadata=None, extratags=tags
+    )
     add_iso(path, iso)
     return path
 
