@@ -1,7 +1,8 @@
 """How close each method comes to the truth: `python bench/quality.py --json bench/results/quality.json`.
 
-Rendered scenes with known sharp picture and depth, still and with a camera that breathes, drifts and flickers, and the
-`cotton` set where GPUSTACK_DATA is given. PSNR in dB against the truth; depth as mean absolute error in frames.
+Rendered scenes with known sharp picture and depth, still and with a camera that breathes, drifts and
+flickers, and the `cotton` set where GPUSTACK_DATA is given. PSNR in dB against the truth; depth as mean
+absolute error in frames.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from gpustack import __version__
 from gpustack.engine.progress import Progress
 from gpustack.engine.report import Report
 from gpustack.engine.run import Keep, Outcome, run
-from gpustack.errors import UsageError
+from gpustack.errors import DecodeError, UsageError
 from gpustack.io.colour import developed, srgb_profile
 from gpustack.io.decode import Decoder, probe, working_colour
 from gpustack.io.metadata import Metadata, read_metadata
@@ -114,22 +114,40 @@ def _opened(frames: Sequence[str | Path | Pixels] | Stack) -> tuple[Stack, Calla
         if arrays:
             return _in_memory(arrays)
         frames = open_stack(paths)
-    return frames, Decoder(frames.frames[0])
+    return frames, _sane(Decoder(frames.frames[0]))
 
 
 def _in_memory(arrays: list[Pixels]) -> tuple[Stack, Callable[[Frame], Pixels]]:
+    described = tuple(_described(array, index) for index, array in enumerate(arrays))
     pictures = [np.ascontiguousarray(array if array.ndim == 3 else array[..., None]) for array in arrays]
-    described = tuple(_described(picture, index) for index, picture in enumerate(pictures))
-    return Stack(described), lambda frame: pictures[frame.page]
+    return Stack(described), _sane(lambda frame: pictures[frame.page])
+
+
+LARGEST_FLOAT = 1e6
+"""Floating point samples beyond this are damage, not light; their squares would swamp the focus measure."""
+
+
+def _sane(read: Callable[[Frame], Pixels]) -> Callable[[Frame], Pixels]:
+    """Read frames, but refuse NaN, infinity and absurd values: a pyramid spreads one over the picture."""
+
+    def checked(frame: Frame) -> Pixels:
+        pixels = read(frame)
+        if pixels.dtype == np.float32 and not max(-pixels.min(), pixels.max()) <= LARGEST_FLOAT:
+            problem = f"it holds samples that are not numbers, or beyond {LARGEST_FLOAT:.0e}."
+            raise DecodeError(frame.name, problem, "Replace them, 0 is black and 1 white, or leave it out.")
+        return pixels
+
+    return checked
 
 
 def _described(picture: Pixels, index: int) -> Frame:
-    if picture.ndim != 3 or picture.shape[2] > 4 or picture.dtype.name not in list(PixelType):
+    fits = picture.ndim in (2, 3) and picture.size > 0 and picture.dtype.name in list(PixelType)
+    height, width, channels = (*picture.shape, 1)[:3] if fits else (0, 0, 0)
+    if not 1 <= channels <= 4:
         raise UsageError(
             f"Frame {index} has shape {picture.shape} and dtype {picture.dtype}.",
             "Give (h, w) or (h, w, 1 to 4) arrays of uint8, uint16 or float32.",
         )
-    height, width, channels = picture.shape
     kind = PixelType(picture.dtype.name)
     return Frame(Path("array"), width, height, channels, kind, Kind.ARRAY, page=index, pages=1 << 30)
 

@@ -1,4 +1,4 @@
-"""What every test may ask for: a backend, the folder of test pictures, and no silent skip where a GPU is promised."""
+"""What every test may ask for: a backend, the test pictures, and no silent skip where a GPU is promised."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from gpustack.backend.cpu import Cpu
 from gpustack.backend.protocol import Backend
 from tests.backend.sealed import Sealed
 
-settings.register_profile("gpustack", deadline=None, max_examples=int(os.environ.get("EX", "30")))
+settings.register_profile("gpustack", deadline=None, max_examples=40)
 settings.load_profile("gpustack")
 
-BACKENDS = {"cpu": lambda: Cpu(1), "threads": lambda: Cpu(2), "sealed": lambda: Sealed(Cpu(1))}
+BACKENDS = {"cpu": lambda: Cpu(1), "sealed": lambda: Sealed(Cpu(2))}
 
 
 @pytest.fixture(scope="session", params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> Backend[Any]:
-    """Every backend there is, and one whose arrays nobody but itself may look into."""
+    """Every backend there is, and one with two threads whose arrays nobody but itself may look into."""
     return BACKENDS[request.param]()
 
 

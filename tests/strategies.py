@@ -64,9 +64,7 @@ kinds = st.sampled_from(["noise", "flat", "extremes", "half"])
 
 
 @st.composite
-def pictures(
-    draw: st.DrawFn, height: int, width: int, channels: int, pixel_type: PixelType
-) -> Picture:
+def pictures(draw: st.DrawFn, height: int, width: int, channels: int, pixel_type: PixelType) -> Picture:
     """One frame; a float frame may hold values from -1 to 2."""
     values = _content(draw(kinds), (height, width, channels), np.random.default_rng(draw(seeds)))
     if pixel_type is PixelType.FLOAT32 and draw(st.booleans()):
@@ -79,13 +77,15 @@ small = st.floats(-1, 1, allow_nan=False, width=32)
 
 @st.composite
 def similarities(draw: st.DrawFn, width: int, height: int, most: float = 1.0) -> Transform:
-    """Shift up to 5 % of the width, scale 0.95..1.05, a turn of up to 2 degrees, a gain 0.9..1.1; times `most`."""
+    """Shift up to 5 % of the width, scale 0.95..1.05, turn up to 2 degrees, gain 0.9..1.1; times `most`."""
     turn = np.deg2rad(2.0) * most * draw(small)
     scale, gain = 1 + 0.05 * most * draw(small), 1 + 0.1 * most * draw(small)
     cos, sin = scale * np.cos(turn), scale * np.sin(turn)
     x, y = (width - 1) / 2, (height - 1) / 2
     shift = [0.05 * width * most * draw(small) for _ in "xy"]
-    matrix = np.array([[cos, -sin, x - cos * x + sin * y + shift[0]], [sin, cos, y - sin * x - cos * y + shift[1]]])
+    matrix = np.array(
+        [[cos, -sin, x - cos * x + sin * y + shift[0]], [sin, cos, y - sin * x - cos * y + shift[1]]]
+    )
     return Transform(np.vstack([matrix, [0.0, 0.0, 1.0]]), gain)
 
 
@@ -116,7 +116,9 @@ def transforms(width: int, height: int) -> st.SearchStrategy[Transform]:
     )
 
 
-def _shared(places: list[Transform], width: int, height: int, channels: int, kind: PixelType) -> Canvas | None:
+def _shared(
+    places: list[Transform], width: int, height: int, channels: int, kind: PixelType
+) -> Canvas | None:
     left, top, right, bottom = shared_box(places, width, height)
     if right <= left or bottom <= top:
         return None
@@ -124,7 +126,9 @@ def _shared(places: list[Transform], width: int, height: int, channels: int, kin
 
 
 @st.composite
-def cases(draw: st.DrawFn, most_frames: int = 6, least_frames: int = 1, pixel_type: PixelType | None = None) -> Case:
+def cases(
+    draw: st.DrawFn, most_frames: int = 6, least_frames: int = 1, pixel_type: PixelType | None = None
+) -> Case:
     """Frames of one size, moved or not, on a canvas that they cover or do not; frame 0 always covers it."""
     height, width, channels = draw(sides), draw(sides), draw(channel_counts)
     kind = pixel_type or draw(pixel_types)

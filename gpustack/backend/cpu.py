@@ -244,6 +244,9 @@ class Cpu:
         values = _to_integers(image, kind)
         if extent is not None:
             values = np.clip(values, extent.low, extent.high)
+            # Where no frame covers a pixel the range is empty: integers clamp to 0 then, floats to -inf.
+            if kind is PixelType.FLOAT32:
+                np.copyto(values, np.float32(0), where=extent.low > extent.high)
         return np.ascontiguousarray(np.moveaxis(values, 0, -1))
 
     def survey_luma(self, frame: Array, kind: PixelType, factor: int, /) -> Array:

@@ -290,7 +290,7 @@ class Backend(Protocol[A]):
 
     def pack(self, image: A, kind: PixelType, extent: Extent[A] | None, /) -> Host:
         """Image -> (h, w, c) on the host in the frames' dtype: scaled, rounded half to even, clamped to
-        `extent`. Waits."""
+        `extent`; 0 where that is empty. Waits."""
         ...
 
     def survey_luma(self, frame: A, kind: PixelType, factor: int, /) -> A:

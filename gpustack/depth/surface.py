@@ -46,6 +46,7 @@ def surface(backend: Backend[Any], winners: npt.NDArray[np.uint16], energies: Pl
     """The surface through `winners` (h, w), given their focus measure (h, w) and the focus measure of noise
     alone."""
     confidence = _confidence(energies, floor)
+    winners = _seen(winners, energies)
     median = backend.median(backend.upload(winners.astype(np.float32)))
     weight = backend.upload(confidence)
     top = backend.smooth(weight * median, SIGMA_PX)
@@ -56,6 +57,15 @@ def surface(backend: Backend[Any], winners: npt.NDArray[np.uint16], energies: Pl
     np.copyto(depth, median, where=keep)
     np.clip(depth, winners.min(), winners.max(), out=depth)
     return Surface(depth, confidence)
+
+
+def _seen(winners: npt.NDArray[np.uint16], energies: Plane) -> npt.NDArray[np.uint16]:
+    """The winners, with the lowest of them where no frame covers a pixel: the 65535 there is no depth."""
+    unseen = energies < 0
+    if not unseen.any():
+        return winners
+    lowest = 0 if unseen.all() else winners[~unseen].min()
+    return np.where(unseen, np.uint16(lowest), winners)
 
 
 def _confidence(energies: Plane, floor: float) -> Plane:

@@ -27,7 +27,7 @@ BAND_PLANES = 30
 """Float planes of band size that one thread has alive at most, halos included (pyramid, RGB)."""
 
 SURVEY_PLANES = 9
-"""Float planes of survey size that one reader has alive at most: luma, band-pass, gradients and their strength."""
+"""Float planes of survey size that one reader has alive at most: luma, band-pass, gradients, strength."""
 
 SIGHT_PLANES = 2
 """The same, of one frame that waits to be matched: its band-passed levels, and the samples of each."""
@@ -149,7 +149,7 @@ def _priced(
 
 
 def _survey_bytes(stack: Stack, settings: Settings, readers: int, slots: int) -> int:
-    """Peak of the survey pass: each reader holds a decoded frame and its planes, the others wait as sights."""
+    """Peak of the survey pass: each reader holds a frame and its planes, the others wait as sights."""
     frame = stack.frames[0]
     decoded = int(frame.nbytes * (1 + DECODE_FACTOR[frame.kind])) * readers
     if settings.align is Model.NONE:

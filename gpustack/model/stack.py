@@ -57,15 +57,14 @@ class Stack:
 
     def reference(self, wish: str) -> int:
         """Index of the reference frame for `first`, `middle`, `last` or a number counted from 0."""
-        named = {"first": 0, "middle": (len(self) - 1) // 2, "last": len(self) - 1}
-        if wish in named:
-            return named[wish]
-        if not wish.lstrip("-").isdigit() or not 0 <= int(wish) < len(self):
+        known = {"first": 0, "middle": (len(self) - 1) // 2, "last": len(self) - 1}
+        known |= {str(index): index for index in range(len(self))}
+        if wish not in known:
             raise StackError(
                 f"The reference frame '{wish}' does not exist.",
                 f"Use first, middle, last, or a number from 0 to {len(self) - 1}.",
             )
-        return int(wish)
+        return known[wish]
 
 
 _SIZES = "Leave it out, or give frames of one pixel size."

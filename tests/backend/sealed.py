@@ -1,4 +1,4 @@
-"""A backend whose arrays cannot be looked into: code that treats them as NumPy arrays fails here, as it would on a GPU."""
+"""A backend whose arrays cannot be looked into: code that takes them for NumPy arrays fails as on a GPU."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ _HOST_RESULTS = {"download", "pack", "thumbnail", "noise_level", "alignment_sums
 
 
 class SealedArray:
-    """An opaque array. What the package does with arrays outside the backend is listed here, and nothing else works.
+    """An opaque array: what the package does with arrays outside the backend is listed here, and nothing else
+    works.
 
-    `[None]` and `[0]` turn a plane into an image and back; `shape`, `*`, `+`, `/` and `clip` are used by depth/surface.py.
+    `[None]` and `[0]` turn a plane into an image and back; `shape`, `*`, `+`, `/` and `clip` are what
+    depth/surface.py uses.
     """
 
     __slots__ = ("_inner",)
@@ -42,7 +44,9 @@ class SealedArray:
 
     def __getitem__(self, index: Any) -> SealedArray:
         if index is not None and (type(index), index) != (int, 0):
-            raise TypeError(f"an array of the backend was indexed with {index!r}; rows are taken with Backend.rows")
+            raise TypeError(
+                f"an array of the backend was indexed with {index!r}; rows are taken with Backend.rows"
+            )
         return SealedArray(self._inner[index])
 
     @property
@@ -65,7 +69,7 @@ class SealedArray:
 
 
 class Sealed:
-    """Wraps a backend; arrays go in and out sealed, and host arrays are refused where backend arrays belong."""
+    """Wraps a backend; arrays go in and out sealed, and no host array passes for one of the backend."""
 
     def __init__(self, inner: Backend[Any]) -> None:
         self._inner = inner

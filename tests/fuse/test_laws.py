@@ -10,16 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpustack.backend.protocol import Backend
+from gpustack.model.canvas import Canvas
 from gpustack.model.frame import PixelType
 from gpustack.model.rect import cut
+from gpustack.model.transform import Transform
 from gpustack.settings import Method
 from tests.fuse.fusing import fuse, view
-from tests.strategies import Case, Picture, band_heights, cases
+from tests.strategies import Case, Picture, band_heights, cases, quantised
 
 SELECTIONS = [Method.PYRAMID, Method.DEPTHMAP]
 WEIGHTED = [Method.AUTO, Method.AVERAGE]
 BOUND = {PixelType.UINT8: 1, PixelType.UINT16: 2, PixelType.FLOAT32: 3e-5}
-"""Rounding bound of weighted sums: levels of the dtype, or 1e-5 of the range of float frames, which reach from -1 to 2."""
+"""Rounding bound of weighted sums: levels of the dtype, or 1e-5 of the range of float frames, -1 to 2."""
+
+CLAMPED = [Method.AUTO, Method.PYRAMID]
+"""Methods that keep the range of each pixel and never leave it; means, the others, leave it by rounding."""
+
+ROUNDING = {PixelType.UINT8: 1, PixelType.UINT16: 1, PixelType.FLOAT32: 1e-6}
+"""How far a mean of resampled frames may leave their range: its last bit decides a tie between two levels."""
 
 every_method = pytest.mark.parametrize("method", list(Method))
 selections = pytest.mark.parametrize("method", SELECTIONS)
@@ -53,14 +61,18 @@ def test_one_frame_gives_that_frame(backend: Backend[Any], method: Method, case:
 
 @selections
 @given(case=cases(), shuffled=st.randoms())
-def test_order_does_not_change_a_selection(backend: Backend[Any], method: Method, case: Case, shuffled) -> None:
+def test_order_does_not_change_a_selection(
+    backend: Backend[Any], method: Method, case: Case, shuffled
+) -> None:
     order = shuffled.sample(range(len(case.frames)), len(case.frames))
     assert bits(fuse(backend, method, case, order).picture) == bits(fuse(backend, method, case).picture)
 
 
 @weighted_sums
 @given(case=cases(), shuffled=st.randoms())
-def test_order_changes_a_weighted_sum_by_rounding_only(backend: Backend[Any], method: Method, case: Case, shuffled) -> None:
+def test_order_changes_a_weighted_sum_by_rounding_only(
+    backend: Backend[Any], method: Method, case: Case, shuffled
+) -> None:
     order = shuffled.sample(range(len(case.frames)), len(case.frames))
     fused = fuse(backend, method, case, order).picture
     assert_near(fused, fuse(backend, method, case).picture, case.canvas.pixel_type)
@@ -68,7 +80,9 @@ def test_order_changes_a_weighted_sum_by_rounding_only(backend: Backend[Any], me
 
 @selections
 @given(case=cases(most_frames=4), again=st.data())
-def test_a_repeated_frame_does_not_change_a_selection(backend: Backend[Any], method: Method, case: Case, again) -> None:
+def test_a_repeated_frame_does_not_change_a_selection(
+    backend: Backend[Any], method: Method, case: Case, again
+) -> None:
     index = again.draw(st.integers(0, len(case.frames) - 1))
     more = fuse(backend, method, case.extended(index))
     assert bits(more.picture) == bits(fuse(backend, method, case).picture)
@@ -112,10 +126,27 @@ def test_nothing_leaves_the_range_of_the_frames(backend: Backend[Any], method: M
         seen = np.True_ if band.valid is None else backend.download(band.valid)[..., None] != 0
         low = np.where(seen, np.minimum(low, values), low)
         high = np.where(seen, np.maximum(high, values), high)
-    # Weighted means of floats may leave it by their last bits.
-    slack = 1e-6 if case.canvas.pixel_type is PixelType.FLOAT32 else 0.0
-    if case.canvas.pixel_type is not PixelType.FLOAT32 and ((fused<low)|(fused>high)).any():
-        print("DBG", method, case.canvas.pixel_type, np.maximum(low-fused, fused-high).max(), ((fused<low)|(fused>high)).sum(), fused.size)
+    slack = 0.0 if method in CLAMPED else ROUNDING[case.canvas.pixel_type]
     assert (fused >= low - slack).all()
     assert (fused <= high + slack).all()
-    # DEBUG
+
+
+@every_method
+@pytest.mark.parametrize("kind", list(PixelType))
+def test_what_no_frame_covers_is_black_and_harms_nothing(
+    backend: Backend[Any], method: Method, kind: PixelType
+) -> None:
+    frames = [quantised(np.random.default_rng(n).random((40, 30, 3)), kind) for n in range(2)]
+    away = Transform(np.array([[1.0, 0, -7], [0, 1, -9], [0, 0, 1]]))  # covers row 9 and column 7 onwards
+    canvas = Canvas(0, 0, 30, 40, 3, kind, cut(40, 16), covered=False)
+    alone = fuse(backend, method, Case(frames[:1], [away], canvas, 0.01), depth=True)
+    covered = np.zeros((40, 30), bool)
+    covered[9:, 7:] = True
+    assert not alone.picture[~covered].any()
+    np.testing.assert_array_equal(alone.picture[9:, 7:], frames[0][:31, :23])
+    assert alone.surface is not None
+    assert not alone.surface.depth.any()
+    both = fuse(backend, method, Case(frames, [away] * 2, canvas, 0.01), depth=True)
+    assert not both.picture[~covered].any()
+    assert both.surface is not None
+    assert both.surface.depth.max() <= 1

@@ -1,0 +1,99 @@
+"""What holds of a backend as a whole: threads, errors, arrays in and out, and the choice of one."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gpustack.backend.choose import choose
+from gpustack.backend.cpu import Cpu
+from gpustack.backend.memory import free_bytes, peak_bytes, return_free_pages
+from gpustack.backend.protocol import Backend
+from gpustack.errors import BackendError
+from gpustack.settings import BackendName
+
+
+def test_each_runs_every_item_before_it_returns(backend: Backend[Any]) -> None:
+    done: list[int] = []
+    backend.each(done.append, range(50))
+    assert sorted(done) == list(range(50))
+
+
+def test_an_error_inside_each_surfaces(backend: Backend[Any]) -> None:
+    def fail(number: int) -> None:
+        if number == 3:
+            raise BackendError("The device was lost.", "Start again.")
+
+    with pytest.raises(BackendError, match="lost"):
+        backend.each(fail, range(8))
+
+
+def test_each_uses_several_threads_where_there_are_some() -> None:
+    meeting = threading.Barrier(2, timeout=20)
+    Cpu(2).each(lambda _: meeting.wait(), range(2))
+    assert meeting.broken is False
+
+
+def test_threads_have_working_planes_of_their_own() -> None:
+    """Colour pictures of several sizes at once: a plane shared by threads would be overwritten."""
+    generator = np.random.default_rng(0)
+    pictures = [generator.random((3, 40 + 7 * n, 50), np.float32) for n in range(4)] * 8
+    alone, crowd = Cpu(1), Cpu(4)
+    found: dict[int, Any] = {}
+
+    def work(number: int) -> None:
+        found[number] = crowd.energy(pictures[number], 1.5, None)
+
+    crowd.each(work, range(len(pictures)))
+    for number, picture in enumerate(pictures):
+        np.testing.assert_array_equal(found[number], alone.energy(picture, 1.5, None))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_arrays_go_in_and_come_out_unchanged(backend: Backend[Any], dtype: str) -> None:
+    frame = (np.random.default_rng(2).random((4, 5, 3)) * 200).astype(dtype)
+    back = backend.download(backend.upload(frame))
+    assert back.dtype == dtype
+    np.testing.assert_array_equal(back, frame)
+
+
+def test_rows_are_a_view_and_copy_and_fill_write(backend: Backend[Any]) -> None:
+    image = backend.full((2, 6, 3), 1.0, "float32")
+    backend.fill(backend.rows(image, slice(2, 4)), 5.0)
+    source = backend.full((2, 1, 3), 7.0, "float32")
+    backend.copy(source, backend.rows(image, slice(5, 6)))
+    assert backend.download(image)[1, :, 0].tolist() == [1, 1, 5, 5, 1, 7]
+    plane = backend.rows(backend.full((3, 3), 2, "uint16"), slice(1, 3))
+    assert backend.download(plane).shape == (2, 3)
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (3, 5, 4)])
+def test_stacked_rows_are_the_whole_again(backend: Backend[Any], shape: tuple[int, ...]) -> None:
+    whole = np.random.default_rng(3).random(shape, np.float32)
+    held = backend.upload(whole)
+    parts = [backend.rows(held, rows) for rows in (slice(0, 2), slice(2, 3), slice(3, 5))]
+    np.testing.assert_array_equal(backend.download(backend.stack_rows(parts)), whole)
+
+
+@pytest.mark.parametrize("wish", list(BackendName))
+def test_the_choice_of_a_backend_comes_with_its_reason(wish: BackendName) -> None:
+    chosen, why = choose(wish, 1)
+    assert why.endswith(".")
+    assert chosen.info.threads == 1
+
+
+def test_the_cpu_can_be_asked_for() -> None:
+    chosen, _ = choose(BackendName.CPU, 2)
+    assert chosen.info.name == "cpu"
+    assert chosen.info.threads == 2
+    assert chosen.info.device
+
+
+def test_memory_is_told_in_bytes() -> None:
+    """A process with NumPy loaded has used some tens of megabytes, and no machine is without memory."""
+    return_free_pages()
+    assert free_bytes() > 1 << 20
+    assert peak_bytes() == 0 or peak_bytes() > 20 << 20

@@ -1,0 +1,159 @@
+"""Each filter against plain NumPy in float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpustack.backend.protocol import EVIDENCE, MEASURE_NOISE, Backend
+from gpustack.model.frame import PixelType
+from tests.backend import plain
+from tests.strategies import channel_counts, seeds, sides
+
+TOLERANCE = 2e-6
+"""Some dozen float32 roundings of sums of values 0..1."""
+
+sigmas = st.sampled_from([0.75, 1.0, 1.5, 2.0, 4.0])
+
+
+def image(seed: int, channels: int, height: int, width: int) -> Any:
+    return np.random.default_rng(seed).random((channels, height, width), np.float32)
+
+
+def assert_close(backend: Backend[Any], got: Any, wanted: Any, tolerance: float = TOLERANCE) -> None:
+    found = backend.download(got)
+    assert found.dtype == np.float32
+    assert found.shape == wanted.shape
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance)
+
+
+@given(seed=seeds, channels=channel_counts, height=sides, width=sides)
+def test_luma_weighs_the_colours_and_ignores_alpha(
+    backend: Backend[Any], seed: int, channels: int, height: int, width: int
+) -> None:
+    picture = image(seed, channels, height, width)
+    assert_close(backend, backend.luma(backend.upload(picture)), plain.luma(picture))
+
+
+@given(seed=seeds, height=sides, width=sides, sigma=sigmas)
+def test_smooth(backend: Backend[Any], seed: int, height: int, width: int, sigma: float) -> None:
+    plane = image(seed, 1, height, width)[0]
+    assert_close(backend, backend.smooth(backend.upload(plane), sigma), plain.smooth(plane, sigma))
+
+
+@given(seed=seeds, height=sides, width=sides, sigma=sigmas)
+def test_band_pass(backend: Backend[Any], seed: int, height: int, width: int, sigma: float) -> None:
+    plane = image(seed, 1, height, width)[0]
+    assert_close(backend, backend.band_pass(backend.upload(plane), sigma), plane - plain.smooth(plane, sigma))
+
+
+@given(seed=seeds, height=sides, width=sides, sigma=st.sampled_from([1.0, 2.0]))
+def test_sharpness(backend: Backend[Any], seed: int, height: int, width: int, sigma: float) -> None:
+    plane = image(seed, 1, height, width)[0]
+    assert_close(
+        backend, backend.sharpness(backend.upload(plane), sigma), plain.sharpness(plane, sigma), 1e-5
+    )
+
+
+@pytest.mark.parametrize("sigma", [1.5, 2.0])
+def test_white_noise_gives_the_sharpness_that_is_stated(backend: Backend[Any], sigma: float) -> None:
+    noise = np.random.default_rng(1).normal(0, 0.02, (600, 600)).astype(np.float32)
+    mean = float(backend.download(backend.sharpness(backend.upload(noise), sigma)).mean())
+    assert mean / 0.02**2 == pytest.approx(MEASURE_NOISE, rel=0.02)
+
+
+@given(seed=seeds, channels=channel_counts, height=sides, width=sides)
+def test_reduce(backend: Backend[Any], seed: int, channels: int, height: int, width: int) -> None:
+    picture = image(seed, channels, height, width)
+    wanted = np.stack([plain.reduce(plane) for plane in picture])
+    assert wanted.shape[1:] == (-(-height // 2), -(-width // 2))
+    assert_close(backend, backend.reduce(backend.upload(picture)), wanted)
+
+
+@given(seed=seeds, height=sides, width=sides)
+def test_expand(backend: Backend[Any], seed: int, height: int, width: int) -> None:
+    coarse = image(seed, 1, -(-height // 2), -(-width // 2))[0]
+    found = backend.expand(backend.upload(coarse), height, width)
+    assert_close(backend, found, plain.expand(coarse, height, width))
+
+
+@given(seed=seeds, channels=channel_counts, height=sides, width=sides)
+def test_detail_is_what_expanding_misses_and_add_detail_undoes_it(
+    backend: Backend[Any], seed: int, channels: int, height: int, width: int
+) -> None:
+    picture = image(seed, channels, height, width)
+    held = backend.upload(picture)
+    coarse = backend.reduce(held)
+    detail = backend.detail(held, coarse)
+    smooth = [plain.expand(plain.reduce(plane), height, width) for plane in picture]
+    assert_close(backend, detail, picture - np.stack(smooth))
+    assert_close(backend, backend.add_detail(coarse, detail, height, slice(0, height)), picture)
+
+
+@given(seed=seeds, channels=channel_counts, height=sides, width=sides)
+def test_add_detail_takes_the_rows_it_is_told(
+    backend: Backend[Any], seed: int, channels: int, height: int, width: int
+) -> None:
+    coarse = image(seed, channels, -(-height // 2), -(-width // 2))
+    rows = slice(height // 3, height - height // 4)
+    detail = image(seed + 1, channels, height, width)[:, rows]
+    found = backend.add_detail(backend.upload(coarse), backend.upload(detail), height, rows)
+    smooth = np.stack([plain.expand(plane, height, width)[rows] for plane in coarse])
+    assert_close(backend, found, smooth + detail)
+
+
+@given(seed=seeds, channels=channel_counts, height=sides, width=sides, heard=st.booleans())
+def test_energy_is_smoothed_squared_luma_and_the_evidence(
+    backend: Backend[Any], seed: int, channels: int, height: int, width: int, heard: bool
+) -> None:
+    detail = image(seed, channels, height, width) - np.float32(0.5)
+    evidence = image(seed + 1, 1, height, width)[0]
+    found = backend.energy(backend.upload(detail), 1.5, backend.upload(evidence) if heard else None)
+    wanted = plain.smooth(plain.luma(detail) ** 2, 1.5) + (EVIDENCE * evidence if heard else 0)
+    assert_close(backend, found, wanted)
+
+
+@given(seed=seeds, height=sides, width=sides)
+def test_median_of_5x5_with_the_edge_repeated(
+    backend: Backend[Any], seed: int, height: int, width: int
+) -> None:
+    plane = image(seed, 1, height, width)[0]
+    wide = np.pad(plane, 2, mode="edge")
+    wanted = np.median(np.lib.stride_tricks.sliding_window_view(wide, (5, 5)), axis=(2, 3))
+    assert_close(backend, backend.median(backend.upload(plane)), wanted, 0)
+
+
+@given(seed=seeds, height=sides, width=sides)
+def test_a_shrunk_mask_is_set_where_reduce_reads_set_pixels_only(
+    backend: Backend[Any], seed: int, height: int, width: int
+) -> None:
+    mask = np.where(np.random.default_rng(seed).random((height, width)) < 0.9, 255, 0).astype(np.uint8)
+    found = backend.download(backend.shrink_mask(backend.upload(mask)))
+    unset = np.pad(mask == 0, 2)
+    wanted = ~np.lib.stride_tricks.sliding_window_view(unset, (5, 5)).any(axis=(2, 3))[::2, ::2]
+    np.testing.assert_array_equal(found, np.where(wanted, 255, 0))
+
+
+@given(seed=seeds, channels=channel_counts, height=sides, width=sides, factor=st.sampled_from([1, 2, 3, 8]))
+def test_the_surveys_luma_is_the_mean_of_blocks(
+    backend: Backend[Any], seed: int, channels: int, height: int, width: int, factor: int
+) -> None:
+    frame = np.random.default_rng(seed).integers(0, 65536, (height, width, channels)).astype(np.uint16)
+    found = backend.survey_luma(backend.upload(frame), PixelType.UINT16, factor)
+    high, wide = max(1, height // factor), max(1, width // factor)
+    luma = plain.luma(np.moveaxis(frame, -1, 0) / 65535)[: high * factor, : wide * factor]
+    # A frame smaller than a block is one block.
+    blocks = [np.array_split(row, wide, axis=1) for row in np.array_split(luma, high, axis=0)]
+    assert_close(backend, found, np.array([[block.mean() for block in row] for row in blocks]))
+
+
+def test_a_thumbnail_keeps_the_mean_and_is_as_large_as_asked(backend: Backend[Any]) -> None:
+    plane = image(4, 1, 120, 200)[0]
+    small = backend.thumbnail(backend.upload(plane), 50)
+    assert small.shape == (30, 50)
+    np.testing.assert_allclose(small, plane.reshape(30, 4, 50, 4).mean((1, 3)), atol=TOLERANCE)
+    np.testing.assert_array_equal(backend.thumbnail(backend.upload(plane), 500), plane)

@@ -1,0 +1,148 @@
+"""The surface through the sharpest frames: planes, steps, holes, and how far it is to be trusted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpustack.backend.protocol import Backend
+from gpustack.depth.surface import Surface, surface
+from tests.strategies import Picture, seeds, sides
+
+HEIGHT, WIDTH = 96, 128
+FLOOR = 1e-4
+FRAMES = 20
+STRONG = 100 * FLOOR
+
+
+def seen(backend: Backend[Any], winners: Picture, energies: Picture | float = STRONG) -> Surface:
+    energy = np.broadcast_to(np.float32(energies), winners.shape).astype(np.float32)
+    return surface(backend, winners.astype(np.uint16), energy, FLOOR)
+
+
+def plane(across: float = 8.0, down: float = 6.0) -> Picture:
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    return 3 + across * x / WIDTH + down * y / HEIGHT
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.5, 1.0])
+def test_a_slanted_plane_is_found_between_the_frames(backend: Backend[Any], noise: float) -> None:
+    true = plane()
+    winners = np.rint(true + noise * np.random.default_rng(1).normal(size=true.shape)).clip(0, FRAMES - 1)
+    off = np.abs(seen(backend, winners).depth - true)
+    inside = off[8:-8, 8:-8]
+    assert np.sqrt((inside**2).mean()) < 0.3
+    assert np.quantile(inside, 0.95) < 0.5
+
+
+def test_wild_winners_here_and_there_are_left_out(backend: Backend[Any]) -> None:
+    true, generator = plane(), np.random.default_rng(2)
+    wild = generator.random(true.shape) < 0.1
+    winners = np.where(wild, generator.integers(0, FRAMES, true.shape), np.rint(true))
+    off = np.abs(seen(backend, winners).depth - true)[8:-8, 8:-8]
+    assert np.sqrt((off**2).mean()) < 0.3
+
+
+@pytest.mark.parametrize("low_high", [(2, 5), (3, 15)], ids=["small", "large"])
+def test_a_step_stays_a_step(backend: Backend[Any], low_high: tuple[int, int]) -> None:
+    low, high = low_high
+    winners = np.where(np.arange(WIDTH) < 61, low, high) * np.ones((HEIGHT, 1))
+    depth = seen(backend, winners).depth
+    np.testing.assert_allclose(depth[:, :60], low, atol=1.0)
+    np.testing.assert_allclose(depth[:, 62:], high, atol=1.0)
+    np.testing.assert_allclose(depth[:, :50], low, atol=0.05)
+    np.testing.assert_allclose(depth[:, 72:], high, atol=0.05)
+
+
+def test_a_hole_is_filled_from_its_rim(backend: Backend[Any]) -> None:
+    true, generator = plane(4.0, 0.0), np.random.default_rng(3)
+    hole = np.zeros(true.shape, bool)
+    hole[30:66, 40:88] = True
+    winners = np.where(hole, generator.integers(0, FRAMES, true.shape), np.rint(true))
+    energies = np.where(hole, FLOOR / 2, STRONG)
+    found = seen(backend, winners, energies)
+    off = np.abs(found.depth - true)
+    assert off[hole].max() < 0.8
+    assert np.sqrt((off[hole] ** 2).mean()) < 0.4
+    assert (found.confidence[hole] == 0).all()
+
+
+def test_what_is_seen_weighs_more_than_what_is_guessed(backend: Backend[Any]) -> None:
+    """Random winners of little confidence between good ones must not pull the surface away."""
+    true, generator = plane(), np.random.default_rng(4)
+    weak = np.indices(true.shape).sum(axis=0) // 12 % 3 == 0
+    winners = np.where(weak, generator.integers(0, FRAMES, true.shape), np.rint(true))
+    found = seen(backend, winners, np.where(weak, 1.05 * FLOOR, STRONG))
+    off = np.abs(found.depth - true)[8:-8, 8:-8]
+    assert np.sqrt((off**2).mean()) < 0.5
+
+
+@given(seed=seeds, height=sides, width=sides, top=st.integers(0, 30))
+def test_the_surface_keeps_to_the_range_of_the_winners(
+    backend: Backend[Any], seed: int, height: int, width: int, top: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    winners = generator.integers(0, top + 1, (height, width))
+    energies = (10.0 ** generator.uniform(-8, 0, (height, width))).astype(np.float32)
+    energies[generator.random((height, width)) < 0.1] = 0
+    found = seen(backend, winners, energies)
+    assert found.depth.shape == found.confidence.shape == (height, width)
+    assert found.depth.dtype == found.confidence.dtype == np.float32
+    assert found.depth.min() >= winners.min()
+    assert found.depth.max() <= winners.max()
+    assert found.confidence.min() >= 0
+    assert found.confidence.max() <= 1
+
+
+@given(seed=seeds, height=sides, width=sides, depth=st.integers(0, 30))
+def test_one_depth_everywhere_is_kept_to_the_bit(
+    backend: Backend[Any], seed: int, height: int, width: int, depth: int
+) -> None:
+    energies = np.random.default_rng(seed).random((height, width), np.float32)
+    found = seen(backend, np.full((height, width), depth), energies)
+    np.testing.assert_array_equal(found.depth, np.float32(depth))
+
+
+def test_confidence_is_none_in_noise_and_full_in_texture(backend: Backend[Any]) -> None:
+    winners = np.zeros((2, 4))
+    energies = np.array([[-2, -1, 0, FLOOR / 2], [FLOOR, 2 * FLOOR, 100 * FLOOR, 1.0]], np.float32)
+    found = seen(backend, winners, energies).confidence
+    np.testing.assert_array_equal(found[0], 0)
+    np.testing.assert_allclose(found[1], [0, 0.5, 0.99, 1 - FLOOR], atol=1e-4)
+
+
+def test_confidence_rises_with_energy(backend: Backend[Any]) -> None:
+    energies = np.geomspace(FLOOR / 10, 1, 50, dtype=np.float32)[None]
+    found = seen(backend, np.zeros((1, 50)), energies).confidence[0]
+    assert (np.diff(found) >= 0).all()
+
+
+def test_its_arguments_stay_as_they_were(backend: Backend[Any]) -> None:
+    generator = np.random.default_rng(5)
+    winners = generator.integers(0, 9, (20, 30)).astype(np.uint16)
+    energies = generator.random((20, 30), np.float32)
+    kept = winners.copy(), energies.copy()
+    surface(backend, winners, energies, FLOOR)
+    np.testing.assert_array_equal(winners, kept[0])
+    np.testing.assert_array_equal(energies, kept[1])
+
+
+def test_pixels_that_no_frame_covers_do_not_spoil_their_neighbours(backend: Backend[Any]) -> None:
+    """A fold leaves the index 65535 and the energy -1 where nothing was seen."""
+    winners, energies = np.full((HEIGHT, WIDTH), 4), np.full((HEIGHT, WIDTH), STRONG, np.float32)
+    unseen = (np.arange(HEIGHT) < 20)[:, None] | (np.arange(WIDTH) < 30)
+    winners[unseen], energies[unseen] = 65535, -1
+    found = seen(backend, winners, energies)
+    np.testing.assert_allclose(found.depth, 4, atol=1e-4)
+    assert (found.confidence[unseen] == 0).all()
+    assert (found.confidence[~unseen] > 0.98).all()
+
+
+def test_where_no_frame_covers_anything_the_surface_is_at_the_first(backend: Backend[Any]) -> None:
+    found = seen(backend, np.full((5, 6), 65535), -1.0)
+    assert not found.depth.any()
+    assert not found.confidence.any()
