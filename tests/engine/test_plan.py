@@ -1,0 +1,153 @@
+"""A plan before any pixel: pure, within the budget or refused, the same for any number of frames."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpustack.engine.plan import Budget, Plan, make_plan
+from gpustack.errors import PlanError
+from gpustack.model.frame import Kind, PixelType
+from gpustack.model.stack import Stack
+from gpustack.settings import Method, Model, Settings
+from tests.engine.shots import headers
+
+GENEROUS = Budget(1 << 40, 4)
+
+
+@st.composite
+def stacks(draw: st.DrawFn) -> Stack:
+    return headers(
+        draw(st.integers(1, 40)),
+        width=draw(st.integers(1, 30_000)),
+        height=draw(st.integers(1, 30_000)),
+        channels=draw(st.integers(1, 4)),
+        pixel_type=draw(st.sampled_from(PixelType)),
+        kind=draw(st.sampled_from(Kind)),
+    )
+
+
+wishes = st.builds(
+    Settings, method=st.sampled_from(Method), align=st.sampled_from(Model), depth=st.booleans()
+)
+budgets = st.builds(Budget, st.integers(1, 1 << 37), st.integers(1, 64))
+
+
+def planned(stack: Stack, settings: Settings, budget: Budget) -> Plan | PlanError:
+    try:
+        return make_plan(stack, settings, budget)
+    except PlanError as error:
+        return error
+
+
+def numbers(error: PlanError) -> tuple[int, int]:
+    """MiB needed and MiB allowed, as the sentence has them."""
+    needed, allowed = re.findall(r"(\d+) MiB", error.message)
+    return int(needed), int(allowed)
+
+
+@given(stack=stacks(), settings=wishes, budget=budgets)
+def test_a_plan_is_within_the_budget_or_refused_with_both_numbers(
+    stack: Stack, settings: Settings, budget: Budget
+) -> None:
+    answer = planned(stack, settings, budget)
+    if isinstance(answer, Plan):
+        assert answer.total_bytes <= answer.budget_bytes == budget.ram_bytes
+        return
+    assert answer.exit_code == 5
+    needed, allowed = numbers(answer)
+    assert allowed == budget.ram_bytes >> 20
+    assert "--ram" in answer.remedy
+    enough = replace(budget, ram_bytes=(needed + 1) << 20)
+    assert enough.ram_bytes > budget.ram_bytes
+    assert make_plan(stack, settings, enough).total_bytes <= enough.ram_bytes
+
+
+@given(stack=stacks(), settings=wishes, budget=budgets)
+def test_the_same_question_has_the_same_answer(stack: Stack, settings: Settings, budget: Budget) -> None:
+    first, second = (planned(stack, settings, budget) for _ in "12")
+    assert str(first) == str(second)
+
+
+@given(stack=stacks(), settings=wishes, budget=budgets)
+def test_memory_does_not_depend_on_the_number_of_frames(
+    stack: Stack, settings: Settings, budget: Budget
+) -> None:
+    one, many = (planned(Stack(stack.frames[:1] * count), settings, budget) for count in (1, 1000))
+    if isinstance(one, PlanError) or isinstance(many, PlanError):
+        assert str(one) == str(many)
+    else:
+        assert many == replace(one, frames=1000, seconds=many.seconds)
+        assert many.seconds == pytest.approx(1000 * one.seconds)
+
+
+@given(stack=stacks(), settings=wishes)
+def test_bands_cover_every_row_once_from_even_rows(stack: Stack, settings: Settings) -> None:
+    bands = make_plan(stack, settings, Budget(1 << 60, 2)).bands
+    assert [band.start for band in bands] == [0, *(band.stop for band in bands[:-1])]
+    assert bands[-1].stop == stack.height
+    assert all(len(band) > 0 and band.start % 2 == 0 for band in bands)
+
+
+@pytest.mark.parametrize(
+    ("method", "passes"),
+    [
+        (Method.AUTO, ("auto",)),
+        (Method.PYRAMID, ("pyramid",)),
+        (Method.DEPTHMAP, ("measure", "blend")),
+        (Method.AVERAGE, ("average",)),
+    ],
+)
+def test_passes_are_named(method: Method, passes: tuple[str, ...]) -> None:
+    stack = headers(5)
+    assert make_plan(stack, Settings(method=method), GENEROUS).passes == ("survey", *passes)
+    assert make_plan(stack, Settings(method=method, align=Model.NONE), GENEROUS).passes == passes
+
+
+@pytest.mark.parametrize("method", list(Method))
+def test_fewer_frames_are_in_flight_where_memory_is_short(method: Method) -> None:
+    stack, settings = headers(50, width=6000, height=4000), Settings(method=method)
+    roomy = make_plan(stack, settings, GENEROUS)
+    slots = [roomy.slots]
+    ram = roomy.total_bytes
+    while (tighter := planned(stack, settings, Budget(ram - 1, 4))) and isinstance(tighter, Plan):
+        slots.append(tighter.slots)
+        ram = tighter.total_bytes
+    assert roomy.slots == 6
+    assert roomy.threads == roomy.readers == 4
+    assert slots[-1] == 1
+    with pytest.raises(PlanError):
+        make_plan(stack, settings, Budget(ram - 1, 4))
+
+
+def test_depth_costs_memory_and_depthmap_includes_it() -> None:
+    stack = headers(3, width=3000, height=2000)
+    for method in Method:
+        without, with_depth = (
+            make_plan(stack, Settings(method=method, depth=depth), GENEROUS).state_bytes
+            for depth in (False, True)
+        )
+        assert (with_depth > without) == (method is not Method.DEPTHMAP)
+
+
+def test_seconds_grow_with_frames_and_passes() -> None:
+    def seconds(count: int, **settings: object) -> float:
+        return make_plan(headers(count, width=3000, height=2000), Settings(**settings), GENEROUS).seconds
+
+    assert seconds(20) == pytest.approx(2 * seconds(10))
+    assert seconds(10, align=Model.NONE) < seconds(10)
+
+
+def test_a_plan_as_data_holds_every_field_and_the_sums() -> None:
+    plan = make_plan(headers(3), Settings(), GENEROUS)
+    data = plan.as_dict()
+    parts = [data[f"{what}_bytes"] for what in ("frame", "state", "work")]
+    assert (
+        data["total_bytes"] == plan.total_bytes == data["base_bytes"] + max(data["survey_bytes"], sum(parts))
+    )
+    assert data["bands"] == len(plan.bands)
+    assert data["passes"] == ("survey", "auto")
