@@ -13,32 +13,39 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from gpustack.api import Result, open_stack, stack
+    from gpustack.api import Result, locate, open_stack, stack
     from gpustack.errors import GpustackError
+    from gpustack.model.place import Place
     from gpustack.model.transform import Transform
-    from gpustack.settings import Crop, Method, Model, Settings
+    from gpustack.settings import BadFrame, Crop, Method, Model, Settings
 
 __all__ = [
+    "BadFrame",
     "Crop",
     "GpustackError",
     "Method",
     "Model",
+    "Place",
     "Result",
     "Settings",
     "Transform",
     "__version__",
+    "locate",
     "open_stack",
     "stack",
 ]
 
 _HOMES = {
+    "BadFrame": "gpustack.settings",
     "Crop": "gpustack.settings",
     "GpustackError": "gpustack.errors",
     "Method": "gpustack.settings",
     "Model": "gpustack.settings",
+    "Place": "gpustack.model.place",
     "Result": "gpustack.api",
     "Settings": "gpustack.settings",
     "Transform": "gpustack.model.transform",
+    "locate": "gpustack.api",
     "open_stack": "gpustack.api",
     "stack": "gpustack.api",
 }

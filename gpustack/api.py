@@ -14,12 +14,14 @@ from gpustack import __version__
 from gpustack.engine.progress import Progress
 from gpustack.engine.report import Report
 from gpustack.engine.run import Keep, Outcome, run
+from gpustack.engine.run import locate as locate_stack
 from gpustack.errors import DecodeError, UsageError
 from gpustack.io.colour import developed, srgb_profile
 from gpustack.io.decode import Decoder, probe, working_colour
 from gpustack.io.metadata import Metadata, read_metadata
 from gpustack.io.write import oriented, write_picture, write_plane
 from gpustack.model.frame import Frame, Kind, PixelType
+from gpustack.model.place import Place
 from gpustack.model.stack import Stack
 from gpustack.model.transform import Transform
 from gpustack.settings import JPEG_QUALITY, Settings
@@ -44,10 +46,15 @@ class Result:
     image: Pixels
     depth: Plane | None
     confidence: Plane | None
-    transforms: tuple[Transform, ...]
+    places: tuple[Place, ...]
     report: Report
     metadata: Metadata
     winners: npt.NDArray[np.uint16]
+
+    @property
+    def transforms(self) -> tuple[Transform, ...]:
+        """One a frame, reference pixels to frame pixels, of the frames as stored."""
+        return tuple(place.transform for place in self.places)
 
     def save(self, path: str | Path, *, overwrite: bool = False, quality: int = JPEG_QUALITY) -> None:
         """Write the picture as JPEG, PNG or TIFF, as the name ends. Raises UsageError, WriteError."""
@@ -79,7 +86,7 @@ def stack(
     frames: Sequence[str | Path | Pixels] | Stack,
     settings: Settings | None = None,
     *,
-    transforms: Sequence[Transform] | None = None,
+    transforms: Sequence[Transform | Place] | None = None,
     progress: Progress | None = None,
     keep_aligned: Keep | None = None,
 ) -> Result:
@@ -94,9 +101,27 @@ def stack(
     budget is too small.
     """
     settings = settings or Settings()
-    whole, read = _opened(frames)
-    outcome = run(whole, read, settings, transforms=transforms, progress=progress, keep_aligned=keep_aligned)
+    whole, read = _opened(frames, settings.reference)
+    places = None if transforms is None else [t if isinstance(t, Place) else Place(t) for t in transforms]
+    outcome = run(whole, read, settings, places=places, progress=progress, keep_aligned=keep_aligned)
     return _upright(whole.frames[whole.reference(settings.reference)], outcome)
+
+
+def locate(
+    frames: Sequence[str | Path | Pixels] | Stack,
+    settings: Settings | None = None,
+    *,
+    progress: Progress | None = None,
+    keep_aligned: Keep | None = None,
+) -> tuple[Place, ...]:
+    """Find where frames lie against the reference, without fusing them; takes what `stack` takes.
+
+    `keep_aligned` is called with every used frame and its aligned pixels, which costs a second pass. Raises
+    as `stack` does, and AlignError where a frame cannot be aligned and `settings.on_bad_frame` is fail.
+    """
+    settings = settings or Settings()
+    whole, read = _opened(frames, settings.reference)
+    return locate_stack(whole, read, settings, progress=progress, keep_aligned=keep_aligned)
 
 
 def open_stack(paths: Sequence[str | Path]) -> Stack:
@@ -104,8 +129,10 @@ def open_stack(paths: Sequence[str | Path]) -> Stack:
     return Stack(tuple(frame for path in paths for frame in probe(Path(path))))
 
 
-def _opened(frames: Sequence[str | Path | Pixels] | Stack) -> tuple[Stack, Callable[[Frame], Pixels]]:
-    """The stack, and what reads its frames."""
+def _opened(
+    frames: Sequence[str | Path | Pixels] | Stack, reference: str
+) -> tuple[Stack, Callable[[Frame], Pixels]]:
+    """The stack, and what reads its frames, as the reference was taken."""
     if not isinstance(frames, Stack):
         arrays = [frame for frame in frames if isinstance(frame, np.ndarray)]
         paths = [frame for frame in frames if not isinstance(frame, np.ndarray)]
@@ -114,7 +141,7 @@ def _opened(frames: Sequence[str | Path | Pixels] | Stack) -> tuple[Stack, Calla
         if arrays:
             return _in_memory(arrays)
         frames = open_stack(paths)
-    return frames, _sane(Decoder(frames.frames[0]))
+    return frames, _sane(Decoder(frames.frames[frames.reference(reference)]))
 
 
 def _in_memory(arrays: list[Pixels]) -> tuple[Stack, Callable[[Frame], Pixels]]:
@@ -166,7 +193,7 @@ def _upright(reference: Frame, outcome: Outcome) -> Result:
         confidence = np.ascontiguousarray(oriented(fused.surface.confidence, turn))
     upright = np.ascontiguousarray(oriented(image, turn))
     winners = np.ascontiguousarray(oriented(fused.winners, turn))
-    return Result(upright, depth, confidence, outcome.transforms, outcome.report, metadata, winners)
+    return Result(upright, depth, confidence, outcome.places, outcome.report, metadata, winners)
 
 
 SHOWN_ROWS = 256

@@ -40,6 +40,13 @@ class BackendName(StrEnum):
     CPU = "cpu"
 
 
+class BadFrame(StrEnum):
+    """What is done about a frame that cannot be aligned."""
+
+    SKIP = "skip"
+    FAIL = "fail"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What the user may choose; the defaults of the command line and of the Python API alike.
@@ -52,6 +59,7 @@ class Settings:
     align: Model = Model.SIMILARITY
     reference: str = "middle"
     crop: Crop = Crop.AUTO
+    on_bad_frame: BadFrame = BadFrame.SKIP
     backend: BackendName = BackendName.AUTO
     ram_bytes: int | None = None
     threads: int | None = None

@@ -26,14 +26,17 @@ LONGEST_FUNCTION, LONGEST_FILE, LONGEST_KERNEL_FILE = 60, 400, 200
 
 def test_the_public_names() -> None:
     assert gpustack.__all__ == [
+        "BadFrame",
         "Crop",
         "GpustackError",
         "Method",
         "Model",
+        "Place",
         "Result",
         "Settings",
         "Transform",
         "__version__",
+        "locate",
         "open_stack",
         "stack",
     ]

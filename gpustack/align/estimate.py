@@ -89,10 +89,19 @@ BRIGHTNESS_SIDE = 96
 """Longer side of the picture that brightness is compared on: blur does not reach across its pixels."""
 
 
-def match(backend: Backend[Any], here: Sight, there: Sight, model: Model) -> Link:
-    """The motion that maps positions in `here` to positions in `there`, in pixels of the finest level."""
-    matrix, contrast = _seed(backend, here, there, model)
-    level = 0
+def match(
+    backend: Backend[Any], here: Sight, there: Sight, model: Model, start: Matrix | None = None
+) -> Link:
+    """The motion that maps positions in `here` to positions in `there`, in pixels of the finest level.
+
+    `start` is a guess in the same pixels, good to some pixels, which spares the coarse levels.
+    """
+    if start is None:
+        level, (matrix, contrast) = 0, _seed(backend, here, there, model)
+    else:
+        level = _judging_level(here)
+        guess = _rescaled(start, level + 1 - len(here.sizes))
+        matrix, contrast = _settle(backend, here, there, level, model, guess, 1.0)
     while level + 1 < len(here.sizes):
         finer = _settle(backend, here, there, level + 1, model, _doubled(matrix), contrast)
         if _judge(backend, here, there, level + 1, finer[0]).correlation < SHARED_DETAIL:

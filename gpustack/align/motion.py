@@ -37,9 +37,23 @@ def small_motion(parameters: Basis, width: int, height: int) -> Matrix:
     """
     su, sv, uu, uv, vu, vv, pu, pv = parameters
     generator = np.array([[uu, uv, su], [vu, vv, sv], [pu, pv, 0.0]])
-    unit = max(1.0, float(np.hypot(width - 1, height - 1)) / 2)
-    to_pixels = np.array([[unit, 0, (width - 1) / 2], [0, unit, (height - 1) / 2], [0, 0, 1.0]])
+    to_pixels = _to_pixels(width, height)
     return normalise(to_pixels @ _exponential(generator) @ np.linalg.inv(to_pixels))
+
+
+def motion_of(matrix: Matrix, width: int, height: int) -> Basis:
+    """The eight small parameters of a motion near the identity: the inverse of `small_motion`."""
+    to_pixels = _to_pixels(width, height)
+    generator = _logarithm(normalise(np.linalg.inv(to_pixels) @ matrix @ to_pixels))
+    generator = generator - generator[2, 2] * np.eye(3)
+    (uu, uv, su), (vu, vv, sv), (pu, pv, _) = generator
+    return np.array([su, sv, uu, uv, vu, vv, pu, pv])
+
+
+def _to_pixels(width: int, height: int) -> Matrix:
+    """From positions relative to the centre, in units of half the diagonal, to pixels."""
+    unit = max(1.0, float(np.hypot(width - 1, height - 1)) / 2)
+    return np.array([[unit, 0, (width - 1) / 2], [0, unit, (height - 1) / 2], [0, 0, 1.0]])
 
 
 def _exponential(generator: Matrix) -> Matrix:
@@ -53,3 +67,25 @@ def _exponential(generator: Matrix) -> Matrix:
     for _ in range(halvings):
         total = total @ total
     return np.asarray(total)
+
+
+def _logarithm(matrix: Matrix) -> Matrix:
+    """Matrix logarithm near the identity: square roots until the series converges fast (inverse scaling and
+    squaring)."""
+    doublings = 0
+    while np.abs(matrix - np.eye(3)).sum() > 0.1 and doublings < 16:
+        matrix, doublings = _square_root(matrix), doublings + 1
+    excess = matrix - np.eye(3)
+    term, total = np.eye(3), np.zeros((3, 3))
+    for order in range(1, 16):
+        term = term @ excess
+        total = total + term * ((-1) ** (order + 1) / order)
+    return np.asarray(total * 2.0**doublings)
+
+
+def _square_root(matrix: Matrix) -> Matrix:
+    """Principal square root by Denman and Beavers' iteration."""
+    root, inverse = matrix, np.eye(3)
+    for _ in range(20):
+        root, inverse = (root + np.linalg.inv(inverse)) / 2, (inverse + np.linalg.inv(root)) / 2
+    return np.asarray(root)

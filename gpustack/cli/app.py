@@ -74,6 +74,7 @@ def _end(sentence: str, code: int, *, trace: bool = False) -> NoReturn:
 
 def main() -> None:
     """Run the command line."""
+    import gpustack.cli.align
     import gpustack.cli.demo
     import gpustack.cli.doctor
     import gpustack.cli.plan

@@ -12,7 +12,7 @@ from gpustack.errors import StackError, UsageError
 from gpustack.io.decode import probe
 from gpustack.io.discover import Found, discover
 from gpustack.model.stack import Stack
-from gpustack.settings import BackendName, Crop, Method, Model, Settings
+from gpustack.settings import BackendName, BadFrame, Crop, Method, Model, Settings
 
 DEFAULT = Settings()
 
@@ -40,6 +40,9 @@ ReferenceOption = Annotated[
 ]
 CropOption = Annotated[
     Crop, typer.Option(help="auto keeps what every frame covers, none the reference's exact size.")
+]
+BadFrameOption = Annotated[
+    BadFrame, typer.Option(help="A frame that cannot be aligned: skip it with a warning, or fail.")
 ]
 BackendOption = Annotated[BackendName, typer.Option(help="Where the pixels are worked on.")]
 RamOption = Annotated[

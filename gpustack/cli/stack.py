@@ -33,6 +33,7 @@ def stack(
     align: options.AlignOption = DEFAULT.align,
     reference: options.ReferenceOption = DEFAULT.reference,
     crop: options.CropOption = DEFAULT.crop,
+    on_bad_frame: options.BadFrameOption = DEFAULT.on_bad_frame,
     depth: Annotated[
         Path | None, typer.Option(help="Write the depth map: .tif (float, frames) or .png (16 bit).")
     ] = None,
@@ -62,6 +63,7 @@ def stack(
         align=align,
         reference=reference,
         crop=crop,
+        on_bad_frame=on_bad_frame,
         backend=backend,
         ram_bytes=options.bytes_of(ram),
         threads=threads,
@@ -128,7 +130,8 @@ def _stack(
     from gpustack.io.transforms import load_transforms
 
     given = None if transforms is None else load_transforms(transforms, frames)
-    steps = None if outputs.steps is None else Steps(outputs.steps, outputs.overwrite)
+    turn = frames.frames[frames.reference(settings.reference)].orientation
+    steps = None if outputs.steps is None else Steps(outputs.steps, turn, outputs.overwrite)
     with TerminalProgress(quiet) as progress:
         result = api.stack(
             frames,
@@ -164,10 +167,7 @@ def _write(result: Any, frames: Stack, settings: Settings, outputs: Outputs) -> 
         result.save_confidence(outputs.confidence, overwrite=outputs.overwrite)
     if outputs.transforms is not None:
         reference = frames.reference(settings.reference)
-        matches = [row.confidence for row in result.report.frames]
-        save_transforms(
-            outputs.transforms, frames, reference, result.transforms, matches, overwrite=outputs.overwrite
-        )
+        save_transforms(outputs.transforms, frames, reference, result.places, overwrite=outputs.overwrite)
 
 
 def _summary(result: Any, settings: Settings, outputs: Outputs) -> dict[str, Any]:

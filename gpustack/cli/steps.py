@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.errors import WriteError
-from gpustack.io.metadata import Metadata
+from gpustack.io.metadata import read_metadata
 from gpustack.io.transforms import save_transforms
-from gpustack.io.write import write_picture, write_plane
+from gpustack.io.write import oriented, write_picture, write_plane
 from gpustack.model.frame import Frame
 from gpustack.model.stack import Stack
 from gpustack.settings import Settings
@@ -29,36 +29,38 @@ def check_steps(folder: Path, overwrite: bool) -> None:
         raise WriteError(f"{folder} exists already.", "Choose a new folder, or allow it with --overwrite.")
 
 
-class Steps:
-    """Writes aligned frames as they come, and winners, depth and alignment at the end."""
+class AlignedFrames:
+    """Writes aligned frames into a folder as they come, upright, with their own profile and EXIF."""
 
-    def __init__(self, folder: Path, overwrite: bool) -> None:
-        self._folder, self._overwrite, self._seen = folder, overwrite, 0
+    def __init__(self, folder: Path, orientation: int, overwrite: bool) -> None:
+        self._folder, self._orientation, self._overwrite, self._seen = folder, orientation, overwrite, 0
         try:
-            (folder / "aligned").mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WriteError(
                 f"The folder {folder} cannot be made ({error.strerror}).", "Choose another."
             ) from error
 
-    def aligned(self, frame: Frame, pixels: npt.NDArray[Any]) -> None:
+    def write(self, frame: Frame, pixels: npt.NDArray[Any]) -> None:
         """One aligned frame (h, w, c), as stored."""
-        path = self._folder / "aligned" / f"{self._seen:04d}_{frame.path.stem}.tif"
+        path = self._folder / f"{self._seen:04d}_{frame.path.stem}.tif"
         self._seen += 1
-        write_picture(path, pixels, Metadata(), overwrite=self._overwrite, software="gpustack")
+        upright = np.ascontiguousarray(oriented(pixels, self._orientation))
+        write_picture(path, upright, read_metadata(frame), overwrite=self._overwrite, software="gpustack")
+
+
+class Steps:
+    """Writes aligned frames as they come, and winners, depth and alignment at the end."""
+
+    def __init__(self, folder: Path, orientation: int, overwrite: bool) -> None:
+        self._folder, self._overwrite = folder, overwrite
+        self.aligned = AlignedFrames(folder / "aligned", orientation, overwrite).write
 
     def finish(self, result: Any, frames: Stack, settings: Settings) -> None:
         """The alignment, and the depth where it was made."""
-        matches = [row.confidence for row in result.report.frames]
         reference = frames.reference(settings.reference)
-        save_transforms(
-            self._folder / "transforms.json",
-            frames,
-            reference,
-            result.transforms,
-            matches,
-            overwrite=self._overwrite,
-        )
+        path = self._folder / "transforms.json"
+        save_transforms(path, frames, reference, result.places, overwrite=self._overwrite)
         for name, plane in (
             ("winners", result.winners),
             ("depth", result.depth),

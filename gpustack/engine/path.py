@@ -1,6 +1,6 @@
 """The data path, on one screen.
 
-    survey   decode ─> luma ─> match neighbours ─> chain ─> one transform and gain a frame
+    survey   decode ─> luma ─> match frames ─> solve ─> one transform and gain a frame
     render   decode ─> develop ─> warp ─> measure ─> select or blend ─> surface ─> write
 
 A method is one or two passes over the frames; each pass folds every frame, once, into a state. `auto`,

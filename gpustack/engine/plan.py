@@ -29,6 +29,9 @@ BAND_PLANES = 30
 SURVEY_PLANES = 9
 """Float planes of survey size that one reader has alive at most: luma, band-pass, gradients, strength."""
 
+LINK_REACH = 4
+"""How many frames back a frame is matched, at most; so many wait as sights in the survey."""
+
 SIGHT_PLANES = 2
 """The same, of one frame that waits to be matched: its band-passed levels, and the samples of each."""
 
@@ -155,7 +158,7 @@ def _survey_bytes(stack: Stack, settings: Settings, readers: int, slots: int) ->
     if settings.align is Model.NONE:
         return decoded
     plane = 4 * (stack.width // survey_factor(stack)) * (stack.height // survey_factor(stack))
-    return decoded + plane * (SURVEY_PLANES * readers + SIGHT_PLANES * (slots + 2))
+    return decoded + plane * (SURVEY_PLANES * readers + SIGHT_PLANES * (slots + 1 + LINK_REACH))
 
 
 def survey_factor(stack: Stack) -> int:

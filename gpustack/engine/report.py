@@ -5,25 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from gpustack.model.place import Place
+
 
 @dataclass(slots=True)
 class FrameReport:
-    """One frame: its transform (reference pixels to frame pixels), gain, match 0..1, and share of pixels
-    won 0..1."""
+    """One frame: its file, where it lies, and the share of pixels that it won, 0..1."""
 
     file: str
-    matrix: list[list[float]]
-    gain: float
-    confidence: float
+    place: Place
     share: float
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {
             "file": self.file,
-            "matrix": self.matrix,
-            "gain": self.gain,
-            "confidence": self.confidence,
+            "matrix": self.place.transform.matrix.tolist(),
+            "gain": self.place.transform.gain,
+            "used": self.place.used,
+            "confidence": self.place.confidence,
+            "residual_px": self.place.residual_px,
             "share": self.share,
         }
 

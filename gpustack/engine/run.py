@@ -21,14 +21,15 @@ from gpustack.engine.progress import Progress, Silent
 from gpustack.engine.report import FrameReport, Report
 from gpustack.engine.stream import Stream
 from gpustack.engine.survey import Survey, still, survey
-from gpustack.errors import StackError
+from gpustack.errors import AlignError, StackError
 from gpustack.fuse.fold import Fold
 from gpustack.model.canvas import Canvas
 from gpustack.model.frame import Frame
+from gpustack.model.place import Place
 from gpustack.model.rect import Rows, cut
 from gpustack.model.stack import Stack
-from gpustack.model.transform import Transform, shared_box
-from gpustack.settings import CROP_LEAST, RAM_SHARE, Crop, Model, Settings
+from gpustack.model.transform import shared_box
+from gpustack.settings import CROP_LEAST, RAM_SHARE, BadFrame, Crop, Model, Settings
 
 Read = Callable[[Frame], npt.NDArray[Any]]
 Keep = Callable[[Frame, npt.NDArray[Any]], None]
@@ -39,7 +40,7 @@ class Outcome:
     """What a run gives, on the canvas and as stored (no EXIF rotation yet)."""
 
     fused: Fused
-    transforms: tuple[Transform, ...]
+    places: tuple[Place, ...]
     report: Report
 
 
@@ -55,7 +56,7 @@ class Job:
     report: Report
     keep_aligned: Keep | None = None
     canvas: Canvas | None = None
-    transforms: Sequence[Transform] = field(default_factory=tuple)
+    places: Sequence[Place] = field(default_factory=tuple)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -69,10 +70,13 @@ class Job:
         canvas = self.canvas
         assert canvas is not None
         states = [fold.start(self.backend, canvas) for fold in folds]
-        stream = Stream(self.stack.frames, self.read, slots=self.plan.slots, readers=self.plan.readers)
-        self.progress.begin(name, len(self.stack), self.stack.frames[0].megapixels)
+        used = [index for index, place in enumerate(self.places) if place.used]
+        chosen = [self.stack.frames[index] for index in used]
+        stream = Stream(chosen, self.read, slots=self.plan.slots, readers=self.plan.readers)
+        self.progress.begin(name, len(used), self.stack.frames[0].megapixels)
         with self.stage(name), stream.open() as frames:
-            for index, pixels in frames:
+            for number, pixels in frames:
+                index = used[number]
                 view = self._view(canvas, index, self.backend.upload(pixels))
                 del pixels
                 for fold, state in zip(folds, states, strict=True):
@@ -86,7 +90,7 @@ class Job:
         return states
 
     def _view(self, canvas: Canvas, index: int, frame: Any) -> Callable[[Rows], Band[Any]]:
-        place = canvas.place(self.transforms[index])
+        place = canvas.place(self.places[index].transform)
         return lambda rows: self.backend.load(frame, place, canvas.pixel_type, canvas.width, rows)
 
     def _keep(self, canvas: Canvas, index: int, view: Callable[[Rows], Band[Any]]) -> None:
@@ -108,47 +112,89 @@ def run(
     read: Read,
     settings: Settings,
     *,
-    transforms: Sequence[Transform] | None = None,
+    places: Sequence[Place] | None = None,
     progress: Progress | None = None,
     keep_aligned: Keep | None = None,
 ) -> Outcome:
     """Align and fuse a stack.
 
-    `read` decodes a frame; `transforms` replace the survey's; `keep_aligned` is given every frame on the
+    `read` decodes a frame; `places` replace the survey's; `keep_aligned` is given every frame on the
     canvas. Raises what decoding raises; StackError for a reference that does not exist, or another number of
     transforms than frames; PlanError where the budget is too small.
     """
-    if transforms is not None and len(transforms) != len(stack):
+    if places is not None and len(places) != len(stack):
         raise StackError(
-            f"{len(transforms)} transforms were given for {len(stack)} frames.", "Give one for each frame."
+            f"{len(places)} transforms were given for {len(stack)} frames.", "Give one for each frame."
         )
-    reference = stack.reference(settings.reference)
-    if transforms is not None:
+    if places is not None:
         settings = replace(settings, align=Model.NONE)  # nothing is left to estimate
+    job, found = _begun(stack, read, settings, places, progress, keep_aligned)
+    job.canvas = _canvas(job, settings.crop)
+    fused = render(job.backend, job.pass_over, settings.method, found.noise, settings.depth)
+    _complete(job.report, job, found, fused)
+    return Outcome(fused, found.places, job.report)
+
+
+def locate(
+    stack: Stack,
+    read: Read,
+    settings: Settings,
+    *,
+    progress: Progress | None = None,
+    keep_aligned: Keep | None = None,
+) -> tuple[Place, ...]:
+    """Survey a stack without fusing it; `keep_aligned` is given every used frame on the canvas."""
+    job, found = _begun(stack, read, settings, None, progress, keep_aligned)
+    if keep_aligned is not None:
+        job.canvas = _canvas(job, settings.crop)
+        job.pass_over(job.plan.passes[-1], [])
+    return found.places
+
+
+def _begun(
+    stack: Stack,
+    read: Read,
+    settings: Settings,
+    places: Sequence[Place] | None,
+    progress: Progress | None,
+    keep_aligned: Keep | None,
+) -> tuple[Job, Survey]:
+    """Plan and survey: what every run begins with."""
+    reference = stack.reference(settings.reference)
     plan = make_plan(stack, settings, budget(settings))
     backend, why = choose(settings.backend, plan.threads)
     report = Report(plan.method.value, backend.info.name, why, plan.as_dict())
     job = Job(backend, stack, read, plan, _Noted(progress or Silent(), report), report, keep_aligned)
     with job.stage("survey"):
-        found = _surveyed(job, settings, reference, transforms)
-    job.transforms, report.noise = found.transforms, found.noise
-    job.canvas = _canvas(job, settings.crop)
-    fused = render(backend, job.pass_over, plan.method, found.noise, settings.depth)
-    _complete(report, job, found, fused)
-    return Outcome(fused, found.transforms, report)
+        found = _surveyed(job, settings, reference, places)
+    _settle_bad_frames(job, found, settings.on_bad_frame)
+    job.places, report.noise = found.places, found.noise
+    return job, found
 
 
-def _surveyed(job: Job, settings: Settings, reference: int, transforms: Sequence[Transform] | None) -> Survey:
+def _surveyed(job: Job, settings: Settings, reference: int, places: Sequence[Place] | None) -> Survey:
     if settings.align is Model.NONE or len(job.stack) == 1:
         rest = still(job.backend, job.stack, job.read, reference)
-        return rest if transforms is None else Survey(tuple(transforms), rest.confidence, rest.noise)
+        return rest if places is None else Survey(tuple(places), rest.noise)
     return survey(job.backend, job.stack, job.read, reference, settings.align, job.plan, job.progress)
+
+
+def _settle_bad_frames(job: Job, found: Survey, wish: BadFrame) -> None:
+    """Name the frames that could not be aligned: left out with a warning, or the end of the run."""
+    for frame, place in zip(job.stack, found.places, strict=True):
+        if place.used:
+            continue
+        problem = f"{frame.name} shows too little in common with its neighbours to be aligned"
+        if wish is BadFrame.FAIL:
+            raise AlignError(f"{problem}.", "Leave it out, or let it be skipped with --on-bad-frame skip.")
+        job.progress.warn(f"{problem}, and is left out. Look at it; --on-bad-frame fail stops instead.")
 
 
 def _canvas(job: Job, crop: Crop) -> Canvas:
     """The part of the reference that is rendered: all of it, or what every frame covers."""
     stack = job.stack
-    left, top, right, bottom = shared_box(job.transforms, stack.width, stack.height)
+    transforms = [place.transform for place in job.places if place.used]
+    left, top, right, bottom = shared_box(transforms, stack.width, stack.height)
     whole = (left, top, right, bottom) == (0, 0, stack.width, stack.height)
     if crop is Crop.AUTO and (right - left) * (bottom - top) < CROP_LEAST * stack.width * stack.height:
         job.progress.warn(
@@ -168,10 +214,9 @@ def _canvas(job: Job, crop: Crop) -> Canvas:
 def _complete(report: Report, job: Job, found: Survey, fused: Fused) -> None:
     """Fill in what is known only at the end."""
     won = np.bincount(fused.winners.ravel(), minlength=len(job.stack)) / fused.winners.size
-    rows = zip(job.stack, found.transforms, found.confidence, won, strict=False)
     report.frames = [
-        FrameReport(frame.name, place.matrix.tolist(), place.gain, float(match), float(share))
-        for frame, place, match, share in rows
+        FrameReport(frame.name, place, float(share))
+        for frame, place, share in zip(job.stack, found.places, won, strict=False)
     ]
     report.peak_bytes = peak_bytes()
     busy = sum(report.seconds.values())

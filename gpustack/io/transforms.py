@@ -1,11 +1,12 @@
 """Alignment as data: transforms in a JSON file, written by one run and applied by another.
 
     {"reference": 3, "width": 4000, "height": 3000,
-     "frames": [{"file": "a.jpg", "matrix": [[...], [...], [...]], "gain": 1.0, "used": true, "confidence":
-     0.97}, ...]}
+     "frames": [{"file": "a.jpg", "matrix": [[...], [...], [...]], "gain": 1.0, "used": true,
+                 "confidence": 0.97, "residual_px": 0.02}, ...]}
 
 `matrix` maps pixels of the reference to pixels of the frame (x, y, 1; centres at whole numbers), as stored,
-before any EXIF rotation; `gain` is what the frame's values are multiplied by.
+before any EXIF rotation; `gain` is what the frame's values are multiplied by; frames
+that are not `used` take no part.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 
 from gpustack.errors import InputError
 from gpustack.io.atomic import replacing
+from gpustack.model.place import Place
 from gpustack.model.stack import Stack
 from gpustack.model.transform import Transform
 
@@ -26,31 +28,36 @@ LARGEST_FILE = 64 << 20
 """Bytes of a transforms file that are read; 1,000 frames take a third of a megabyte."""
 
 
-def save_transforms(
-    path: Path,
-    stack: Stack,
-    reference: int,
-    transforms: Sequence[Transform],
-    confidence: Sequence[float],
-    *,
-    overwrite: bool,
-) -> None:
-    """Write the transforms of a stack. Raises WriteError."""
+def described(stack: Stack, reference: int, places: Sequence[Place]) -> dict[str, Any]:
+    """The content of a transforms file, as plain values."""
     rows = [
-        {"file": frame.name, "matrix": t.matrix.tolist(), "gain": t.gain, "used": True, "confidence": match}
-        for frame, t, match in zip(stack, transforms, confidence, strict=True)
+        {
+            "file": frame.name,
+            "matrix": place.transform.matrix.tolist(),
+            "gain": place.transform.gain,
+            "used": place.used,
+            "confidence": place.confidence,
+            "residual_px": place.residual_px,
+        }
+        for frame, place in zip(stack, places, strict=True)
     ]
-    content = {"reference": reference, "width": stack.width, "height": stack.height, "frames": rows}
+    return {"reference": reference, "width": stack.width, "height": stack.height, "frames": rows}
+
+
+def save_transforms(
+    path: Path, stack: Stack, reference: int, places: Sequence[Place], *, overwrite: bool
+) -> None:
+    """Write where the frames of a stack lie. Raises WriteError."""
     with replacing(path, overwrite=overwrite) as file:
-        file.write(json.dumps(content, indent=1).encode())
+        file.write(json.dumps(described(stack, reference, places), indent=1).encode())
 
 
-def load_transforms(path: Path, stack: Stack) -> list[Transform]:
+def load_transforms(path: Path, stack: Stack) -> list[Place]:
     """Read transforms for a stack: as many as it has frames, for frames of its size. Raises InputError."""
     content = _read(path)
     try:
         size = int(content["width"]), int(content["height"])
-        found = [_transform(row) for row in content["frames"]]
+        found = [_place(row) for row in content["frames"]]
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InputError(
             f"{path.name} does not hold transforms ({error}).", "Write one with --save-transforms."
@@ -84,10 +91,13 @@ def _read(path: Path) -> Any:
         raise InputError(f"{path.name} is no JSON file.", "Write one with --save-transforms.") from error
 
 
-def _transform(row: Any) -> Transform:
+def _place(row: Any) -> Place:
+    """One row; confidence and residual may be missing, as they are not needed to apply it."""
     matrix = np.array(row["matrix"], np.float64)
-    gain = float(row["gain"])
+    gain, used = float(row["gain"]), row.get("used", True)
     usable = matrix.shape == (3, 3) and np.isfinite(matrix).all() and abs(np.linalg.det(matrix)) > 1e-9
-    if not usable or not 0.01 < gain < 100:
-        raise ValueError(f"the matrix or gain of {row['file']} is out of range")
-    return Transform(matrix, gain)
+    if not usable or not 0.01 < gain < 100 or not isinstance(used, bool):
+        raise ValueError(f"the matrix, gain or use of {row['file']} is out of range")
+    return Place(
+        Transform(matrix, gain), used, float(row.get("confidence", 1.0)), float(row.get("residual_px", 0.0))
+    )

@@ -32,6 +32,11 @@ class Transform:
         """Whether any pixel changes its place."""
         return not np.array_equal(self.matrix, np.eye(3))
 
+    def travel(self, width: int, height: int) -> float:
+        """How far the corner of a picture that moves most is moved, in pixels."""
+        points = corners(width, height)
+        return float(np.sqrt(((self.apply(points) - points) ** 2).sum(axis=1)).max())
+
     def after(self, first: Transform) -> Transform:
         """This transform applied to the outcome of `first`; gains multiply."""
         return Transform(normalise(self.matrix @ first.matrix), self.gain * first.gain)

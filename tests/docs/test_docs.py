@@ -17,6 +17,8 @@ import typer.main
 from gpustack.cli.app import app
 from gpustack.engine.plan import Budget, make_plan
 from gpustack.engine.report import FrameReport, Report
+from gpustack.model.place import Place
+from gpustack.model.transform import Transform
 from gpustack.io.metadata import Metadata
 from gpustack.io.write import write_picture
 from gpustack.model.frame import Frame, Kind, PixelType
@@ -153,7 +155,7 @@ def first_cells(heading: str) -> set[str]:
 
 
 def test_fields_of_the_json_report_are_described() -> None:
-    frame = FrameReport("a.jpg", [], 1.0, 1.0, 1.0)
+    frame = FrameReport("a.jpg", Place(Transform.identity()), 1.0)
     fields = set(Report("auto", "cpu", "", {}).as_dict())
     assert first_cells("## The JSON report") == fields | {"outputs", "settings"}
     assert first_cells("A row of `frames`:") == set(frame.as_dict())

@@ -10,6 +10,7 @@ import pytest
 from gpustack.engine.run import Outcome, run
 from gpustack.errors import PlanError
 from gpustack.model.frame import Frame
+from gpustack.model.place import Place
 from gpustack.model.transform import Transform
 from gpustack.settings import Crop, Method, Model, Settings
 from tests.engine.shots import Shelf, frames_of, macro, patchwork
@@ -115,7 +116,7 @@ def test_cropping_keeps_what_every_frame_covers() -> None:
     assert outcome.fused.picture.shape == (height, width, 3)
     assert width < 240
     corners = [[x, y] for x in (left, left + width - 1) for y in (top, top + height - 1)]
-    for transform in outcome.transforms:
+    for transform in (place.transform for place in outcome.places):
         places = transform.apply(corners)
         assert (places >= -1e-3).all()
         assert (places <= np.array([239, 159]) + 1e-3).all()
@@ -128,18 +129,18 @@ def test_given_transforms_are_used_instead_of_a_survey(crop: Crop, size: tuple[i
     shelf = Shelf(frames)
     given = [Transform.identity(), shifted(-8, -6)]
     settings = Settings(reference="first", crop=crop, threads=1)
-    outcome = stacked(shelf, settings, transforms=given)
+    outcome = stacked(shelf, settings, places=[Place(t) for t in given])
     assert outcome.fused.picture.shape == (*size, 3)
     # Both frames show the same scene, so whichever wins the reference must come out.
     top, left = (6, 8) if crop is Crop.AUTO else (0, 0)
     np.testing.assert_array_equal(outcome.fused.picture, frames[0][top:, left:])
-    assert [t.matrix.tolist() for t in outcome.transforms] == [t.matrix.tolist() for t in given]
+    assert [place.transform.matrix.tolist() for place in outcome.places] == [t.matrix.tolist() for t in given]
     assert set(shelf.reads.values()) == {1, 2}  # no survey: only the reference is looked at for its noise
 
 
 def test_the_gain_of_given_transforms_is_applied() -> None:
     frame = np.full((40, 60, 3), 100, np.uint8)
-    outcome = stacked(Shelf([frame]), STILL, transforms=[Transform(np.eye(3), 1.5)])
+    outcome = stacked(Shelf([frame]), STILL, places=[Place(Transform(np.eye(3), 1.5))])
     assert (outcome.fused.picture == 150).all()
 
 
@@ -147,7 +148,7 @@ def test_frames_without_a_common_view_are_not_cropped_and_that_is_said() -> None
     progress = Noted()
     shelf = Shelf(patchwork(2))
     far = [Transform.identity(), shifted(50, 0)]
-    outcome = stacked(shelf, Settings(threads=1, reference="0"), transforms=far, progress=progress)
+    outcome = stacked(shelf, Settings(threads=1, reference="0"), places=[Place(t) for t in far], progress=progress)
     assert outcome.fused.picture.shape == (40, 60, 3)
     assert len(progress.warnings) == 1
     assert "less than a quarter" in progress.warnings[0]
@@ -160,7 +161,8 @@ def test_a_frame_that_cannot_be_aligned_is_named_in_a_warning() -> None:
     frames[3] = np.full_like(frames[3], 77)
     outcome = stacked(Shelf(frames), Settings(threads=2))
     assert any("frame3.jpg" in warning for warning in outcome.report.warnings)
-    assert outcome.report.frames[3].matrix == outcome.report.frames[2].matrix
+    assert [row.place.used for row in outcome.report.frames] == [True, True, True, False]
+    assert outcome.report.frames[3].share == 0.0
 
 
 def test_the_report_has_a_row_a_frame_and_shares_that_add_up() -> None:
@@ -168,9 +170,9 @@ def test_the_report_has_a_row_a_frame_and_shares_that_add_up() -> None:
     report = stacked(shelf, Settings(depth=True, threads=2)).report
     assert [row.file for row in report.frames] == [frame.name for frame in shelf.stack]
     assert sum(row.share for row in report.frames) == pytest.approx(1.0)
-    assert all(0.0 < row.confidence <= 1.0 for row in report.frames)
-    assert report.frames[2].matrix == np.eye(3).tolist()
-    assert report.frames[2].gain == 1.0
+    assert all(0.0 < row.place.confidence <= 1.0 for row in report.frames)
+    assert not report.frames[2].place.transform.moves
+    assert report.frames[2].place.transform.gain == 1.0
     assert list(report.seconds) == ["survey", "auto"]
     assert all(seconds > 0 for seconds in report.seconds.values())
     assert report.backend == "cpu"

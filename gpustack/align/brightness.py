@@ -1,29 +1,16 @@
-"""From links between neighbours to one transform a frame: chain them from the reference outwards."""
+"""How bright each frame is against the reference."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from gpustack.align.estimate import Link
 from gpustack.model.transform import Transform
 
 SMALLEST_GAIN_STEP = 0.002
 """A gain closer to 1 than half an 8-bit step at white changes nothing that can be seen, and is left at 1."""
 
 Thumbnail = npt.NDArray[np.float32]
-
-
-def chain(links: Sequence[Link], reference: int) -> list[Transform]:
-    """Transforms reference -> frame, from links[i]: frame i -> frame i + 1."""
-    transforms = [Transform.identity()] * (len(links) + 1)
-    for index in range(reference, len(links)):
-        transforms[index + 1] = Transform(links[index].matrix).after(transforms[index])
-    for index in range(reference - 1, -1, -1):
-        transforms[index] = Transform(links[index].matrix).inverse().after(transforms[index + 1])
-    return transforms
 
 
 def with_gain(transform: Transform, reference: Thumbnail, frame: Thumbnail, factor: float) -> Transform:

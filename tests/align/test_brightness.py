@@ -1,48 +1,13 @@
-"""Links between neighbours become transforms from the reference; gains are measured against it."""
+"""Gains are measured against the reference, where the transform says."""
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import Any
-
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from gpustack.align.chain import SMALLEST_GAIN_STEP, chain, with_gain
-from gpustack.align.estimate import Link
-from gpustack.model.transform import Transform, corners
+from gpustack.align.brightness import SMALLEST_GAIN_STEP, with_gain
+from gpustack.model.transform import Transform
 from tests.align.textures import Texture, about_the_centre, turned
-from tests.strategies import homographies
-
-WIDTH, HEIGHT = 300, 200
-poses = st.lists(homographies(WIDTH, HEIGHT), min_size=1, max_size=6)
-
-
-def links(frames: list[Transform]) -> list[Link]:
-    """What exact matches of neighbouring frames would be."""
-    pairs = pairwise(frames)
-    return [Link(there.after(here.inverse()).matrix, 1.0, True) for here, there in pairs]
-
-
-@given(frames=poses, choice=st.data())
-def test_a_chain_leads_from_the_reference_to_every_frame(frames: list[Transform], choice: Any) -> None:
-    reference = choice.draw(st.integers(0, len(frames) - 1))
-    found = chain(links(frames), reference)
-    assert len(found) == len(frames)
-    assert not found[reference].moves
-    for transform, frame in zip(found, frames, strict=True):
-        wanted = frame.after(frames[reference].inverse())
-        points = corners(WIDTH, HEIGHT)
-        np.testing.assert_allclose(transform.apply(points), wanted.apply(points), atol=1e-6)
-        assert transform.gain == 1.0
-
-
-def test_a_single_frame_is_its_own_reference() -> None:
-    (found,) = chain([], 0)
-    assert not found.moves
-
 
 THUMBNAIL = Texture(3).seen(96, 64, np.eye(3), blur=2.0)
 

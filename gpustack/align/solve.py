@@ -1,0 +1,127 @@
+"""Transforms of a whole stack from links between many pairs, solved together so that errors do not add up
+along it.
+
+A chain of neighbours drifts: each link's error stays in every transform after it. Links to the second and
+fourth neighbour tie the chain together; what all of them say is weighed in one least-squares problem on the
+motions (pose-graph optimisation, Grisetti et al., "A tutorial on graph-based SLAM", IEEE ITS Magazine 2,
+2010). Motions between frames of a stack are small, so in their logarithms each parameter is a problem of
+its own, with the links as its edges.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gpustack.align.estimate import Link
+from gpustack.align.motion import motion_of, small_motion
+from gpustack.model.transform import Matrix, Transform, corners
+
+ROUNDS = 10
+"""Rounds of solving and re-weighing, at most; motions of up to a tenth of the picture settle in four."""
+
+SETTLED = 1e-9
+"""A largest step, as a share of half the diagonal, below which nothing changes any more."""
+
+OUTLIER_PX = 0.5
+"""A link that disagrees with the others by more than this counts less, in inverse proportion (Huber)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A link between two frames of the stack, from `here` to `there`; `residual_px` is how far it is from
+    the solution."""
+
+    here: int
+    there: int
+    link: Link
+    residual_px: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """One transform a frame, None where no trusted link leads to the reference; and the edges with their
+    residuals."""
+
+    transforms: tuple[Transform | None, ...]
+    edges: tuple[Edge, ...]
+
+
+def solve(edges: Sequence[Edge], frames: int, reference: int, size: tuple[int, int]) -> Solution:
+    """Transforms reference -> frame for a stack of `frames`, from its trusted edges; `size` is (width,
+    height)."""
+    trusted = [edge for edge in edges if edge.link.trusted]
+    matrices = _spread(trusted, reference)
+    inside = [edge for edge in trusted if edge.here in matrices]
+    for _ in range(ROUNDS if len(matrices) > 1 else 0):
+        steps = _steps(inside, matrices, reference, size)
+        matrices |= {i: small_motion(step, *size) @ matrices[i] for i, step in steps.items()}
+        if max(float(np.abs(step).max()) for step in steps.values()) < SETTLED:
+            break
+    return Solution(
+        tuple(Transform(matrices[i] / matrices[i][2, 2]) if i in matrices else None for i in range(frames)),
+        tuple(replace(edge, residual_px=_residual_px(edge, matrices, size)) for edge in edges),
+    )
+
+
+def _spread(edges: Sequence[Edge], reference: int) -> dict[int, Matrix]:
+    """First guess for every frame in reach: walk from the reference along the edges, shortest paths first."""
+    ways: dict[int, list[tuple[int, Matrix]]] = defaultdict(list)
+    for edge in edges:
+        ways[edge.here].append((edge.there, edge.link.matrix))
+        ways[edge.there].append((edge.here, np.asarray(np.linalg.inv(edge.link.matrix), np.float64)))
+    found: dict[int, Matrix] = {reference: np.eye(3)}
+    waiting = deque([reference])
+    while waiting:
+        here = waiting.popleft()
+        for there, matrix in ways[here]:
+            if there not in found:
+                found[there] = matrix @ found[here]
+                waiting.append(there)
+    return found
+
+
+def _steps(
+    edges: Sequence[Edge], matrices: dict[int, Matrix], reference: int, size: tuple[int, int]
+) -> dict[int, Matrix]:
+    """The motions (8,) that bring the frames closest to what their edges say; the reference stays where it
+    is."""
+    rows = {index: row for row, index in enumerate(i for i in matrices if i != reference)}
+    normal, right = np.zeros((len(rows), len(rows))), np.zeros((len(rows), 8))
+    for edge in edges:
+        gap = motion_of(_gap(edge, matrices), *size)
+        weight = _weight(edge, matrices, size)
+        for index, other, sign in ((edge.here, edge.there, -1.0), (edge.there, edge.here, 1.0)):
+            if index == reference:
+                continue
+            right[rows[index]] -= sign * weight * gap
+            normal[rows[index], rows[index]] += weight
+            if other != reference:
+                normal[rows[index], rows[other]] -= weight
+    steps = np.linalg.solve(normal, right)
+    return {index: steps[row] for index, row in rows.items()}
+
+
+def _gap(edge: Edge, matrices: dict[int, Matrix]) -> Matrix:
+    """The motion, in the pixels of frame `there`, from where the link puts a point to where the transforms
+    put it."""
+    gap = matrices[edge.there] @ np.linalg.inv(matrices[edge.here]) @ np.linalg.inv(edge.link.matrix)
+    return np.asarray(gap / gap[2, 2])
+
+
+def _weight(edge: Edge, matrices: dict[int, Matrix], size: tuple[int, int]) -> float:
+    """Confidence, less for a link that the others contradict."""
+    return edge.link.confidence * min(1.0, OUTLIER_PX / max(_residual_px(edge, matrices, size), 1e-9))
+
+
+def _residual_px(edge: Edge, matrices: dict[int, Matrix], size: tuple[int, int]) -> float:
+    """Root mean square over the corners of the link's disagreement, in pixels; infinite for a frame out of
+    reach."""
+    if edge.here not in matrices or edge.there not in matrices:
+        return float("inf")
+    points = corners(*size)
+    moved = Transform(_gap(edge, matrices)).apply(points) - points
+    return float(np.sqrt((moved**2).sum(axis=1).mean()))

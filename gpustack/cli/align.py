@@ -1,0 +1,113 @@
+"""`gpustack align`: where the frames lie, as data, and the aligned frames by choice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gpustack.cli import options
+from gpustack.cli.app import app, ending
+from gpustack.cli.options import DEFAULT
+from gpustack.errors import UsageError
+from gpustack.model.stack import Stack
+from gpustack.settings import Model, Settings
+
+if TYPE_CHECKING:
+    from gpustack.model.place import Place
+
+
+@app.command()
+@ending
+def align(
+    inputs: options.Inputs,
+    save_transforms: Annotated[Path | None, typer.Option(help="Write the alignment as JSON.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write the aligned frames into this folder, as TIFF."),
+    ] = None,
+    model: Annotated[
+        Model, typer.Option("--align", help="What a frame may do against the reference.")
+    ] = DEFAULT.align,
+    reference: options.ReferenceOption = DEFAULT.reference,
+    crop: options.CropOption = DEFAULT.crop,
+    on_bad_frame: options.BadFrameOption = DEFAULT.on_bad_frame,
+    ram: options.RamOption = None,
+    threads: options.ThreadsOption = None,
+    json_: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+    overwrite: options.OverwriteOption = False,
+    debug: options.DebugOption = False,
+) -> None:
+    """Find where frames lie against the reference, for `stack --transforms`, without fusing them."""
+    del debug
+    if save_transforms is None and output is None and not json_:
+        raise UsageError("Nothing was asked for.", "Give --save-transforms FILE, -o DIR, or --json.")
+    settings = Settings(
+        align=model,
+        reference=reference,
+        crop=crop,
+        on_bad_frame=on_bad_frame,
+        ram_bytes=options.bytes_of(ram),
+        threads=threads,
+    )
+    _check(save_transforms, output, overwrite)
+    frames = options.find(inputs, quiet=quiet)
+    places = _align(frames, settings, output, quiet=quiet, overwrite=overwrite)
+    _report(frames, settings, places, save_transforms, as_json=json_, quiet=quiet, overwrite=overwrite)
+
+
+def _check(transforms: Path | None, folder: Path | None, overwrite: bool) -> None:
+    """Refuse before any work what could not be written after it."""
+    from gpustack.cli.steps import check_steps
+    from gpustack.io.write import check_output
+
+    if transforms is not None:
+        check_output(transforms, overwrite, (".json",))
+    if folder is not None:
+        check_steps(folder, overwrite)
+
+
+def _align(
+    frames: Stack, settings: Settings, folder: Path | None, *, quiet: bool, overwrite: bool
+) -> tuple[Place, ...]:
+    from gpustack import api
+    from gpustack.cli.progress import TerminalProgress
+    from gpustack.cli.steps import AlignedFrames
+
+    turn = frames.frames[frames.reference(settings.reference)].orientation
+    writer = None if folder is None else AlignedFrames(folder, turn, overwrite)
+    with TerminalProgress(quiet) as progress:
+        return api.locate(
+            frames, settings, progress=progress, keep_aligned=None if writer is None else writer.write
+        )
+
+
+def _report(
+    frames: Stack,
+    settings: Settings,
+    places: tuple[Place, ...],
+    path: Path | None,
+    *,
+    as_json: bool,
+    quiet: bool,
+    overwrite: bool,
+) -> None:
+    """Write the transforms, and print them or a summary."""
+    from gpustack.io.transforms import described, save_transforms
+
+    reference = frames.reference(settings.reference)
+    if path is not None:
+        save_transforms(path, frames, reference, places, overwrite=overwrite)
+    if as_json:
+        typer.echo(json.dumps(described(frames, reference, places), indent=1))
+    elif not quiet:
+        typer.echo(_summary(places), err=True)
+
+
+def _summary(places: tuple[Place, ...]) -> str:
+    used: list[Any] = [place for place in places if place.used]
+    worst = max(place.residual_px for place in used)
+    return f"{len(used)} of {len(places)} frames aligned, links agree within {worst:.2f} px"

@@ -1,0 +1,22 @@
+"""Where a frame lies against the reference, and how sure that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpustack.model.transform import Transform
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A frame's transform (reference pixels to frame pixels), and what is known of it.
+
+    `used` is False for a frame that could not be aligned and takes no part in the picture; `confidence` is
+    the best correlation of its links to other frames, 1 for the reference; `residual_px` is the largest
+    disagreement of its trusted links with the transforms of the whole stack, in pixels of the frame.
+    """
+
+    transform: Transform
+    used: bool = True
+    confidence: float = 1.0
+    residual_px: float = 0.0
