@@ -1,6 +1,7 @@
-"""What single operations cost on one core, beside what was tried and lost: `python bench/operations.py --json FILE`.
+"""What single operations cost, beside what was tried and lost: `python bench/operations.py --json FILE`.
 
-CPU milliseconds a frame of 12 megapixels, in strips of 64 rows where the engine works in strips; the least of five.
+CPU milliseconds of one core for a frame of 12 megapixels, in strips of 64 rows where the engine works in
+strips; the least of five.
 """
 
 from __future__ import annotations

@@ -148,7 +148,9 @@ def test_frames_without_a_common_view_are_not_cropped_and_that_is_said() -> None
     progress = Noted()
     shelf = Shelf(patchwork(2))
     far = [Transform.identity(), shifted(50, 0)]
-    outcome = stacked(shelf, Settings(threads=1, reference="0"), places=[Place(t) for t in far], progress=progress)
+    outcome = stacked(
+        shelf, Settings(threads=1, reference="0"), places=[Place(t) for t in far], progress=progress
+    )
     assert outcome.fused.picture.shape == (40, 60, 3)
     assert len(progress.warnings) == 1
     assert "less than a quarter" in progress.warnings[0]
