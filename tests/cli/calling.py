@@ -18,6 +18,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import gpustack
+import gpustack.cli.align
 import gpustack.cli.demo
 import gpustack.cli.doctor
 import gpustack.cli.plan

@@ -17,12 +17,12 @@ import typer.main
 from gpustack.cli.app import app
 from gpustack.engine.plan import Budget, make_plan
 from gpustack.engine.report import FrameReport, Report
-from gpustack.model.place import Place
-from gpustack.model.transform import Transform
 from gpustack.io.metadata import Metadata
 from gpustack.io.write import write_picture
 from gpustack.model.frame import Frame, Kind, PixelType
+from gpustack.model.place import Place
 from gpustack.model.stack import Stack
+from gpustack.model.transform import Transform
 from gpustack.settings import JPEG_QUALITY, RAM_SHARE, Settings
 
 ROOT = Path(__file__).parents[2]
