@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gpustack.cli import options
-from gpustack.cli.app import app, ending
+from gpustack.cli.ending import ending
 from gpustack.cli.options import DEFAULT
 from gpustack.errors import UsageError
 from gpustack.model.stack import Stack
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from gpustack.model.place import Place
 
 
-@app.command()
 @ending
 def align(
     inputs: options.Inputs,

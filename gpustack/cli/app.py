@@ -1,16 +1,17 @@
-"""The `gpustack` command: its sub-commands, and what every one does with errors."""
+"""The `gpustack` command and its sub-commands."""
 
 from __future__ import annotations
 
-import functools
-import traceback
-from collections.abc import Callable
-from typing import Annotated, NoReturn, ParamSpec
+from typing import Annotated
 
 import typer
 
 from gpustack import __version__
-from gpustack.errors import GpustackError
+from gpustack.cli.align import align
+from gpustack.cli.demo import demo
+from gpustack.cli.doctor import doctor
+from gpustack.cli.plan import plan
+from gpustack.cli.stack import stack
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,9 +24,6 @@ app = typer.Typer(
     "Exit codes: 0 done, 1 failure, 2 wrong usage, 3 unreadable or unfit input, 5 memory or device, "
     "130 interrupted.",
 )
-
-INTERRUPTED = 130
-P = ParamSpec("P")
 
 
 def _version(wanted: bool) -> None:
@@ -43,41 +41,10 @@ def _common(
     del version
 
 
-def ending(command: Callable[P, None]) -> Callable[P, None]:
-    """Make every error of a command one sentence on stderr and an exit code; with `debug`, the trace as
-    well."""
-
-    @functools.wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except GpustackError as error:
-            _end(str(error), error.exit_code, trace=bool(kwargs.get("debug")))
-        except KeyboardInterrupt:
-            _end("interrupted; no half-written file was left behind.", INTERRUPTED)
-        except MemoryError:
-            _end(
-                "out of memory. Allow less with --ram, or close other programs.",
-                5,
-                trace=bool(kwargs.get("debug")),
-            )
-
-    return run
-
-
-def _end(sentence: str, code: int, *, trace: bool = False) -> NoReturn:
-    if trace:
-        traceback.print_exc()
-    typer.echo(f"gpustack: {sentence}", err=True)
-    raise typer.Exit(code)
+for _command in (stack, align, plan, demo, doctor):
+    app.command()(_command)
 
 
 def main() -> None:
     """Run the command line."""
-    import gpustack.cli.align
-    import gpustack.cli.demo
-    import gpustack.cli.doctor
-    import gpustack.cli.plan
-    import gpustack.cli.stack  # noqa: F401
-
     app()

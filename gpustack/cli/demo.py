@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gpustack.cli import options
-from gpustack.cli.app import app, ending
+from gpustack.cli.ending import ending
 from gpustack.cli.options import DEFAULT
 from gpustack.errors import UsageError, WriteError
 from gpustack.settings import Settings
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from gpustack.scenes import Rendered
 
 
-@app.command()
 @ending
 def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for frames and results.")] = Path(

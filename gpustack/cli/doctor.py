@@ -14,7 +14,7 @@ import typer
 
 from gpustack import __version__
 from gpustack.cli import options
-from gpustack.cli.app import app, ending
+from gpustack.cli.ending import ending
 from gpustack.errors import GpustackError
 
 _LIBRARIES = (
@@ -29,7 +29,6 @@ _LIBRARIES = (
 )
 
 
-@app.command()
 @ending
 def doctor(json_: options.JsonOption = False, debug: options.DebugOption = False) -> None:
     """Tell versions, backends and why not, codecs and memory, and run a small self-test."""

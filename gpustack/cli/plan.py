@@ -7,13 +7,12 @@ import json
 import typer
 
 from gpustack.cli import options
-from gpustack.cli.app import app, ending
+from gpustack.cli.ending import ending
 from gpustack.cli.options import DEFAULT
 from gpustack.model.stack import Stack
 from gpustack.settings import Settings
 
 
-@app.command()
 @ending
 def plan(
     inputs: options.Inputs,

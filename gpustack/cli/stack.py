@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from gpustack.cli import options
-from gpustack.cli.app import app, ending
+from gpustack.cli.ending import ending
 from gpustack.cli.options import DEFAULT
 from gpustack.cli.plan import show_plan
 from gpustack.errors import UsageError
@@ -22,7 +22,6 @@ from gpustack.settings import Settings
 FLOAT_ENDINGS = (".tif", ".tiff")
 
 
-@app.command()
 @ending
 def stack(
     inputs: options.Inputs,

@@ -18,11 +18,6 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import gpustack
-import gpustack.cli.align
-import gpustack.cli.demo
-import gpustack.cli.doctor
-import gpustack.cli.plan
-import gpustack.cli.stack
 from gpustack.cli.app import app
 from gpustack.io.decode import Decoder, probe
 
