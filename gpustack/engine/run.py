@@ -69,12 +69,12 @@ class Job:
         """Run all frames once through `folds`; returns their states."""
         canvas = self.canvas
         assert canvas is not None
-        states = [fold.start(self.backend, canvas) for fold in folds]
         used = [index for index, place in enumerate(self.places) if place.used]
         chosen = [self.stack.frames[index] for index in used]
         stream = Stream(chosen, self.read, slots=self.plan.slots, readers=self.plan.readers)
         self.progress.begin(name, len(used), self.stack.frames[0].megapixels)
         with self.stage(name), stream.open() as frames:
+            states = [fold.start(self.backend, canvas) for fold in folds]
             for number, pixels in frames:
                 index = used[number]
                 view = self._view(canvas, index, self.backend.upload(pixels))
@@ -130,7 +130,10 @@ def run(
         settings = replace(settings, align=Model.NONE)  # nothing is left to estimate
     job, found = _begun(stack, read, settings, places, progress, keep_aligned)
     job.canvas = _canvas(job, settings.crop)
+    started, before = time.perf_counter(), sum(job.report.seconds.values())
     fused = render(job.backend, job.pass_over, settings.method, found.noise, settings.depth)
+    passes = sum(job.report.seconds.values()) - before
+    job.report.seconds["finish"] = time.perf_counter() - started - passes
     _complete(job.report, job, found, fused)
     return Outcome(fused, found.places, job.report)
 
@@ -213,7 +216,8 @@ def _canvas(job: Job, crop: Crop) -> Canvas:
 
 def _complete(report: Report, job: Job, found: Survey, fused: Fused) -> None:
     """Fill in what is known only at the end."""
-    won = np.bincount(fused.winners.ravel(), minlength=len(job.stack)) / fused.winners.size
+    assert job.canvas is not None
+    won = _shares(fused.winners, job.canvas.bands, len(job.stack))
     report.frames = [
         FrameReport(frame.name, place, float(share))
         for frame, place, share in zip(job.stack, found.places, won, strict=False)
@@ -221,6 +225,15 @@ def _complete(report: Report, job: Job, found: Survey, fused: Fused) -> None:
     report.peak_bytes = peak_bytes()
     busy = sum(report.seconds.values())
     report.limit = "decoding" if report.waiting_seconds > 0.5 * busy else "computing"
+
+
+def _shares(winners: npt.NDArray[np.uint16], bands: Sequence[Rows], frames: int) -> npt.NDArray[np.float64]:
+    """Share of the pixels that each frame won; band by band, as counting needs eight bytes a pixel.
+
+    Pixels that no frame covers count for none.
+    """
+    counts = [np.bincount(winners[rows.slice].ravel(), minlength=frames)[:frames] for rows in bands]
+    return np.asarray(np.sum(counts, axis=0) / winners.size)
 
 
 class _Noted:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gpustack.backend.protocol import Backend, Best, Mix
-from gpustack.fuse.fold import Pixels, View, Winners
+from gpustack.fuse.fold import Pixels, View, Winners, assembled
 from gpustack.fuse.measure import empty_best, energy_noise, measured
 from gpustack.model.canvas import Canvas
 from gpustack.settings import FOCUS_SIGMA_PX
@@ -65,8 +65,12 @@ class Average:
 
     def finish(self, backend: Backend[Any], state: AverageState, /) -> Pixels:
         """The mean, in the frames' dtype."""
-        kind = state.canvas.pixel_type
-        return np.concatenate([backend.pack(mix.mean, kind, None) for mix in state.mix])
+        kind, channels = state.canvas.pixel_type, state.canvas.channels
+
+        def band(number: int) -> Pixels:
+            return backend.pack(state.mix[number].mean, kind, None)
+
+        return assembled(backend, state.canvas, kind.value, channels, band)
 
     def winners(self, backend: Backend[Any], state: AverageState, /) -> Winners:
         """(h, w) uint16 index of the sharpest frame, which carries most of the weight."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from gpustack.backend.protocol import Backend, Best, Mix
 from gpustack.fuse.average import empty_mix
-from gpustack.fuse.fold import Pixels, View, Winners
+from gpustack.fuse.fold import Pixels, View, Winners, assembled
 from gpustack.fuse.measure import empty_best
 from gpustack.model.canvas import Canvas
 
@@ -83,9 +83,13 @@ class Blend:
 
     def finish(self, backend: Backend[Any], state: BlendState, /) -> Pixels:
         """Sums divided by weights, in the frames' dtype."""
-        kind = state.canvas.pixel_type
-        pictures = map(backend.blended, state.sums, state.nearest)
-        return np.concatenate([backend.pack(picture, kind, None) for picture in pictures])
+        kind, channels = state.canvas.pixel_type, state.canvas.channels
+
+        def band(number: int) -> Pixels:
+            picture = backend.blended(state.sums[number], state.nearest[number])
+            return backend.pack(picture, kind, None)
+
+        return assembled(backend, state.canvas, kind.value, channels, band)
 
     def winners(self, backend: Backend[Any], state: BlendState, /) -> Winners:
         """(h, w) uint16 index of the frame nearest to the surface."""

@@ -47,6 +47,19 @@ class Fold(Protocol[S]):
         ...
 
 
+def assembled(
+    backend: Backend[Any], canvas: Canvas, dtype: str, channels: int, band: Callable[[int], Pixels]
+) -> Pixels:
+    """A picture (h, w, channels) of bands (rows, w, channels), made in parallel from their numbers."""
+    out = np.empty((canvas.height, canvas.width, channels), dtype)
+
+    def work(number: int) -> None:
+        out[canvas.bands[number].slice] = band(number)
+
+    backend.each(work, range(len(canvas.bands)))
+    return out
+
+
 class PictureFold(Fold[S], Protocol[S]):
     """A fold that gives a picture."""
 

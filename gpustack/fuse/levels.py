@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from gpustack.backend.protocol import Backend, Band, Extent
-from gpustack.fuse.fold import Pixels, View, Winners
+from gpustack.fuse.fold import Pixels, View, Winners, assembled
 from gpustack.model.canvas import Canvas
 from gpustack.model.rect import Rows, cut
 
@@ -182,12 +182,13 @@ class LaplacianFold:
         for level in between:
             parts = [self._collapsed(backend, level, image, number) for number in range(len(level.bands))]
             image = backend.stack_rows(parts)
-        kind = state.canvas.pixel_type
-        packed = [
-            backend.pack(self._collapsed(backend, finest, image, number), kind, extent)
-            for number, extent in enumerate(state.extent)
-        ]
-        return np.concatenate(packed)
+        kind, channels = state.canvas.pixel_type, state.canvas.channels
+
+        def band(number: int) -> Pixels:
+            picture = self._collapsed(backend, finest, image, number)
+            return backend.pack(picture, kind, state.extent[number])
+
+        return assembled(backend, state.canvas, kind.value, channels, band)
 
     def _collapsed(self, backend: Backend[Any], level: Level, coarse: Any, number: int) -> Any:
         """One band of a level's picture, from the coarser picture and the kept detail."""

@@ -199,7 +199,7 @@ def test_json_is_one_object_with_the_documented_keys(frames: list[Path], tmp_pat
     report = json.loads(result.stdout)  # fails on anything before or behind the object
     assert set(report) == set(KEYS.split())
     assert report["outputs"] == [str(tmp_path / "o.png"), str(tmp_path / "d.tif")]
-    assert set(report["seconds"]) == {"survey", "auto", "write"}
+    assert set(report["seconds"]) == {"survey", "auto", "finish", "write"}
     assert [row["file"] for row in report["frames"]] == [path.name for path in frames]
     columns = {"file", "matrix", "gain", "used", "confidence", "residual_px", "share"}
     assert all(set(row) == columns for row in report["frames"])

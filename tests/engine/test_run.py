@@ -175,7 +175,7 @@ def test_the_report_has_a_row_a_frame_and_shares_that_add_up() -> None:
     assert all(0.0 < row.place.confidence <= 1.0 for row in report.frames)
     assert not report.frames[2].place.transform.moves
     assert report.frames[2].place.transform.gain == 1.0
-    assert list(report.seconds) == ["survey", "auto"]
+    assert list(report.seconds) == ["survey", "auto", "finish"]
     assert all(seconds > 0 for seconds in report.seconds.values())
     assert report.backend == "cpu"
     assert report.backend_reason
@@ -219,3 +219,10 @@ def test_the_number_of_threads_does_not_change_a_bit(method: Method) -> None:
     one, three = (stacked(shelf, Settings(method=method, threads=threads)).fused for threads in (1, 3))
     assert one.picture.tobytes() == three.picture.tobytes()
     assert one.winners.tobytes() == three.winners.tobytes()
+
+
+def test_pixels_that_no_frame_covers_are_black_and_count_for_none() -> None:
+    away = [Place(shifted(500, 0))] * 2
+    outcome = stacked(Shelf(patchwork(2)), Settings(threads=1, crop=Crop.NONE), places=away)
+    assert (outcome.fused.picture == 0).all()
+    assert sum(row.share for row in outcome.report.frames) == 0.0
