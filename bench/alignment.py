@@ -2,14 +2,17 @@
 
 Rendered scenes with breathing, drift, jitter, rotation, flicker and noise, in short and in long stacks.
 Errors are root mean squares over the four corners, in pixels, against the transforms that were rendered;
-beside them the PSNR of `auto` with the alignment found and with the true one.
+`chain_mean_px` is what links between neighbours alone give; beside them the PSNR of `auto` with the
+alignment found and with the true one.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import machine
 import numpy as np
@@ -50,12 +53,15 @@ def measured(name: str, count: int) -> dict[str, Any]:
     frames = [rendered.frame(index) for index in range(count)]
     found = gpustack.stack(frames, SETTINGS)
     true = gpustack.stack(frames, SETTINGS, transforms=rendered.transforms)
-    errors = corner_errors(found, rendered)
+    with patch("gpustack.engine.survey.LINK_STEPS", (1,)):
+        chain = gpustack.locate(frames, SETTINGS)
+    errors = corner_errors(found.places, rendered)
     row = {
         "scene": name,
         "frames": count,
         "mean_px": round(float(np.mean(errors)), 4),
         "max_px": round(max(errors), 4),
+        "chain_mean_px": round(float(np.mean(corner_errors(chain, rendered))), 4),
         "largest_residual_px": round(max(place.residual_px for place in found.places), 4),
         "gain_error": round(max(gain_errors(found, rendered)), 5),
         "psnr_db": round(truth_psnr(rendered, found.image, found.report.box), 2),
@@ -65,10 +71,10 @@ def measured(name: str, count: int) -> dict[str, Any]:
     return row
 
 
-def corner_errors(found: gpustack.Result, rendered: Rendered) -> list[float]:
+def corner_errors(found: Sequence[gpustack.Place], rendered: Rendered) -> list[float]:
     """Root mean square over the corners, for each frame."""
     points = corners(WIDTH, HEIGHT)
-    pairs = zip(found.transforms, rendered.transforms, strict=True)
+    pairs = zip((place.transform for place in found), rendered.transforms, strict=True)
     return [float(np.sqrt(((a.apply(points) - b.apply(points)) ** 2).sum(axis=1).mean())) for a, b in pairs]
 
 

@@ -37,8 +37,8 @@ SETTLED_PX = 0.005
 """A step that moves no corner further than this ends a level."""
 
 LEAST_CORRELATION = 0.5
-"""Below this correlation of the band-passed samples a match is no match: unrelated textures reach about
-0.1, matches that went astray 0.44 at most, and neighbours of 17 real stacks at least 0.86."""
+"""Below this correlation of the band-passed samples a match is no match: neighbours in a stack correlate far
+better on the level that is judged, unrelated textures and matches that went astray worse."""
 
 JUDGED_SIDE = 256
 """Longer side, in pixels, of the level on which a match is judged."""

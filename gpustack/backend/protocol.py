@@ -29,8 +29,8 @@ Plane = npt.NDArray[np.float32]
 EVIDENCE = 4.0
 """How much more a level's energy heeds the finer levels than its own detail: natural pictures have about as
 much contrast in every octave, and reducing a plane's energy by half keeps its mean, so 4 lets the finer
-decide wherever they see anything. Between 1 and 16 results change by less than 0.2 dB on rendered
-scenes."""
+decide wherever they see anything. From 1 to 16 rendered scenes change by less than 0.3 dB; without it the
+macro scene loses 5 dB (bench/results/choices.json)."""
 
 
 FULL_SIZE_NOISE = 20.0

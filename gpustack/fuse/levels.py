@@ -5,8 +5,8 @@ image code", 1983). At each level the frames' details compete by the energy of t
 Kolczynski, "Enhanced image capture through fusion", 1993); choosing in luma keeps the channels together. A
 level's energy also hears the finer ones: blur spreads coarse contrast over its surroundings, so a coarse
 level alone cannot tell a sharp frame from the halo of a blurred one, while fine detail can. Weighing the
-finer evidence in gains 4 dB on the macro scene and keeps the levels together. No result leaves the range
-that the frames have at its pixel.
+finer evidence in gains 4 to 5 dB on the macro scene (bench/results/choices.json) and keeps the levels
+together. No result leaves the range that the frames have at its pixel.
 
 Bands: level 0 comes in bands straight from the frame; coarser levels are whole, a third of the pixels in
 all, and are worked on in bands too. Each band hands its reduced rows down to the next level.

@@ -3,7 +3,7 @@
 The measure is the squared Laplacian of the luma, smoothed (the "energy of Laplacian" of Subbarao, Choi and
 Nikzad, "Focusing techniques", Optical Engineering 32, 1993), at full and at half size, each in units of its
 noise: the full size finds the finest detail, the half size still sees texture where the full size sees only
-noise. On rendered scenes the half size halves the number of wrong depths.
+noise.
 """
 
 from __future__ import annotations

@@ -98,8 +98,8 @@ def lock(reference: Frame) -> Recipe:
 def decode(frame: Frame, recipe: Recipe) -> npt.NDArray[Any]:
     """Develop a frame to linear camera RGB with the white balance applied: (h, w, 3) uint16, not rotated.
 
-    Demosaicking is PPG: within 0.4 dB of AHD on mosaics made from real pictures, in half the time. Bilinear
-    costs the same and is better where all is smooth, but 3.7 dB worse on sharp detail, which is what a stack
+    Demosaicking is PPG: nearly as good as AHD on mosaics made from real pictures, in about half the time.
+    Bilinear takes as long and is better where all is smooth, but worse on sharp detail, which is what a stack
     is after.
 
     Raises: StackError for another camera than the reference's; DecodeError where there are no image data.

@@ -1,0 +1,99 @@
+"""What the constants of the fusion are worth: `python bench/choices.py --json bench/results/choices.json`.
+
+PSNR in dB of rendered scenes with a still camera, for the value that is used and for its neighbours.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import machine
+
+import gpustack
+from gpustack.engine import path
+from gpustack.fuse.auto import SoftMaximum
+from gpustack.fuse.average import Average
+from gpustack.fuse.levels import LaplacianFold
+from gpustack.scenes import Rendered, Shoot, names, render
+from gpustack.scenes.comparison import truth_psnr
+from gpustack.settings import Method, Model, Settings
+
+SHOOT = Shoot(frames=16, width=640, height=480, max_blur_px=10.0, noise=1.0)
+
+
+@contextmanager
+def evidence(value: float) -> Iterator[None]:
+    """How much a level heeds the finer ones."""
+    with ExitStack() as patches:
+        for module in ("gpustack.backend.cpu", "gpustack.fuse.auto"):
+            patches.enter_context(patch(f"{module}.EVIDENCE", value))
+        yield
+
+
+@contextmanager
+def noise_levels(value: float) -> Iterator[None]:
+    """How many noise energies are added before frames are compared."""
+    with ExitStack() as patches:
+        for module in ("gpustack.fuse.measure", "gpustack.fuse.auto"):
+            patches.enter_context(patch(f"{module}.NOISE_LEVELS", value))
+        yield
+
+
+@contextmanager
+def focus_sigma(value: float) -> Iterator[None]:
+    """Blur of the focus measure, for `average`."""
+    with patch.object(path, "Average", partial(Average, sigma=value)):
+        yield
+
+
+@contextmanager
+def level_sigma(value: float) -> Iterator[None]:
+    """Blur of a level's energy, for `auto`."""
+    with patch.object(path, "auto", lambda noise: LaplacianFold(SoftMaximum(noise, value))):
+        yield
+
+
+CHOICES: tuple[tuple[str, Method, Any, tuple[float, ...]], ...] = (
+    ("EVIDENCE", Method.AUTO, evidence, (0.0, 1.0, 4.0, 16.0)),
+    ("EVIDENCE", Method.PYRAMID, evidence, (0.0, 1.0, 4.0, 16.0)),
+    ("NOISE_LEVELS", Method.AUTO, noise_levels, (1.0, 2.0, 3.0, 4.0)),
+    ("SoftMaximum.sigma", Method.AUTO, level_sigma, (1.0, 1.5, 2.0)),
+    ("FOCUS_SIGMA_PX", Method.AVERAGE, focus_sigma, (1.0, 1.5, 2.0, 2.5)),
+)
+
+
+def main() -> None:
+    """Measure every choice on every scene and write the table."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--json", type=Path, required=True)
+    target: Path = options.parse_args().json
+    scenes = {name: render(name, SHOOT) for name in names()}
+    frames = {name: [scene.frame(i) for i in range(SHOOT.frames)] for name, scene in scenes.items()}
+    rows = [
+        {"constant": constant, "method": method.value, "value": value, "psnr_db": row}
+        for constant, method, changed, values in CHOICES
+        for value in values
+        for row in [_row(scenes, frames, method, changed(value))]
+    ]
+    machine.write_result(machine.heading("choices") | {"rows": rows}, target)
+    for row in rows:
+        print(row["constant"], row["method"], row["value"], row["psnr_db"])
+
+
+def _row(
+    scenes: dict[str, Rendered], frames: dict[str, Any], method: Method, changed: Any
+) -> dict[str, float]:
+    settings = Settings(method, Model.NONE)
+    with changed:
+        results = {name: gpustack.stack(frames[name], settings) for name in scenes}
+    return {name: round(truth_psnr(scenes[name], r.image, r.report.box), 2) for name, r in results.items()}
+
+
+if __name__ == "__main__":
+    main()
