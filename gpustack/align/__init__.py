@@ -1,1 +1,1 @@
-"""Where each frame lies against the reference: pairs of neighbours are matched, then chained."""
+"""Where each frame lies against the reference: pairs of frames are matched, then solved for together."""

@@ -18,7 +18,7 @@ def with_gain(transform: Transform, reference: Thumbnail, frame: Thumbnail, fact
 
     Both are thumbnails of the luma, `factor` times smaller than the pictures that the transform speaks of.
     The median of their ratio where both are neither black nor burnt out; every frame is compared with the
-    reference itself, so that gains do not drift along a chain.
+    reference itself, so that gains do not drift along the stack.
     """
     height, width = reference.shape
     y, x = np.mgrid[:height, :width]

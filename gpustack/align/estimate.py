@@ -1,4 +1,4 @@
-"""The motion between two neighbouring frames, to a few hundredths of a pixel.
+"""The motion between two nearby frames, to a few hundredths of a pixel.
 
 Direct alignment: Gauss-Newton on the differences of band-passed pictures, coarse to fine (Lucas and Kanade
 1981; Bergen et al., "Hierarchical model-based motion estimation", ECCV 1992), in the inverse compositional
@@ -63,7 +63,7 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The motion from one frame's pixels to its neighbour's; `confidence` is the correlation reached, -1..1.
+    """The motion from one frame's pixels to another's; `confidence` is the correlation reached, -1..1.
 
     `trusted` is False where the match failed and the motion is the identity instead.
     """

@@ -123,9 +123,8 @@ class Samples(Generic[A]):
 class Sums:
     """Normal equations of one alignment step, on the host, float64.
 
-    hessian (9, 9) and gradient (9,): eight motions and the contrast; residual: root mean square of the
-    weighted difference, and its robust spread; `correlation` -1..1 of the samples; `share` of them that
-    fall into the frame.
+    hessian (9, 9) and gradient (9,): eight motions and the contrast; `spread`: robust standard deviation of
+    the differences; `correlation` -1..1 of the samples; `share` of them that fall into the frame.
     """
 
     hessian: npt.NDArray[np.float64]
@@ -217,8 +216,7 @@ class Backend(Protocol[A]):
         ...
 
     def detail(self, image: A, coarse: A, /) -> A:
-        """Image minus its expanded `reduce`: one level of a Laplacian pyramid. Halo 2 in `coarse`'s
-        support."""
+        """Image minus its expanded `reduce`: one level of a Laplacian pyramid. Halo 4."""
         ...
 
     def add_detail(self, coarse: A, detail: A, height: int, inner: slice, /) -> A:

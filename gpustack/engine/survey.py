@@ -25,7 +25,7 @@ Read = Callable[[Frame], Any]
 
 LINK_STEPS = (1, 2, LINK_REACH)
 """How far back each frame is matched: the neighbour, which shows most of the same; the second, which
-bridges a frame that fails; the fourth, which keeps the chain from drifting."""
+bridges a frame that fails; the fourth, which keeps the stack from drifting."""
 
 
 REST_PX = 0.05
