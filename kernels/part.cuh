@@ -1,0 +1,51 @@
+// How one frame's value at a pixel joins what is kept of the frames before it.
+
+// What is kept of a band over the frames (Part of the backend's protocol): rows without gaps; `plane` is the distance
+// between the channels of `kept`, the winner's image or, with `total`, the running mean. `ties`: an earlier frame may come
+// late, so equal energies must be compared by frame.
+struct Part {
+    float* energy;
+    unsigned short* frame;
+    float* kept;
+    float* total;
+    int plane;
+    float noise;
+    int index;
+    int ties;
+};
+
+// base^8 by squaring: multiplications alone, so every device rounds alike.
+__device__ __forceinline__ float eighth_power(float base) {
+    base *= base;
+    base *= base;
+    return base * base;
+}
+
+// Fold a weight into the soft maximum at i, kept relative to the largest energy so far; returns the newcomer's share.
+__device__ __forceinline__ float soften(const Part& part, size_t i, float energy, float best) {
+    const float ratio = (fmaxf(energy, -part.noise) + part.noise) / (fmaxf(best, 0.0f) + part.noise);
+    const float gain = eighth_power(fminf(ratio, 1.0f));
+    const float total = part.total[i] * eighth_power(1.0f / fmaxf(ratio, 1.0f)) + gain;
+    part.total[i] = total;
+    return gain / fmaxf(total, 1e-30f);
+}
+
+// Fold one frame's energy into the part at i; returns the share that its values get: 0 means that nothing changes.
+__device__ __forceinline__ float admit(const Part& part, size_t i, float energy, bool valid) {
+    const float best = part.energy[i];
+    if (!valid) energy = -2.0f;  // never wins and weighs nothing
+    const bool won = energy > best || (part.ties && energy == best && part.index < part.frame[i]);
+    const float share = part.total ? soften(part, i, energy, best) : (won ? 1.0f : 0.0f);
+    if (won) {
+        part.energy[i] = energy;
+        part.frame[i] = (unsigned short)part.index;
+    }
+    return share;
+}
+
+// Fold one value into what is kept.
+__device__ __forceinline__ void keep(const Part& part, size_t i, float value, float share) {
+    if (!part.kept) return;
+    const float before = part.kept[i];
+    part.kept[i] = part.total ? before + (value - before) * share : value;
+}
