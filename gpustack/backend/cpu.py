@@ -1,16 +1,9 @@
-"""The CPU backend: NumPy and OpenCV on strips that fit the cache, one thread a strip.
-
-Inside, pictures are planar (c, h, w) float32: a plane's weights then apply without broadcasting over
-interleaved channels, and OpenCV's filters are as fast on three planes as on one interleaved picture
-(measured, 12 MP: pyrDown 17 and 18 ms, pyrUp 15 and 15 ms). Only the warp works interleaved, where the
-three channels share their coordinates (139 ms against 200 ms).
-"""
+"""The backend that always works: NumPy and OpenCV."""
 
 from __future__ import annotations
 
 import os
 import platform
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -19,35 +12,36 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gpustack.backend import matching
+from gpustack.backend import filters, folding, matching
 from gpustack.backend.memory import free_bytes
-from gpustack.backend.protocol import (
+from gpustack.backend.protocol import Backend
+from gpustack.backend.resample import planar, resample
+from gpustack.backend.values import (
     EVIDENCE,
-    FULL_SIZE_NOISE,
-    HALF_SIZE_NOISE,
-    Backend,
     BackendInfo,
     Band,
     Best,
     Extent,
     Host,
+    LevelBand,
     Mix,
+    Part,
     Samples,
     Sums,
 )
-from gpustack.backend.resample import planar, resample
+from gpustack.errors import BackendError
 from gpustack.model.frame import PixelType
+from gpustack.model.jpeg import Jpeg
+from gpustack.model.mosaic import Mosaic
 from gpustack.model.rect import Rows
 from gpustack.model.transform import Matrix, Transform
+from gpustack.settings import Interpolation
 
 T = TypeVar("T")
 Array = npt.NDArray[Any]
 
-LUMA = (0.299, 0.587, 0.114)
 _SURVEY_ROWS = 64  # rows of the shrunk plane made at a time: no float copy of the whole frame
-_NOISE_ROWS, _NOISE_STRIPS = 32, 32  # a sample of the frame is enough to measure noise
 _SMALLEST_WEIGHT = np.float32(1e-6)  # a weight below this is rounding: the surface is one frame away
-_SMALLEST_TOTAL = np.float32(1e-30)  # keeps 0/0 out where no frame covers a pixel yet
 
 
 class Cpu:
@@ -56,12 +50,21 @@ class Cpu:
     def __init__(self, threads: int | None = None) -> None:
         self._threads = threads or os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(self._threads, "band") if self._threads > 1 else None
-        self._scratch = _Scratch()
         cv2.setNumThreads(1)  # the strips are the threads; OpenCV's own would only contend with them
 
     @property
     def info(self) -> BackendInfo:
         return BackendInfo("cpu", platform.processor() or platform.machine(), free_bytes(), self._threads)
+
+    @property
+    def concurrent(self) -> bool:
+        return True
+
+    def owns(self, value: object, /) -> bool:
+        return isinstance(value, np.ndarray)
+
+    def lend(self, host: Host, /) -> Array:
+        return host
 
     def each(self, work: Callable[[T], None], items: Iterable[T], /) -> None:
         if self._pool is None:
@@ -77,7 +80,36 @@ class Cpu:
     def download(self, array: Array, /) -> Host:
         return array
 
-    def full(self, shape: tuple[int, ...], value: float, dtype: str, /) -> Array:
+    @property
+    def busy_seconds(self) -> dict[str, float]:
+        return {}
+
+    @property
+    def peak_bytes(self) -> int:
+        return 0
+
+    def reserve(self, count: int, nbytes: int, /) -> None:
+        """Nothing: frames are decoded into memory of their own."""
+
+    def slot(self, shape: tuple[int, ...], dtype: str, /) -> Host | None:
+        del shape, dtype
+        return None
+
+    def drop(self, slot: Host, /) -> None:
+        """Nothing: no slots are given out."""
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def rest(self) -> None:
+        """Nothing: the host knows how long it works."""
+
+    def settle(self) -> None:
+        """Nothing: every operation is done when it returns."""
+
+    def full(self, shape: tuple[int, ...], value: float, dtype: str, /, *, afar: bool = False) -> Array:
+        del afar
         return np.full(shape, value, dtype)
 
     def rows(self, array: Array, rows: slice, /) -> Array:
@@ -92,129 +124,110 @@ class Cpu:
     def stack_rows(self, parts: Sequence[Array], /) -> Array:
         return np.concatenate(parts, axis=-2)
 
-    def load(self, frame: Array, place: Transform, kind: PixelType, width: int, rows: Rows, /) -> Band[Array]:
-        return resample(frame, place, kind.white, width, rows)
+    @property
+    def develops(self) -> bool:
+        return False  # LibRaw does it while it decodes
 
-    def luma(self, image: Array, /) -> Array:
-        if len(image) < 3:
-            return np.asarray(image[0])
-        red, green, blue = (np.float32(weight) for weight in LUMA)
-        plane: Array = image[0] * red
-        part = self._scratch.like("luma", plane)
-        plane += np.multiply(image[1], green, out=part)
-        plane += np.multiply(image[2], blue, out=part)
-        return plane
+    def develop(self, samples: Array, mosaic: Mosaic, /) -> Array:
+        del samples, mosaic
+        raise BackendError("The CPU backend does not develop RAW frames.", "Decode them instead.")
 
-    def sharpness(self, luma: Array, sigma: float, /) -> Array:
-        energy = self._curvature(luma, sigma, FULL_SIZE_NOISE)
-        half = self._curvature(cv2.pyrDown(luma), sigma / 2, HALF_SIZE_NOISE)
-        energy += _expand(half, luma.shape)
-        return energy
+    @property
+    def decodes(self) -> bool:
+        return False
 
-    def _curvature(self, plane: Array, sigma: float, noise: float) -> Array:
-        """Squared Laplacian of a plane in units of its noise, smoothed."""
-        curved = cv2.Laplacian(plane, cv2.CV_32F, scale=noise**-0.5, borderType=cv2.BORDER_REFLECT_101)
-        np.multiply(curved, curved, out=curved)
-        return self.smooth(curved, sigma)
+    def decode(self, data: Host, jpeg: Jpeg, /) -> Array:
+        del data, jpeg
+        raise BackendError("The CPU backend takes decoded frames only.", "Decode them first.")
 
-    def smooth(self, plane: Array, sigma: float, /) -> Array:
-        radius = int(np.ceil(3 * sigma))
-        taps = cv2.getGaussianKernel(2 * radius + 1, sigma, cv2.CV_32F)
-        return cv2.sepFilter2D(plane, cv2.CV_32F, taps, taps, borderType=cv2.BORDER_REFLECT_101)
-
-    def median(self, plane: Array, /) -> Array:
-        return cv2.medianBlur(plane, 5)
-
-    def expand(self, plane: Array, height: int, width: int, /) -> Array:
-        return _expand(plane, (height, width))
+    def load(
+        self,
+        frame: Array,
+        place: Transform,
+        kind: PixelType,
+        width: int,
+        rows: Rows,
+        /,
+        *,
+        interpolation: Interpolation = Interpolation.BICUBIC,
+    ) -> Band[Array]:
+        return resample(frame, place, kind.white, width, rows, interpolation)
 
     def reduce(self, image: Array, /) -> Array:
-        return np.stack([cv2.pyrDown(plane) for plane in image])
-
-    def detail(self, image: Array, coarse: Array, /) -> Array:
-        out = np.empty_like(image)
-        for plane, small, target in zip(image, coarse, out, strict=True):
-            np.subtract(plane, _expand(small, plane.shape), out=target)
-        return out
-
-    def add_detail(self, coarse: Array, detail: Array, height: int, inner: slice, /) -> Array:
-        out = np.empty_like(detail)
-        for small, fine, target in zip(coarse, detail, out, strict=True):
-            np.add(_expand(small, (height, fine.shape[1]))[inner], fine, out=target)
-        return out
-
-    def energy(self, detail: Array, sigma: float, evidence: Array | None, /) -> Array:
-        luma = self.luma(detail)
-        energy = self.smooth(np.square(luma, out=self._scratch.like("energy", luma)), sigma)
-        if evidence is not None:
-            energy += np.float32(EVIDENCE) * evidence
-        return energy
+        return filters.reduce(image)
 
     def shrink_mask(self, mask: Array, /) -> Array:
         kernel = np.ones((5, 5), np.uint8)
         return cv2.erode(mask, kernel, borderType=cv2.BORDER_REPLICATE)[::2, ::2]
 
-    def exclude(self, energy: Array, mask: Array, /) -> None:
-        np.copyto(energy, np.float32(-2), where=mask == 0)
+    def fold_level(
+        self,
+        part: Part[Array],
+        frame: int,
+        band: LevelBand[Array],
+        sigma: float,
+        extent: Extent[Array] | None,
+        /,
+    ) -> Array:
+        detail = filters.detail(band.image, band.coarse)
+        luma = filters.luma(detail)
+        energy = filters.smooth(np.square(luma, out=filters.SCRATCH.like("energy", luma)), sigma)
+        if band.evidence is not None:
+            energy += np.float32(EVIDENCE) * band.evidence
+        valid = None if band.valid is None else band.valid[band.inner]
+        if extent is not None:
+            folding.widen(extent, band.image[:, band.inner], valid)
+        folding.fold_in(part, frame, detail[:, band.inner], energy[band.inner], valid)
+        return energy
 
-    def keep_best(self, best: Best[Array], energy: Array, frame: int, image: Array | None, /) -> None:
-        won = cv2.compare(energy, best.energy, cv2.CMP_GT)
-        if frame < best.last:
-            tied = (energy == best.energy) & (best.frame > frame)
-            np.copyto(won, np.uint8(255), where=tied)
-        index = self._scratch.like("frame", best.frame)
-        index.fill(frame)
-        self._take(best, won, energy, index, image)
-        best.last = max(best.last, frame)
-
-    def merge_best(self, best: Best[Array], other: Best[Array], /) -> None:
-        won = (other.energy > best.energy) | ((other.energy == best.energy) & (other.frame < best.frame))
-        self._take(best, won.astype(np.uint8) * np.uint8(255), other.energy, other.frame, other.image)
-        best.last = max(best.last, other.last)
-
-    def _take(self, best: Best[Array], won: Array, energy: Array, frame: Array, image: Array | None) -> None:
-        """Copy the winner's values into `best` where `won` is set (OpenCV's masked copy: 1 ms for NumPy's
-        42)."""
-        cv2.copyTo(energy, won, best.energy)
-        cv2.copyTo(frame, won, best.frame)
-        if best.image is not None and image is not None:
-            for source, target in zip(image, best.image, strict=True):
-                cv2.copyTo(np.ascontiguousarray(source), won, target)
-
-    def mix_in(self, mix: Mix[Array], best: Array, energy: Array, image: Array, noise: float, /) -> None:
-        new = np.maximum(energy, np.float32(-noise)) + np.float32(noise)
-        old = np.maximum(best, np.float32(0)) + np.float32(noise)
-        share = _soften(mix.total, new, old)
-        step = self._scratch.like("mix", share)
-        for mean, value in zip(mix.mean, image, strict=True):
-            np.subtract(value, mean, out=step)
-            np.multiply(step, share, out=step)
-            np.add(mean, step, out=mean)
-
-    def merge_mix(
-        self, mix: Mix[Array], best: Array, other: Mix[Array], other_best: Array, noise: float, /
+    def fold_in(
+        self, part: Part[Array], frame: int, image: Array, energy: Array, valid: Array | None, /
     ) -> None:
-        a = np.maximum(best, np.float32(0)) + np.float32(noise)
-        b = np.maximum(other_best, np.float32(0)) + np.float32(noise)
-        mine = mix.total * _eighth_power(np.minimum(1, a / b))
-        theirs = other.total * _eighth_power(np.minimum(1, b / a))
-        np.add(mine, theirs, out=mix.total)
-        mix.mean += (theirs / np.maximum(mix.total, _SMALLEST_TOTAL)) * (other.mean - mix.mean)
+        folding.fold_in(part, frame, image, energy, valid)
+
+    def fold_sharpness(
+        self, part: Part[Array], frame: int, band: Band[Array], sigma: float, inner: slice, /
+    ) -> None:
+        energy = filters.sharpness(filters.luma(band.image), sigma)[inner]
+        valid = None if band.valid is None else band.valid[inner]
+        folding.fold_in(part, frame, band.image[:, inner], energy, valid)
+
+    def merge(self, part: Part[Array], other: Part[Array], /) -> None:
+        folding.merge(part, other)
+
+    def add_detail(self, coarse: Array, detail: Array, height: int, inner: slice, /) -> Array:
+        out = np.empty_like(detail)
+        for small, fine, target in zip(coarse, detail, out, strict=True):
+            np.add(filters.expand(small, height, fine.shape[1])[inner], fine, out=target)
+        return out
+
+    def median(self, plane: Array, /) -> Array:
+        return cv2.medianBlur(plane, 5)
+
+    def smooth_by(self, plane: Array, weight: Array, sigma: float, /) -> tuple[Array, Array]:
+        return filters.smooth(weight * plane, sigma), filters.smooth(weight, sigma)
+
+    def fill_in(self, top: Array, bottom: Array, rim: Array | None, weight: float, /) -> Array:
+        if rim is None:
+            return np.asarray(top / np.maximum(bottom, np.float32(1e-12)))
+        wide = filters.expand(rim, *top.shape)
+        wide *= np.float32(weight)
+        wide += top
+        wide /= bottom + np.float32(weight)
+        return wide
 
     def blend_in(self, sums: Mix[Array], depth: Array, frame: int, band: Band[Array], /) -> None:
         weight = np.maximum(np.float32(0), 1 - np.abs(depth - np.float32(frame)))
         if band.valid is not None:
             weight *= band.valid != 0
         sums.total += weight
-        step = self._scratch.like("blend", weight)
+        step = filters.SCRATCH.like("blend", weight)
         for mean, value in zip(sums.mean, band.image, strict=True):
             np.add(mean, np.multiply(value, weight, out=step), out=mean)
 
     def keep_nearest(self, best: Best[Array], depth: Array, frame: int, band: Band[Array], /) -> None:
         closeness = 1 / (1 + np.abs(depth - np.float32(frame)))
-        if band.valid is not None:
-            self.exclude(closeness, band.valid)
-        self.keep_best(best, closeness, frame, band.image)
+        folding.fold_in(Part(best), frame, band.image, closeness, band.valid)
 
     def merge_sums(self, sums: Mix[Array], other: Mix[Array], /) -> None:
         sums.mean += other.mean
@@ -226,22 +239,12 @@ class Cpu:
             np.copyto(image, nearest.image, where=sums.total < _SMALLEST_WEIGHT)
         return image
 
-    def widen(self, extent: Extent[Array], band: Band[Array], kind: PixelType, /) -> None:
-        values = _to_integers(band.image, kind)
-        if band.valid is None:
-            np.minimum(extent.low, values, out=extent.low)
-            np.maximum(extent.high, values, out=extent.high)
-            return
-        seen = np.broadcast_to(band.valid != 0, values.shape)
-        np.minimum(extent.low, values, out=extent.low, where=seen)
-        np.maximum(extent.high, values, out=extent.high, where=seen)
-
     def merge_extent(self, extent: Extent[Array], other: Extent[Array], /) -> None:
         np.minimum(extent.low, other.low, out=extent.low)
         np.maximum(extent.high, other.high, out=extent.high)
 
     def pack(self, image: Array, kind: PixelType, extent: Extent[Array] | None, /) -> Host:
-        values = _to_integers(image, kind)
+        values = folding.to_integers(image, kind)
         if extent is not None:
             values = np.clip(values, extent.low, extent.high)
             # Where no frame covers a pixel the range is empty: integers clamp to 0 then, floats to -inf.
@@ -255,24 +258,21 @@ class Cpu:
         for first in range(0, height, _SURVEY_ROWS):
             target = out[first : first + _SURVEY_ROWS]
             part = frame[first * factor : (first + len(target)) * factor, : width * factor]
-            luma = self.luma(planar(part, np.float32(1 / kind.white)))
+            luma = filters.luma(planar(part, np.float32(1 / kind.white)))
             target[:] = cv2.resize(luma, (width, len(target)), interpolation=cv2.INTER_AREA)
         return out
 
     def band_pass(self, plane: Array, sigma: float, /) -> Array:
-        return np.asarray(plane - self.smooth(plane, sigma))
+        return np.asarray(plane - filters.smooth(plane, sigma))
 
     def thumbnail(self, plane: Array, longest: int, /) -> Host:
-        shrink = min(1.0, longest / max(plane.shape))
-        height, width = (max(1, round(side * shrink)) for side in plane.shape)
+        height, width = matching.thumbnail_size(plane.shape, longest)
         return cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
 
     def noise_level(self, frame: Array, kind: PixelType, /) -> float:
-        rounding = 0.0 if kind is PixelType.FLOAT32 else 1 / (kind.white * np.sqrt(12))
-        step = max(_NOISE_ROWS, len(frame) // _NOISE_STRIPS)
-        strips = [frame[first : first + _NOISE_ROWS] for first in range(0, len(frame), step)]
-        lumas = [self.survey_luma(strip, kind, 1) for strip in strips]
-        return matching.noise_level(lumas, max(rounding, 1e-6))
+        firsts = matching.noise_strips(len(frame))
+        strips = [frame[first : first + matching.NOISE_ROWS] for first in firsts]
+        return matching.noise_level([self.survey_luma(strip, kind, 1) for strip in strips], kind)
 
     def samples(self, plane: Array, count: int, /) -> Samples[Array]:
         return matching.strongest(plane, count)
@@ -284,55 +284,6 @@ class Cpu:
 
     def best_shift(self, here: Array, there: Array, /) -> tuple[float, float]:
         return matching.best_shift(here, there)
-
-
-class _Scratch(threading.local):
-    """Working planes of one thread, kept between calls: fresh pages cost more than the arithmetic on them."""
-
-    def __init__(self) -> None:
-        self._planes: dict[str, Array] = {}
-
-    def like(self, name: str, other: Array) -> Array:
-        """A plane of `other`'s shape and dtype with any content."""
-        plane = self._planes.get(name)
-        if plane is None or plane.shape != other.shape or plane.dtype != other.dtype:
-            plane = self._planes[name] = np.empty_like(other)
-        return plane
-
-
-def _expand(plane: Array, shape: tuple[int, ...]) -> Array:
-    """Twice the size, 5-tap binomial; `shape` tells odd from even."""
-    return cv2.pyrUp(plane, dstsize=(shape[1], shape[0]))
-
-
-def _eighth_power(base: Array) -> Array:
-    """base^8 by squaring, in place: multiplications alone, so every device rounds alike."""
-    for _ in range(3):
-        np.multiply(base, base, out=base)
-    return base
-
-
-def _soften(total: Array, new: Array, old: Array) -> Array:
-    """Fold a weight into `total` (in place), rescaled to the running maximum; returns the newcomer's share
-    of it."""
-    ratio = new / old
-    gain = _eighth_power(np.minimum(ratio, np.float32(1)))
-    np.maximum(ratio, np.float32(1), out=ratio)
-    keep = _eighth_power(np.divide(np.float32(1), ratio, out=ratio))
-    np.multiply(total, keep, out=total)
-    np.add(total, gain, out=total)
-    return np.divide(gain, np.maximum(total, _SMALLEST_TOTAL), out=gain)
-
-
-def _to_integers(image: Array, kind: PixelType) -> Array:
-    """0..1 -> the dtype's own range, rounded half to even; float frames pass."""
-    if kind is PixelType.FLOAT32:
-        return image
-    flat = image.reshape(-1, image.shape[-1])
-    depth = {PixelType.UINT8: cv2.CV_8U, PixelType.UINT16: cv2.CV_16U}[kind]
-    # One pass that scales, rounds half to even and saturates; the second addend is nought.
-    values: Array = cv2.addWeighted(flat, kind.white, flat, 0.0, 0.0, dtype=depth)
-    return values.reshape(image.shape)
 
 
 CPU: type[Backend[Array]] = Cpu  # the type checker compares it with the Protocol here

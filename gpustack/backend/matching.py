@@ -1,4 +1,7 @@
-"""The CPU backend's share of alignment: which pixels to look at, and the sums over them."""
+"""What alignment asks of a backend, on the CPU: which pixels to look at, and the sums over them.
+
+The numbers that every backend must agree on, such as ranks and sizes, are functions of their own.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gpustack.backend.protocol import Samples, Sums
+from gpustack.backend.values import Samples, Sums
+from gpustack.model.frame import PixelType
 from gpustack.model.transform import Matrix
 
 Array = npt.NDArray[Any]
@@ -21,6 +25,16 @@ HUBER = 1.345
 MAD_TO_SIGMA = 1.4826
 """Median absolute deviation to standard deviation, for Gaussian errors."""
 
+EVERY = 7
+"""The threshold of a plane's samples is read off every so many pixels (10 times faster)."""
+
+LEAST_INSIDE = 16
+"""With fewer samples inside the other frame there is nothing to solve."""
+
+NOISE_ROWS = 32
+"""Rows of the strips that noise is measured on."""
+
+_NOISE_STRIPS = 32  # a sample of the frame is enough to measure noise
 _EDGE = 2  # pixels at the border that are not sampled: their gradient mirrors
 
 
@@ -39,13 +53,22 @@ def strongest(plane: Array, count: int) -> Samples[Array]:
 
 
 def _above_threshold(strength: Array, count: int) -> Array:
-    """Indices of about the `count` largest, ascending; their threshold is read off every seventh value (10
-    times faster)."""
-    part = strength[::7]
-    rank = min(len(part) - 1, max(0, len(part) - 1 - count // 7))
+    """Indices of about the `count` largest, ascending."""
+    part = strength[::EVERY]
+    rank = threshold_rank(len(part), count)
     threshold = max(0.0, float(np.partition(part, rank)[rank]))
     picked = np.flatnonzero(strength >= threshold)
-    return picked[:: -(-len(picked) // (2 * count))] if len(picked) > 2 * count else picked
+    return picked[:: thinning(len(picked), count)]
+
+
+def threshold_rank(length: int, count: int) -> int:
+    """Rank of the threshold, from the smallest, among `length` pixels taken EVERY so often."""
+    return min(length - 1, max(0, length - 1 - count // EVERY))
+
+
+def thinning(picked: int, count: int) -> int:
+    """Every so-manieth of the picked pixels is kept: ties must not make them many more than `count`."""
+    return max(1, -(-picked // (2 * count)))
 
 
 def _jacobian(shape: tuple[int, ...], x: Array, y: Array, across: Array, down: Array) -> Array:
@@ -68,11 +91,11 @@ def sums(samples: Samples[Array], plane: Array, matrix: Matrix, contrast: float)
     """Normal equations for the differences between the samples and `plane` at their moved positions."""
     x, y = _moved(samples, matrix)
     if not len(x):
-        return Sums(np.eye(9), np.zeros(9), 0.0, 0.0, 0.0)
+        return no_sums(0.0)
     inside = (x >= 0) & (x <= plane.shape[1] - 1) & (y >= 0) & (y <= plane.shape[0] - 1)
     share = float(inside.mean())
-    if inside.sum() < 16:
-        return Sums(np.eye(9), np.zeros(9), 0.0, 0.0, share)
+    if inside.sum() < LEAST_INSIDE:
+        return no_sums(share)
     found = _looked_up(plane, np.compress(inside, x), np.compress(inside, y))
     value, jacobian = np.compress(inside, samples.value), np.compress(inside, samples.jacobian, axis=0)
     difference = value - np.float32(contrast) * found
@@ -87,6 +110,11 @@ def sums(samples: Samples[Array], plane: Array, matrix: Matrix, contrast: float)
         _correlation(value, found),
         share,
     )
+
+
+def no_sums(share: float) -> Sums:
+    """The sums where too few samples fall into the frame: nothing moves."""
+    return Sums(np.eye(9), np.zeros(9), 0.0, 0.0, share)
 
 
 def _moved(samples: Samples[Array], matrix: Matrix) -> tuple[Array, Array]:
@@ -115,26 +143,51 @@ def _correlation(a: Array, b: Array) -> float:
 
 def best_shift(here: Array, there: Array) -> tuple[float, float]:
     """Whole-pixel shift from `here` to `there` by phase correlation (Kuglin and Hines, 1975),
-    Hann-windowed."""
-    window = np.outer(np.hanning(here.shape[0] + 2)[1:-1], np.hanning(here.shape[1] + 2)[1:-1])
-    cross = np.fft.rfft2(there * window) * np.conj(np.fft.rfft2(here * window))
-    peak = np.fft.irfft2(cross / np.maximum(np.abs(cross), 1e-12), here.shape)
-    y, x = np.unravel_index(int(np.argmax(peak)), here.shape)
-    dy, dx = ((p + n // 2) % n - n // 2 for p, n in zip((int(y), int(x)), here.shape, strict=True))
+    Hann-windowed; planes of different size are looked for around each other's centre."""
+    height, width = shape = np.maximum(here.shape, there.shape).tolist()
+    cross = np.fft.rfft2(_windowed(there), shape) * np.conj(np.fft.rfft2(_windowed(here), shape))
+    peak = np.fft.irfft2(cross / np.maximum(np.abs(cross), 1e-12), shape)
+    y, x = (int(at) for at in np.unravel_index(int(np.argmax(peak)), peak.shape))
+    # A shift and one by the whole plane more look alike: the one nearer to centre on centre is meant.
+    down, across = ((b - a) // 2 for a, b in zip(here.shape, there.shape, strict=True))
+    dy = (y - down + height // 2) % height - height // 2 + down
+    dx = (x - across + width // 2) % width - width // 2 + across
     return float(dx), float(dy)
 
 
-def noise_level(strips: Sequence[Array], floor: float) -> float:
-    """Standard deviation of the noise, from strips of a plane.
+def _windowed(plane: Array) -> Array:
+    return plane * np.outer(*(np.hanning(length + 2)[1:-1] for length in plane.shape))
 
-    Immerkaer's mask ("Fast noise variance estimation", CVIU 64, 1996) cancels smooth shading; its mean
-    absolute response is taken over blocks, and the lowest decile of the blocks stands for the noise: most
-    of a frame of a focus stack is out of focus, and blocks with texture drop out. `floor` is the rounding
-    noise, below which no file goes.
+
+def thumbnail_size(shape: tuple[int, ...], longest: int) -> tuple[int, int]:
+    """(height, width) of a plane shrunk until its longer side is at most `longest`."""
+    shrink = min(1.0, longest / max(shape))
+    return max(1, round(shape[0] * shrink)), max(1, round(shape[1] * shrink))
+
+
+def noise_strips(height: int) -> range:
+    """First rows of the strips, NOISE_ROWS high, of a frame of so many rows; a lower rest is left out.
+
+    A strip of a row or two mirrors to no response at all, and would pass for a frame without noise.
     """
-    means = np.concatenate([_block_means(strip) for strip in strips])
+    return range(0, max(1, height - NOISE_ROWS + 1), max(NOISE_ROWS, height // _NOISE_STRIPS))
+
+
+def noise_level(strips: Sequence[Array], kind: PixelType) -> float:
+    """Standard deviation of the noise, from strips of a luma plane."""
+    return noise_of(np.concatenate([_block_means(strip) for strip in strips]), kind)
+
+
+def noise_of(means: Array, kind: PixelType) -> float:
+    """Standard deviation of the noise, from the responses of Immerkaer's mask.
+
+    The mask ("Fast noise variance estimation", CVIU 64, 1996) cancels smooth shading; its mean absolute
+    response is taken over blocks, and the lowest decile of the blocks stands for the noise: most of a frame
+    of a focus stack is out of focus, and blocks with texture drop out. No file is cleaner than its rounding.
+    """
+    rounding = 0.0 if kind is PixelType.FLOAT32 else 1 / (kind.white * np.sqrt(12))
     sigma = float(np.quantile(means, 0.1)) * float(np.sqrt(np.pi / 2)) / 6
-    return max(sigma, floor)
+    return max(sigma, rounding, 1e-6)
 
 
 def _block_means(strip: Array) -> Array:

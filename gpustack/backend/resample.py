@@ -8,24 +8,37 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gpustack.backend.protocol import Band
+from gpustack.backend import lanczos
+from gpustack.backend.values import Band
 from gpustack.model.rect import Rows
 from gpustack.model.transform import Transform
+from gpustack.settings import Interpolation
 
 Array = npt.NDArray[Any]
-_SLACK = 1 / 64  # pixels outside the frame that still count as covered: rounding must not uncover an edge
+SLACK = 1 / 64
+"""Pixels outside the frame that still count as covered: rounding must not uncover an edge."""
+
 _REACH = 2  # rows that the bicubic kernel reads before the position's own, and one more after it
 
 
-def resample(frame: Array, place: Transform, white: float, width: int, rows: Rows) -> Band[Array]:
+def resample(
+    frame: Array, place: Transform, white: float, width: int, rows: Rows, interpolation: Interpolation
+) -> Band[Array]:
     """Rows of the canvas from a frame (h, w, c): image (c, rows, width) float32 0..1 and the mask of
     covered pixels."""
     scale = np.float32(place.gain / white)
-    shift = _whole_shift(place)
+    shift = whole_shift(place)
     if shift is not None:
         return _copied(frame, shift, scale, width, rows)
     x, y = _positions(place, width, rows)
     valid = _covered(x, y, frame.shape)
+    sampled = lanczos.sampled if interpolation is Interpolation.LANCZOS else _bicubic
+    return Band(sampled(frame, x, y, scale), valid)
+
+
+def _bicubic(frame: Array, x: Array, y: Array, scale: np.float32) -> Array:
+    """Values (c, h, w) float32, times `scale`, of a frame (h, w, c) at positions x, y (h, w); y is
+    changed."""
     lowest, highest = float(y.min()), float(y.max())
     first = int(np.clip(np.floor(lowest) - _REACH, 0, len(frame) - 1))
     last = int(np.clip(np.ceil(highest) + _REACH + 1, first + 1, len(frame)))
@@ -34,10 +47,10 @@ def resample(frame: Array, place: Transform, white: float, width: int, rows: Row
     # position.
     y -= np.float32(first)
     image = cv2.remap(source, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return Band(_separated(image), valid)
+    return _separated(image)
 
 
-def _whole_shift(place: Transform) -> tuple[int, int] | None:
+def whole_shift(place: Transform) -> tuple[int, int] | None:
     """(dx, dy) where the transform is a shift by whole pixels, else None."""
     dx, dy = place.matrix[0, 2], place.matrix[1, 2]
     shift = np.array([[1, 0, round(dx)], [0, 1, round(dy)], [0, 0, 1]], np.float64)
@@ -48,8 +61,8 @@ def _copied(frame: Array, shift: tuple[int, int], scale: np.float32, width: int,
     """Whole-pixel shift: values are copied; pixels outside the frame repeat its edge and are marked."""
     dx, dy = shift
     height, frame_width = frame.shape[:2]
-    inside = dx >= 0 and dy + rows.start >= 0 and dx + width <= frame_width and dy + rows.stop <= height
-    if inside:
+    within = dx >= 0 and dy + rows.start >= 0 and dx + width <= frame_width and dy + rows.stop <= height
+    if within:
         part = frame[dy + rows.start : dy + rows.stop, dx : dx + width]
         return Band(planar(part, scale))
     y, x = np.arange(rows.start, rows.stop) + dy, np.arange(width) + dx
@@ -72,19 +85,25 @@ def _positions(place: Transform, width: int, rows: Rows) -> tuple[Array, Array]:
     return across.astype(np.float32), down.astype(np.float32)
 
 
+def inside(place: Transform, width: int, rows: Rows, shape: tuple[int, int]) -> bool:
+    """Whether a frame of `shape` (h, w) covers these rows of the canvas: its outline is convex, so corners
+    tell."""
+    lines = [_positions(place, width, Rows(row, row + 1)) for row in (rows.start, rows.stop - 1)]
+    return all(_holds(x[:, [0, -1]], y[:, [0, -1]], shape) for x, y in lines)
+
+
+def _holds(x: Array, y: Array, shape: tuple[int, ...]) -> bool:
+    right, bottom = shape[1] - 1 + SLACK, shape[0] - 1 + SLACK
+    return bool(x.min() >= -SLACK and x.max() <= right and y.min() >= -SLACK and y.max() <= bottom)
+
+
 def _covered(x: Array, y: Array, shape: tuple[int, ...]) -> Array | None:
-    """Mask of positions inside the frame; None where all are (a convex outline holds all when it holds the
-    corners)."""
-    right, bottom = shape[1] - 1 + _SLACK, shape[0] - 1 + _SLACK
+    """Mask of positions inside the frame; None where all are."""
     ends = np.ix_([0, -1], [0, -1])
-    if (
-        x[ends].min() >= -_SLACK
-        and x[ends].max() <= right
-        and y[ends].min() >= -_SLACK
-        and y[ends].max() <= bottom
-    ):
+    if _holds(x[ends], y[ends], shape):
         return None
-    return cv2.bitwise_and(cv2.inRange(x, -_SLACK, right), cv2.inRange(y, -_SLACK, bottom))
+    right, bottom = shape[1] - 1 + SLACK, shape[0] - 1 + SLACK
+    return cv2.bitwise_and(cv2.inRange(x, -SLACK, right), cv2.inRange(y, -SLACK, bottom))
 
 
 def _separated(image: Array) -> Array:

@@ -47,11 +47,9 @@ def surface(backend: Backend[Any], winners: npt.NDArray[np.uint16], energies: Pl
     alone."""
     confidence = _confidence(energies, floor)
     winners = _seen(winners, energies)
-    median = backend.median(backend.upload(winners.astype(np.float32)))
-    weight = backend.upload(confidence)
-    top = backend.smooth(weight * median, SIGMA_PX)
-    bottom = backend.smooth(weight, SIGMA_PX)
-    depth = backend.download(_filled(backend, top, bottom))
+    median = backend.median(backend.lend(winners.astype(np.float32)))
+    top, bottom = backend.smooth_by(median, backend.lend(confidence), SIGMA_PX)
+    depth = backend.download(_filled(backend, top, bottom, confidence.shape))
     median = backend.download(median)
     keep = (np.abs(depth - median) > STEP_FRAMES) & (confidence > 0.5)
     np.copyto(depth, median, where=keep)
@@ -74,11 +72,10 @@ def _confidence(energies: Plane, floor: float) -> Plane:
     return np.asarray(excess / (excess + np.float32(floor)), np.float32)
 
 
-def _filled(backend: Backend[Any], top: Any, bottom: Any) -> Any:
+def _filled(backend: Backend[Any], top: Any, bottom: Any, shape: tuple[int, ...]) -> Any:
     """top / bottom where bottom is large, else the quotient over wider and wider neighbourhoods."""
-    height, width = bottom.shape
-    if max(height, width) == 1:
-        return top / bottom.clip(1e-12)
-    rim = _filled(backend, backend.reduce(top[None])[0], backend.reduce(bottom[None])[0])
-    rim = backend.expand(rim, height, width)
-    return (top + RIM_WEIGHT * rim) / (bottom + RIM_WEIGHT)
+    if max(shape) == 1:
+        return backend.fill_in(top, bottom, None, RIM_WEIGHT)
+    half = tuple(-(-side // 2) for side in shape)
+    rim = _filled(backend, backend.reduce(top), backend.reduce(bottom), half)
+    return backend.fill_in(top, bottom, rim, RIM_WEIGHT)

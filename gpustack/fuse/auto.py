@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gpustack.backend.protocol import EVIDENCE, Backend, Best, Mix
+from gpustack.backend.protocol import Backend
+from gpustack.backend.values import EVIDENCE, Part
 from gpustack.fuse.average import empty_mix
 from gpustack.fuse.levels import LaplacianFold
 from gpustack.fuse.measure import empty_best
@@ -23,14 +24,6 @@ DETAIL_NOISE = (0.889, 0.0530, 0.0101, 0.0024)
 quarter of the one before it on every further level."""
 
 
-@dataclass(slots=True)
-class Blended:
-    """The running soft maximum and the largest energy so far."""
-
-    mix: Mix[Any]
-    best: Best[Any]
-
-
 @dataclass(frozen=True, slots=True)
 class SoftMaximum:
     """Details weighted by the eighth power of their energy; `noise` is the frame's luma noise, 0..1."""
@@ -38,21 +31,13 @@ class SoftMaximum:
     noise: float
     sigma: float = 1.5
 
-    def empty(self, backend: Backend[Any], channels: int, height: int, width: int, /) -> Blended:
+    def empty(
+        self, backend: Backend[Any], channels: int, height: int, width: int, level: int, /
+    ) -> Part[Any]:
         """A mean of nothing."""
-        return Blended(empty_mix(backend, channels, height, width), empty_best(backend, height, width))
-
-    def take(
-        self, backend: Backend[Any], part: Blended, level: int, index: int, detail: Any, energy: Any, /
-    ) -> None:
-        """Weigh the detail against the strongest so far."""
-        backend.mix_in(part.mix, part.best.energy, energy, detail, self.floor(level))
-        backend.keep_best(part.best, energy, index, None)
-
-    def merge(self, backend: Backend[Any], part: Blended, level: int, other: Blended, /) -> None:
-        """The mean of both, each scaled to the larger maximum."""
-        backend.merge_mix(part.mix, part.best.energy, other.mix, other.best.energy, self.floor(level))
-        backend.merge_best(part.best, other.best)
+        afar = level == 0
+        mix = empty_mix(backend, channels, height, width, afar=afar)
+        return Part(empty_best(backend, height, width, afar=afar), mix, self.floor(level))
 
     def floor(self, level: int) -> float:
         """What noise alone gives as a level's energy, with the finer levels' evidence, times NOISE_LEVELS.
@@ -67,14 +52,6 @@ class SoftMaximum:
         )
         own = NOISE_LEVELS * self.noise**2 * variance
         return own if level == 0 else own + EVIDENCE * self.floor(level - 1)
-
-    def detail(self, part: Blended, /) -> Any:
-        """The mean."""
-        return part.mix.mean
-
-    def frame(self, part: Blended, /) -> Any:
-        """The frame of the largest energy, which carries most of the weight."""
-        return part.best.frame
 
     def bytes_per_pixel(self, channels: int, /) -> float:
         """Mean, total weight, energy and index."""

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from gpustack.backend.protocol import Backend, Best, Mix
-from gpustack.fuse.fold import Pixels, View, Winners, assembled
-from gpustack.fuse.measure import empty_best, energy_noise, measured
+from gpustack.backend.protocol import Backend
+from gpustack.backend.values import Mix, Part
+from gpustack.fuse.fold import Footprint, Pixels, View, Winners, assembled
+from gpustack.fuse.measure import empty_best, energy_noise, fold_measured
 from gpustack.model.canvas import Canvas
 from gpustack.settings import FOCUS_SIGMA_PX
 
@@ -26,8 +27,7 @@ class AverageState:
     """For each band of the canvas, the running mean and the sharpest frame so far."""
 
     canvas: Canvas
-    mix: list[Mix[Any]]
-    best: list[Best[Any]]
+    parts: list[Part[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,53 +39,51 @@ class Average:
 
     def start(self, backend: Backend[Any], canvas: Canvas, /) -> AverageState:
         """A mean of nothing."""
-        bands = canvas.bands
-        mix = [empty_mix(backend, canvas.channels, len(rows), canvas.width) for rows in bands]
-        return AverageState(canvas, mix, [empty_best(backend, len(rows), canvas.width) for rows in bands])
+        return AverageState(canvas, [self._empty(backend, canvas, len(rows)) for rows in canvas.bands])
+
+    def _empty(self, backend: Backend[Any], canvas: Canvas, height: int) -> Part[Any]:
+        mix = empty_mix(backend, canvas.channels, height, canvas.width)
+        return Part(empty_best(backend, height, canvas.width), mix, energy_noise(self.noise))
 
     def add(self, backend: Backend[Any], state: AverageState, index: int, view: View, /) -> None:
         """Weigh the frame against the sharpest so far and mix it in."""
-        noise = energy_noise(self.noise)
 
         def work(number: int) -> None:
-            rows = state.canvas.bands[number]
-            band, energy = measured(backend, view, rows, state.canvas.height, self.sigma)
-            best = state.best[number]
-            backend.mix_in(state.mix[number], best.energy, energy, band.image, noise)
-            backend.keep_best(best, energy, index, None)
+            rows, height = state.canvas.bands[number], state.canvas.height
+            fold_measured(backend, state.parts[number], index, view, rows, height, self.sigma)
 
-        backend.each(work, range(len(state.mix)))
+        backend.each(work, range(len(state.parts)))
 
     def merge(self, backend: Backend[Any], state: AverageState, other: AverageState, /) -> None:
         """The mean of both, each scaled to the sharper of the two maxima."""
-        noise = energy_noise(self.noise)
-        for number, (mine, theirs) in enumerate(zip(state.best, other.best, strict=True)):
-            backend.merge_mix(state.mix[number], mine.energy, other.mix[number], theirs.energy, noise)
-            backend.merge_best(mine, theirs)
+        for mine, theirs in zip(state.parts, other.parts, strict=True):
+            backend.merge(mine, theirs)
 
     def finish(self, backend: Backend[Any], state: AverageState, /) -> Pixels:
         """The mean, in the frames' dtype."""
         kind, channels = state.canvas.pixel_type, state.canvas.channels
 
         def band(number: int) -> Pixels:
-            return backend.pack(state.mix[number].mean, kind, None)
+            return backend.pack(state.parts[number].kept, kind, None)
 
         return assembled(backend, state.canvas, kind.value, channels, band)
 
     def winners(self, backend: Backend[Any], state: AverageState, /) -> Winners:
         """(h, w) uint16 index of the sharpest frame, which carries most of the weight."""
-        return np.concatenate([backend.download(best.frame) for best in state.best])
+        return np.concatenate([backend.download(part.best.frame) for part in state.parts])
 
     def energies(self, backend: Backend[Any], state: AverageState, /) -> Any:
         """(h, w) float32 focus measure of the sharpest frame."""
-        return np.concatenate([backend.download(best.energy) for best in state.best])
+        return np.concatenate([backend.download(part.best.energy) for part in state.parts])
 
-    def bytes_per_pixel(self, channels: int, itemsize: int, /) -> float:
-        """Mean, total weight, energy and index; the packed picture joins them at the end."""
-        return 4.0 * channels + 4 + 6 + channels * itemsize
+    def footprint(self, channels: int, itemsize: int, /) -> Footprint:
+        """Mean, total weight, energy and index; the packed picture."""
+        return Footprint(0.0, 4.0 * channels + 4 + 6, channels * itemsize)
 
 
-def empty_mix(backend: Backend[Any], channels: int, height: int, width: int) -> Mix[Any]:
-    """A weighted mean of nothing."""
-    mean = backend.full((channels, height, width), 0.0, "float32")
-    return Mix(mean, backend.full((height, width), 0.0, "float32"))
+def empty_mix(
+    backend: Backend[Any], channels: int, height: int, width: int, *, afar: bool = True
+) -> Mix[Any]:
+    """A weighted mean of nothing; `afar` as for `Backend.full`."""
+    mean = backend.full((channels, height, width), 0.0, "float32", afar=afar)
+    return Mix(mean, backend.full((height, width), 0.0, "float32", afar=afar))

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from gpustack.backend.protocol import Backend, Best, Mix
+from gpustack.backend.protocol import Backend
+from gpustack.backend.values import Best, Mix, Part
 from gpustack.fuse.average import empty_mix
-from gpustack.fuse.fold import Pixels, View, Winners, assembled
+from gpustack.fuse.fold import Footprint, Pixels, View, Winners, assembled
 from gpustack.fuse.measure import empty_best
 from gpustack.model.canvas import Canvas
 
@@ -79,7 +80,7 @@ class Blend:
             backend.merge_sums(mine, theirs)
             spare, another = state.nearest[number], other.nearest[number]
             if spare is not None and another is not None:
-                backend.merge_best(spare, another)
+                backend.merge(Part(spare), Part(another))
 
     def finish(self, backend: Backend[Any], state: BlendState, /) -> Pixels:
         """Sums divided by weights, in the frames' dtype."""
@@ -96,6 +97,7 @@ class Blend:
         del backend, state
         return np.rint(self.depth).astype(np.uint16)
 
-    def bytes_per_pixel(self, channels: int, itemsize: int, /) -> float:
-        """Sums, weights and the surface; the packed picture joins them at the end."""
-        return 4.0 * channels + 4 + 4 + channels * itemsize
+    def footprint(self, channels: int, itemsize: int, /) -> Footprint:
+        """Sums, weights, and the nearest frame where some do not cover all; the surface; the packed
+        picture."""
+        return Footprint(4.0, 8.0 * channels + 10, channels * itemsize)

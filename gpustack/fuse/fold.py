@@ -4,18 +4,43 @@ merged."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from gpustack.backend.protocol import Backend, Band
+from gpustack.backend.protocol import Backend
+from gpustack.backend.values import Band
 from gpustack.model.canvas import Canvas
 from gpustack.model.rect import Rows
 
 S = TypeVar("S")
 Pixels = npt.NDArray[Any]
 Winners = npt.NDArray[np.uint16]
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """Bytes that a fold holds per pixel of the canvas.
+
+    `near` must lie where the work is done, `afar` is state that may be kept elsewhere (`Backend.full`),
+    `result` are the arrays on the host that come out.
+    """
+
+    near: float
+    afar: float
+    result: float
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.near + self.afar + self.result
+
+    def beside(self, other: Footprint) -> Footprint:
+        """This and another at the same time."""
+        return Footprint(self.near + other.near, self.afar + other.afar, self.result + other.result)
+
 
 View = Callable[[Rows], Band[Any]]
 """One aligned frame: gives the band of any rows of the canvas."""
@@ -42,8 +67,8 @@ class Fold(Protocol[S]):
         afterwards."""
         ...
 
-    def bytes_per_pixel(self, channels: int, itemsize: int, /) -> float:
-        """Bytes of the state, per pixel of the canvas."""
+    def footprint(self, channels: int, itemsize: int, /) -> Footprint:
+        """What the state and its results take."""
         ...
 
 

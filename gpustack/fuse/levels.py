@@ -20,8 +20,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from gpustack.backend.protocol import Backend, Band, Extent
-from gpustack.fuse.fold import Pixels, View, Winners, assembled
+from gpustack.backend.protocol import Backend
+from gpustack.backend.values import Band, Extent, LevelBand, Part
+from gpustack.fuse.fold import Footprint, Pixels, View, Winners, assembled
 from gpustack.model.canvas import Canvas
 from gpustack.model.rect import Rows, cut
 
@@ -33,33 +34,17 @@ EXPANSION_HALO = 4
 
 
 class Rule(Protocol):
-    """How details of one level compete; `part` is what is kept of them for one band."""
+    """How details of one level compete."""
 
     @property
     def sigma(self) -> float:
         """Blur of a level's energy, in the level's pixels."""
         ...
 
-    def empty(self, backend: Backend[Any], channels: int, height: int, width: int, /) -> Any:
-        """The part before the first frame."""
-        ...
-
-    def take(
-        self, backend: Backend[Any], part: Any, level: int, index: int, detail: Any, energy: Any, /
-    ) -> None:
-        """Fold one frame's detail (c, h, w) and energy (h, w) in."""
-        ...
-
-    def merge(self, backend: Backend[Any], part: Any, level: int, other: Any, /) -> None:
-        """Fold in what another run of frames kept."""
-        ...
-
-    def detail(self, part: Any, /) -> Any:
-        """The detail (c, h, w) that is kept."""
-        ...
-
-    def frame(self, part: Any, /) -> Any:
-        """(h, w) uint16: the frame that has most of it."""
+    def empty(
+        self, backend: Backend[Any], channels: int, height: int, width: int, level: int, /
+    ) -> Part[Any]:
+        """The part before the first frame; only the finest level's may lie afar."""
         ...
 
     def bytes_per_pixel(self, channels: int, /) -> float:
@@ -78,7 +63,7 @@ class Level:
     width: int
     height: int
     bands: tuple[Rows, ...]
-    parts: list[Any]
+    parts: list[Part[Any]]
     image: Any = None
     evidence: Any = None
     mask: Any = None
@@ -105,11 +90,11 @@ class LaplacianFold:
         return LevelsState(canvas, levels, [_empty_extent(backend, canvas, rows) for rows in canvas.bands])
 
     def _level(self, backend: Backend[Any], canvas: Canvas, number: int) -> Level:
-        width, height = (-(-side // 2**number) for side in (canvas.width, canvas.height))
-        bands = canvas.bands if number == 0 else cut(height, max(2, len(canvas.bands[0]) // 2 * 2))
-        parts = [self.rule.empty(backend, canvas.channels, len(rows), width) for rows in bands]
+        width, height = _size(canvas, number)
+        bands = _bands(canvas, number)
+        parts = [self.rule.empty(backend, canvas.channels, len(rows), width, number) for rows in bands]
         level = Level(number, width, height, bands, parts)
-        if number:
+        if number and len(_bands(canvas, number - 1)) > 1:  # one band is handed down as it is
             level.image = backend.full((canvas.channels, height, width), 0.0, "float32")
             level.evidence = backend.full((height, width), 0.0, "float32")
             level.mask = None if canvas.covered else backend.full((height, width), 255, "uint8")
@@ -137,29 +122,19 @@ class LaplacianFold:
             self._add_base(backend, level, number, rows, index)
             return
         halo = rows.grow(self.halo, level.height)
-        inner = rows.within(halo)
         band = source(halo)
         coarse = backend.reduce(band.image)
-        detail = backend.detail(band.image, coarse)
         evidence = None if level.evidence is None else backend.rows(level.evidence, halo.slice)
-        energy = backend.energy(detail, self.rule.sigma, evidence)
+        seen = LevelBand(band.image, coarse, evidence, band.valid, rows.within(halo))
+        extent = state.extent[number] if level.number == 0 else None
+        energy = backend.fold_level(level.parts[number], index, seen, self.rule.sigma, extent)
         _hand_down(backend, coarser, Band(coarse, band.valid), energy, rows, halo)
-        if level.number == 0:
-            valid = None if band.valid is None else backend.rows(band.valid, inner)
-            seen = Band(backend.rows(band.image, inner), valid)
-            backend.widen(state.extent[number], seen, state.canvas.pixel_type)
-        if band.valid is not None:
-            backend.exclude(energy, band.valid)
-        own = backend.rows(detail, inner), backend.rows(energy, inner)
-        self.rule.take(backend, level.parts[number], level.number, index, *own)
 
     def _add_base(self, backend: Backend[Any], base: Level, number: int, rows: Rows, index: int) -> None:
         """The base has no detail of its own: the evidence of all finer levels decides."""
-        energy = backend.rows(base.evidence, rows.slice)
-        if base.mask is not None:
-            backend.exclude(energy, backend.rows(base.mask, rows.slice))
-        image = backend.rows(base.image, rows.slice)
-        self.rule.take(backend, base.parts[number], base.number, index, image, energy)
+        image, energy = backend.rows(base.image, rows.slice), backend.rows(base.evidence, rows.slice)
+        valid = None if base.mask is None else backend.rows(base.mask, rows.slice)
+        backend.fold_in(base.parts[number], index, image, energy, valid)
 
     @property
     def halo(self) -> int:
@@ -171,14 +146,14 @@ class LaplacianFold:
         """Level by level, band by band."""
         for mine, theirs in zip(state.levels, other.levels, strict=True):
             for part, another in zip(mine.parts, theirs.parts, strict=True):
-                self.rule.merge(backend, part, mine.number, another)
+                backend.merge(part, another)
         for extent, another_extent in zip(state.extent, other.extent, strict=True):
             backend.merge_extent(extent, another_extent)
 
     def finish(self, backend: Backend[Any], state: LevelsState, /) -> Pixels:
         """Collapse the levels and pack the picture into the frames' dtype."""
         base, *between, finest = state.levels[::-1]
-        image = backend.stack_rows([self.rule.detail(part) for part in base.parts])
+        image = backend.stack_rows([part.kept for part in base.parts])
         for level in between:
             parts = [self._collapsed(backend, level, image, number) for number in range(len(level.bands))]
             image = backend.stack_rows(parts)
@@ -195,23 +170,36 @@ class LaplacianFold:
         rows = level.bands[number]
         halo = rows.grow(EXPANSION_HALO, level.height)
         small = backend.rows(coarse, Rows(halo.start // 2, -(-halo.stop // 2)).slice)
-        return backend.add_detail(small, self.rule.detail(level.parts[number]), len(halo), rows.within(halo))
+        return backend.add_detail(small, level.parts[number].kept, len(halo), rows.within(halo))
 
     def winners(self, backend: Backend[Any], state: LevelsState, /) -> Winners:
         """(h, w) uint16: the frame that has most of the finest detail."""
-        return np.concatenate([backend.download(self.rule.frame(part)) for part in state.levels[0].parts])
+        return np.concatenate([backend.download(part.best.frame) for part in state.levels[0].parts])
 
-    def bytes_per_pixel(self, channels: int, itemsize: int, /) -> float:
-        """Parts of all levels (4/3 of the finest), a frame's pictures below it, the range, the packed
-        picture."""
-        return (
-            self.rule.bytes_per_pixel(channels) * 4 / 3 + 4.0 * (channels + 1) / 3 + 3.0 * channels * itemsize
-        )
+    def footprint(self, channels: int, itemsize: int, /) -> Footprint:
+        """Parts of all levels, a third of the finest for those below it; a frame's pictures there; the range;
+        the packed picture."""
+        part = self.rule.bytes_per_pixel(channels)
+        below = (part + 4.0 * (channels + 1)) / 3
+        return Footprint(below, part + 2.0 * channels * itemsize, channels * itemsize)
 
 
 def level_count(canvas: Canvas) -> int:
     """Number of detail levels; the base comes below them."""
     return max(1, int(np.log2(max(1, min(canvas.width, canvas.height)) / SMALLEST_BASE)))
+
+
+def _size(canvas: Canvas, number: int) -> tuple[int, int]:
+    """Width and height of a level."""
+    width, height = (-(-side // 2**number) for side in (canvas.width, canvas.height))
+    return width, height
+
+
+def _bands(canvas: Canvas, number: int) -> tuple[Rows, ...]:
+    """The bands of a level: as many rows as the canvas's, an even number."""
+    if number == 0:
+        return canvas.bands
+    return cut(_size(canvas, number)[1], max(2, len(canvas.bands[0]) // 2 * 2))
 
 
 def _rows_of(backend: Backend[Any], level: Level, rows: Rows) -> Band[Any]:
@@ -227,19 +215,24 @@ def _hand_down(
     agree."""
     own = Rows(rows.start // 2, -(-rows.stop // 2))
     inside = own.within(Rows(halo.start // 2, -(-halo.stop // 2)))
+    evidence = backend.reduce(energy)
+    mask = None if band.valid is None else backend.shrink_mask(band.valid)
+    if len(own) == coarser.height:  # the one band is the level
+        coarser.image, coarser.evidence, coarser.mask = band.image, evidence, mask
+        return
     backend.copy(backend.rows(band.image, inside), backend.rows(coarser.image, own.slice))
-    evidence = backend.reduce(energy[None])[0]
     backend.copy(backend.rows(evidence, inside), backend.rows(coarser.evidence, own.slice))
     if coarser.mask is not None:
-        mask = backend.rows(coarser.mask, own.slice)
-        if band.valid is None:
-            backend.fill(mask, 255)
+        target = backend.rows(coarser.mask, own.slice)
+        if mask is None:
+            backend.fill(target, 255)
         else:
-            backend.copy(backend.rows(backend.shrink_mask(band.valid), inside), mask)
+            backend.copy(backend.rows(mask, inside), target)
 
 
 def _empty_extent(backend: Backend[Any], canvas: Canvas, rows: Rows) -> Extent[Any]:
     kind = canvas.pixel_type
     shape = (canvas.channels, len(rows), canvas.width)
     top, bottom = (np.inf, -np.inf) if kind.value == "float32" else (kind.white, 0)
-    return Extent(backend.full(shape, top, kind.value), backend.full(shape, bottom, kind.value))
+    low, high = (backend.full(shape, value, kind.value, afar=True) for value in (top, bottom))
+    return Extent(low, high)

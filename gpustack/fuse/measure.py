@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from gpustack.backend.protocol import MEASURE_NOISE, Backend, Band, Best, sharpness_halo
-from gpustack.fuse.fold import View, Winners
+from gpustack.backend.protocol import Backend
+from gpustack.backend.values import MEASURE_NOISE, Best, Part, sharpness_halo
+from gpustack.fuse.fold import Footprint, View, Winners
 from gpustack.model.canvas import Canvas
 from gpustack.model.rect import Rows
 from gpustack.settings import FOCUS_SIGMA_PX, NOISE_LEVELS
@@ -25,18 +26,12 @@ def energy_noise(noise: float) -> float:
     return NOISE_LEVELS * MEASURE_NOISE * noise**2
 
 
-def measured(
-    backend: Backend[Any], view: View, rows: Rows, height: int, sigma: float
-) -> tuple[Band[Any], Any]:
-    """A band of a frame and its focus measure; pixels that the frame does not cover cannot win."""
+def fold_measured(
+    backend: Backend[Any], part: Part[Any], index: int, view: View, rows: Rows, height: int, sigma: float
+) -> None:
+    """Fold a band of a frame into `part` by its focus measure; pixels that it does not cover cannot win."""
     halo = rows.grow(sharpness_halo(sigma), height)
-    wide = view(halo)
-    inner = rows.within(halo)
-    energy = backend.rows(backend.sharpness(backend.luma(wide.image), sigma), inner)
-    valid = None if wide.valid is None else backend.rows(wide.valid, inner)
-    if valid is not None:
-        backend.exclude(energy, valid)
-    return Band(backend.rows(wide.image, inner), valid), energy
+    backend.fold_sharpness(part, index, view(halo), sigma, rows.within(halo))
 
 
 @dataclass(slots=True)
@@ -44,7 +39,7 @@ class SharpestState:
     """One running winner for each band of the canvas."""
 
     canvas: Canvas
-    best: list[Best[Any]]
+    parts: list[Part[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,38 +50,41 @@ class Sharpest:
 
     def start(self, backend: Backend[Any], canvas: Canvas, /) -> SharpestState:
         """No frame has won yet."""
-        return SharpestState(canvas, [empty_best(backend, len(rows), canvas.width) for rows in canvas.bands])
+        parts = [Part(empty_best(backend, len(rows), canvas.width)) for rows in canvas.bands]
+        return SharpestState(canvas, parts)
 
     def add(self, backend: Backend[Any], state: SharpestState, index: int, view: View, /) -> None:
         """Compare the frame's focus measure with the best so far."""
 
         def work(number: int) -> None:
-            _, energy = measured(backend, view, state.canvas.bands[number], state.canvas.height, self.sigma)
-            backend.keep_best(state.best[number], energy, index, None)
+            rows, height = state.canvas.bands[number], state.canvas.height
+            fold_measured(backend, state.parts[number], index, view, rows, height, self.sigma)
 
-        backend.each(work, range(len(state.best)))
+        backend.each(work, range(len(state.parts)))
 
     def merge(self, backend: Backend[Any], state: SharpestState, other: SharpestState, /) -> None:
         """Larger energy wins, ties go to the lower frame."""
-        for mine, theirs in zip(state.best, other.best, strict=True):
-            backend.merge_best(mine, theirs)
+        for mine, theirs in zip(state.parts, other.parts, strict=True):
+            backend.merge(mine, theirs)
 
     def winners(self, backend: Backend[Any], state: SharpestState, /) -> Winners:
         """(h, w) uint16 index of the sharpest frame."""
-        return np.concatenate([backend.download(best.frame) for best in state.best])
+        return np.concatenate([backend.download(part.best.frame) for part in state.parts])
 
     def energies(self, backend: Backend[Any], state: SharpestState, /) -> Any:
         """(h, w) float32 focus measure of the sharpest frame."""
-        return np.concatenate([backend.download(best.energy) for best in state.best])
+        return np.concatenate([backend.download(part.best.energy) for part in state.parts])
 
-    def bytes_per_pixel(self, channels: int, itemsize: int, /) -> float:
-        """Energy and index."""
+    def footprint(self, channels: int, itemsize: int, /) -> Footprint:
+        """Energy and index, in the state and as results."""
         del channels, itemsize
-        return 6.0
+        return Footprint(0.0, 6.0, 6.0)
 
 
-def empty_best(backend: Backend[Any], height: int, width: int, channels: int = 0) -> Best[Any]:
-    """A winner that any frame beats."""
-    image = backend.full((channels, height, width), 0.0, "float32") if channels else None
-    energy = backend.full((height, width), -1.0, "float32")
-    return Best(energy, backend.full((height, width), 65535, "uint16"), image)
+def empty_best(
+    backend: Backend[Any], height: int, width: int, channels: int = 0, *, afar: bool = True
+) -> Best[Any]:
+    """A winner that any frame beats; `afar` as for `Backend.full`."""
+    image = backend.full((channels, height, width), 0.0, "float32", afar=afar) if channels else None
+    energy = backend.full((height, width), -1.0, "float32", afar=afar)
+    return Best(energy, backend.full((height, width), 65535, "uint16", afar=afar), image)

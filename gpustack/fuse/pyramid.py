@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gpustack.backend.protocol import Backend, Best
+from gpustack.backend.protocol import Backend
+from gpustack.backend.values import Part
 from gpustack.fuse.levels import LaplacianFold
 from gpustack.fuse.measure import empty_best
 
@@ -20,29 +21,11 @@ class KeepLargest:
 
     sigma: float = 1.0
 
-    def empty(self, backend: Backend[Any], channels: int, height: int, width: int, /) -> Best[Any]:
+    def empty(
+        self, backend: Backend[Any], channels: int, height: int, width: int, level: int, /
+    ) -> Part[Any]:
         """Nothing is kept yet."""
-        return empty_best(backend, height, width, channels)
-
-    def take(
-        self, backend: Backend[Any], part: Best[Any], level: int, index: int, detail: Any, energy: Any, /
-    ) -> None:
-        """Keep the detail where its energy is larger."""
-        del level
-        backend.keep_best(part, energy, index, detail)
-
-    def merge(self, backend: Backend[Any], part: Best[Any], level: int, other: Best[Any], /) -> None:
-        """Keep the other's detail where its energy is larger."""
-        del level
-        backend.merge_best(part, other)
-
-    def detail(self, part: Best[Any], /) -> Any:
-        """The winner's detail."""
-        return part.image
-
-    def frame(self, part: Best[Any], /) -> Any:
-        """The winner."""
-        return part.frame
+        return Part(empty_best(backend, height, width, channels, afar=level == 0))
 
     def bytes_per_pixel(self, channels: int, /) -> float:
         """Detail, energy and index."""

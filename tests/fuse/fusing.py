@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gpustack.backend.protocol import Backend, Band
+from gpustack.backend.protocol import Backend
+from gpustack.backend.values import Band
 from gpustack.engine.path import Fused, render
 from gpustack.fuse.fold import Fold
 from gpustack.model.rect import Rows

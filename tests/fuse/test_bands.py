@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpustack.backend.protocol import Backend, sharpness_halo
+from gpustack.backend.protocol import Backend
+from gpustack.backend.values import sharpness_halo
 from gpustack.fuse.auto import auto
 from gpustack.fuse.average import Average
 from gpustack.fuse.depthmap import Blend
@@ -18,6 +19,7 @@ from gpustack.model.canvas import Canvas
 from gpustack.model.frame import PixelType
 from gpustack.model.rect import cut
 from gpustack.model.transform import Transform
+from tests.backend.parts import sharpness
 from tests.fuse.fusing import view
 from tests.strategies import Case, Picture
 
@@ -46,8 +48,7 @@ def folded(backend: Backend[Any], fold: Any, case: Case) -> Any:
 
 def level_energies(backend: Backend[Any], fold: LaplacianFold, case: Case) -> list[Picture]:
     levels = folded(backend, fold, case).levels
-    best = [[getattr(part, "best", part) for part in level.parts] for level in levels]
-    return [np.concatenate([backend.download(part.energy) for part in parts]) for parts in best]
+    return [np.concatenate([backend.download(part.best.energy) for part in level.parts]) for level in levels]
 
 
 @pytest.mark.parametrize("fold", [auto(0.01), pyramid()], ids=["auto", "pyramid"])
@@ -83,12 +84,12 @@ def test_float_pictures_do_not_know_the_bands(
 def test_the_halo_of_the_focus_measure_is_exact(backend: Backend[Any]) -> None:
     """A pixel that far away is heard, one further is not; even rows look furthest."""
     halo = sharpness_halo(2.0)
-    plane = np.zeros((4 * halo + 1, 1), np.float32)
+    plane = np.zeros((1, 4 * halo + 1, 1), np.float32)
     middle = 2 * halo
     for distance, heard in ((halo, True), (halo + 1, False)):
         plane[:] = 0
-        plane[middle - distance] = 1
-        energy = backend.download(backend.sharpness(backend.upload(plane), 2.0))
+        plane[0, middle - distance] = 1
+        energy = sharpness(backend, plane, 2.0)
         assert (energy[middle, 0] > 0) is np.bool_(heard)
 
 

@@ -1,0 +1,190 @@
+"""Alignment on the device: what is read off a frame, which pixels to look at, and the sums over them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from gpustack.backend import matching
+from gpustack.backend.gpu.core import Core
+from gpustack.backend.gpu.launch import BLOCK, LINE
+from gpustack.backend.gpu.records import Record, record, taps
+from gpustack.backend.gpu.tensor import Tensor
+from gpustack.backend.values import Host, Samples, Sums
+from gpustack.model.frame import PixelType
+from gpustack.model.transform import Matrix
+
+_CHUNK = 2048  # CHUNK of samples.cu
+_BLUR_ROWS, _BLUR_REACH = 32, 15  # TILE and REACH of blur.cu
+_SEARCH_WORDS = 2048 + 5  # `Search` of common.cuh, in words of 4 bytes
+_SUMS = 64  # SUMS of sums.cu
+_MOST_BLOCKS = 128  # of a pass over a list: enough to fill a device, few enough to add up in one block
+_MOTION = np.dtype([("m", "f8", 9)])
+_SAMPLED = np.dtype(
+    [
+        ("x", "u8"),
+        ("y", "u8"),
+        ("value", "u8"),
+        ("jacobian", "u8"),
+        ("centre_x", "f8"),
+        ("centre_y", "f8"),
+        ("unit", "f8"),
+    ]
+)
+
+
+class Matching(Core):
+    """What a survey asks for, from a frame's luma to the sums of its matches."""
+
+    @cached_property
+    def _search(self) -> Tensor:
+        """The one `Search`: searches follow each other on the work lane, and each leaves it all 0."""
+        return self.full((_SEARCH_WORDS,), 0.0, "float32")
+
+    def survey_luma(self, frame: Tensor, kind: PixelType, factor: int, /) -> Tensor:
+        frame_height, frame_width, channels = frame.shape
+        high, wide = min(factor, frame_height), min(factor, frame_width)
+        out = self.new((frame_height // high, frame_width // wide))
+        size = (out.height, out.width)
+        values = (frame, frame_width, channels, 1 / kind.white, high, wide, out, *size)
+        self._launch.picture("survey", "survey_luma", size, values, pixel=kind.value)
+        return out
+
+    def noise_level(self, frame: Tensor, kind: PixelType, /) -> float:
+        height, width, channels = frame.shape
+        strips, wide = matching.noise_strips(height), min(matching.NOISE_ROWS, width)
+        means = self.new((len(strips), width // wide))
+        values = (frame, height, width, channels, 1 / kind.white, strips.step, wide, means)
+        size = (means.height, means.width * BLOCK[0])  # a block each
+        self._launch.picture("survey", "noise", size, values, pixel=kind.value, rows=1)
+        return matching.noise_of(self.download(means), kind)
+
+    def thumbnail(self, plane: Tensor, longest: int, /) -> Host:
+        height, width = matching.thumbnail_size(plane.shape, longest)
+        out = self.new((height, width))
+        scales = (np.float64(plane.height / height), np.float64(plane.width / width))
+        size = (
+            height,
+            -(-width // BLOCK[1]) * BLOCK[0],
+        )  # a block for as many pixels as it has rows of threads
+        values = (plane, plane.height, plane.width, *scales, out, width)
+        self._launch.picture("survey", "thumbnail", size, values, rows=1)
+        return self.download(out)
+
+    def band_pass(self, plane: Tensor, sigma: float, /) -> Tensor:
+        out = self.new(plane.shape)
+        size = (plane.height, plane.width)
+        self._launch.picture(
+            "blur", "blur", size, (plane, out, *size, taps(sigma, _BLUR_REACH), 1), rows=_BLUR_ROWS
+        )
+        return out
+
+    def samples(self, plane: Tensor, count: int, /) -> Samples[Tensor]:
+        pixels = plane.height * plane.width
+        strength = self._strength(plane, count)
+        blocks = -(-pixels // _CHUNK)
+        offsets = self.new((blocks + 1, 1), "uint32")
+        self._launch.line("samples", "count_strong", blocks, (strength, pixels, offsets, self._search))
+        picked = int(self.download(offsets.rows(slice(blocks, None)))[0, 0])
+        thinning = matching.thinning(picked, count)
+        found = self._room_for_samples(-(-picked // thinning), 2 * count)
+        values = (plane, strength, pixels, plane.width, thinning, offsets, self._search)
+        self._launch.line("samples", "take", blocks, (*values, _sampled(found, plane)))
+        return found
+
+    def _strength(self, plane: Tensor, count: int) -> Tensor:
+        """The squared gradient of a plane; the threshold for about `count` samples is left in the search."""
+        size = (plane.height, plane.width)
+        strength = self.new(size)
+        keys = self.new((-(-plane.height * plane.width // matching.EVERY),), "uint32")
+        values = (plane, strength, keys, matching.EVERY, *size)
+        self._launch.picture("samples", "strength", size, values)
+        length = keys.shape[0]
+        self._launch.line("select", "tally", _blocks_over(length), (keys, length, self._search))
+        self._narrow(keys, matching.threshold_rank(length, count))
+        return strength
+
+    def _narrow(self, keys: Tensor, rank: int) -> None:
+        """End the search for the key of this rank; below 0: for the two in the middle."""
+        length = keys.shape[0]
+        values = (keys, length, rank, self._beside(keys, "uint32"), self._search)
+        self._launch.line("select", "narrow", _blocks_over(length), values)
+
+    def _room_for_samples(self, count: int, most: int) -> Samples[Tensor]:
+        x, y, value = (self._list(count, most) for _ in range(3))
+        jacobian = self.new((most, 8)).rows(slice(0, count))
+        return Samples(x, y, value, jacobian)
+
+    def _list(self, count: int, most: int) -> Tensor:
+        """`count` floats in memory for `most`: the number of samples differs a little between frames."""
+        room = self.new((most,))
+        return Tensor.of(room.owner, room.address, (count,), "float32")
+
+    def _beside(self, array: Tensor, dtype: str) -> Tensor:
+        """As many elements of 4 bytes as another list has, in memory of the same size."""
+        room = self._pool.take(array.owner.nbytes)
+        return Tensor.of(room, room.address, array.shape, dtype)
+
+    def alignment_sums(
+        self, samples: Samples[Tensor], plane: Tensor, matrix: Matrix, contrast: float, /
+    ) -> Sums:
+        count = samples.x.shape[0]
+        if not count:
+            return matching.no_sums(0.0)
+        found, keys = self._beside(samples.x, "float32"), self._beside(samples.x, "uint32")
+        motion = record(_MOTION, m=matrix.ravel())
+        there = (plane, plane.height, plane.width, motion, float(contrast), found, keys, self._search)
+        blocks = _blocks_over(count)
+        self._launch.line("sums", "look_up", blocks, (samples.x, samples.y, samples.value, count, *there))
+        self._narrow(keys, -1)
+        partial, out = self.new((_MOST_BLOCKS, _SUMS), "float64"), self.new((_SUMS + 2,), "float64")
+        values = (samples.value, samples.jacobian, found, keys, count, float(contrast))
+        huber = (np.float64(matching.MAD_TO_SIGMA), np.float64(matching.HUBER))
+        self._launch.line("sums", "add_up", blocks, (*values, *huber, self._search, partial, out))
+        return _unpacked(self.download(out), count)
+
+    def best_shift(self, here: Tensor, there: Tensor, /) -> tuple[float, float]:
+        """On the host: the planes are those of the coarsest level, a few kilobytes."""
+        return matching.best_shift(self.download(here), self.download(there))
+
+
+def _blocks_over(count: int) -> int:
+    """Blocks for a pass over a list."""
+    return min(-(-count // LINE), _MOST_BLOCKS)
+
+
+def _sampled(samples: Samples[Tensor], plane: Tensor) -> Record:
+    """`Sampled` of samples.cu."""
+    return record(
+        _SAMPLED,
+        x=samples.x,
+        y=samples.y,
+        value=samples.value,
+        jacobian=samples.jacobian,
+        centre_x=(plane.width - 1) / 2,
+        centre_y=(plane.height - 1) / 2,
+        unit=matching.half_diagonal(plane.shape),
+    )
+
+
+def _unpacked(sums: Host, count: int) -> Sums:
+    """What `add_up` wrote, as `Sums`; `count` is the number of samples inside the plane or not."""
+    spread, inside = float(sums[_SUMS]), float(sums[_SUMS + 1])
+    if inside < matching.LEAST_INSIDE:
+        return matching.no_sums(inside / count)
+    hessian, (pairs, gradient, rest) = np.zeros((9, 9)), np.split(sums[:_SUMS], (45, 54))
+    rows, columns = np.triu_indices(9)
+    hessian[rows, columns] = hessian[columns, rows] = pairs
+    return Sums(
+        hessian, gradient, spread, _correlation(rest.reshape(5, 2).sum(axis=1) / inside), inside / count
+    )
+
+
+def _correlation(means: Host) -> float:
+    """From the means of a, b, a^2, b^2 and ab; 0 where one is constant, so that its variance is rounding."""
+    mean, square = means[:2], means[2:4]
+    variance = square - mean**2
+    if (variance <= 1e-12 * square).any():
+        return 0.0
+    return float((means[4] - mean[0] * mean[1]) / np.sqrt(variance[0] * variance[1]))
