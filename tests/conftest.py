@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,54 @@ import pytest
 from hypothesis import settings
 
 from gpustack.backend.cpu import Cpu
+from gpustack.backend.detect import cuda_device
+from gpustack.backend.gpu.backend import Gpu
 from gpustack.backend.protocol import Backend
+from gpustack.errors import BackendError
 from tests.backend.sealed import Sealed
+from tests.cuda_on_cpu.device import CpuDevice
+from tests.cuda_on_cpu.module import problem
 
 settings.register_profile("gpustack", deadline=None, max_examples=40)
 settings.load_profile("gpustack")
 
-BACKENDS = {"cpu": lambda: Cpu(1), "sealed": lambda: Sealed(Cpu(2))}
+DEVICE_BYTES = 1 << 32
 
 
-@pytest.fixture(scope="session", params=BACKENDS)
-def backend(request: pytest.FixtureRequest) -> Backend[Any]:
-    """Every backend there is, and one with two threads whose arrays nobody but itself may look into."""
-    return BACKENDS[request.param]()
+def _cuda_on_cpu() -> Backend[Any]:
+    reason = problem()
+    if reason is not None:
+        pytest.skip(reason)
+    return Gpu(CpuDevice(), DEVICE_BYTES)
+
+
+def _cuda() -> Backend[Any]:
+    try:
+        device = cuda_device(0)
+    except BackendError as error:
+        pytest.skip(str(error))
+    return Gpu(device, DEVICE_BYTES)
+
+
+BACKENDS: dict[str, Callable[[], Backend[Any]]] = {
+    "cpu": lambda: Cpu(1),
+    "sealed": lambda: Sealed(Cpu(2)),
+    "cuda-on-cpu": _cuda_on_cpu,
+    "cuda": _cuda,
+}
+"""Every backend there is, one with two threads whose arrays nobody but itself may look into, and the GPU's
+with its kernels run by the CPU."""
+
+
+@pytest.fixture(
+    scope="session",
+    params=[pytest.param(name, marks=[pytest.mark.gpu] * (name == "cuda")) for name in BACKENDS],
+)
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend[Any]]:
+    """Each of `BACKENDS` in turn."""
+    opened = BACKENDS[request.param]()
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="session")

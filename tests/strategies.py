@@ -15,9 +15,13 @@ from gpustack.model.rect import cut
 from gpustack.model.transform import Transform, normalise, shared_box
 
 Picture = npt.NDArray[Any]
+Shape = tuple[int, int]
 
 seeds = st.integers(0, 2**32 - 1)
 sides = st.one_of(st.integers(1, 20), st.sampled_from([33, 40, 65]))
+shapes = st.sampled_from([(1, 1), (1, 40), (23, 1), (5, 7), (19, 35), (33, 70)])
+"""One pixel, one row, one column, less than a block of the GPU's kernels, and more than one both ways."""
+
 channel_counts = st.integers(1, 4)
 pixel_types = st.sampled_from(PixelType)
 band_heights = st.integers(1, 12).map(lambda half: 2 * half)
@@ -48,6 +52,11 @@ def quantised(values: Picture, pixel_type: PixelType) -> Picture:
     if pixel_type is PixelType.FLOAT32:
         return values.astype(np.float32)
     return np.rint(np.clip(values, 0, 1) * pixel_type.white).astype(pixel_type.value)
+
+
+def images(seed: int, count: int, channels: int, shape: Shape) -> Picture:
+    """Pictures (n, c, h, w) float32 of white noise 0..1."""
+    return np.random.default_rng(seed).random((count, channels, *shape), np.float32)
 
 
 def _content(kind: str, shape: tuple[int, ...], generator: np.random.Generator) -> Picture:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.model.transform import Transform
+from gpustack.settings import Interpolation
 
 Plane = npt.NDArray[Any]
 BINOMIAL = np.array([1, 4, 6, 4, 1]) / 16
@@ -83,17 +84,24 @@ def positions(place: Transform, width: int, height: int) -> tuple[Plane, Plane]:
     return found[:, 0].reshape(height, width), found[:, 1].reshape(height, width)
 
 
-def bicubic(frame: Plane, x: Plane, y: Plane) -> Plane:
+def interpolated(frame: Plane, x: Plane, y: Plane, interpolation: Interpolation) -> Plane:
     """Values of a frame (h, w, c) at positions (h', w'); beyond the edge it repeats."""
+    weigh = {Interpolation.BICUBIC: _keys, Interpolation.LANCZOS: lanczos}[interpolation]
     left, top = np.floor(x).astype(int), np.floor(y).astype(int)
     height, width = frame.shape[:2]
-    total = np.zeros((*x.shape, frame.shape[2]))
-    for row in range(-1, 3):
-        for column in range(-1, 3):
-            weight = _keys(y - top - row) * _keys(x - left - column)
+    total, weights = np.zeros((*x.shape, frame.shape[2])), np.zeros(x.shape)
+    for row in range(-2, 4):
+        for column in range(-2, 4):
+            weight = weigh(y - top - row) * weigh(x - left - column)
             at = np.clip(top + row, 0, height - 1), np.clip(left + column, 0, width - 1)
             total += weight[..., None] * frame[at]
-    return total
+            weights += weight
+    return np.asarray(total / weights[..., None])
+
+
+def lanczos(distance: Plane) -> Plane:
+    """Three lobes; the six taps of a position do not add up to quite 1."""
+    return np.where(np.abs(distance) < 3, np.sinc(distance) * np.sinc(distance / 3), 0.0)
 
 
 def _keys(distance: Plane) -> Plane:

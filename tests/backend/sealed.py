@@ -9,21 +9,17 @@ from typing import Any, Never
 import numpy as np
 import numpy.typing as npt
 
-from gpustack.backend.protocol import Backend, Band, Best, Extent, Mix, Samples
+from gpustack.backend.protocol import Backend
+from gpustack.backend.values import Band, Best, Extent, LevelBand, Mix, Part, Samples
 
-_CARRIERS = (Band, Best, Extent, Mix, Samples)
-_AS_THEY_ARE = {"each", "info"}
-_HOST_ARGUMENTS = {"upload": 0, "alignment_sums": 2}
-_HOST_RESULTS = {"download", "pack", "thumbnail", "noise_level", "alignment_sums", "best_shift"}
+_CARRIERS = (Band, Best, Extent, LevelBand, Mix, Part, Samples)
+_AS_THEY_ARE = {"each", "info", "busy_seconds", "peak_bytes", "concurrent", "develops", "decodes"}
+_HOST_ARGUMENTS = {"upload": 0, "lend": 0, "drop": 0, "decode": 0, "alignment_sums": 2}
+_HOST_RESULTS = {"download", "pack", "slot", "thumbnail", "noise_level", "alignment_sums", "best_shift"}
 
 
 class SealedArray:
-    """An opaque array: what the package does with arrays outside the backend is listed here, and nothing else
-    works.
-
-    `[None]` and `[0]` turn a plane into an image and back; `shape`, `*`, `+`, `/` and `clip` are what
-    depth/surface.py uses.
-    """
+    """An opaque array: nothing can be done with it but hand it to its backend."""
 
     __slots__ = ("_inner",)
     __array_ufunc__ = None
@@ -42,31 +38,6 @@ class SealedArray:
     def __eq__(self, other: object) -> Never:
         raise TypeError("an array of the backend was compared")
 
-    def __getitem__(self, index: Any) -> SealedArray:
-        if index is not None and (type(index), index) != (int, 0):
-            raise TypeError(
-                f"an array of the backend was indexed with {index!r}; rows are taken with Backend.rows"
-            )
-        return SealedArray(self._inner[index])
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self._inner.shape
-
-    def __mul__(self, other: Any) -> SealedArray:
-        return SealedArray(self._inner * _opened(other))
-
-    __rmul__ = __mul__
-
-    def __add__(self, other: Any) -> SealedArray:
-        return SealedArray(self._inner + _opened(other))
-
-    def __truediv__(self, other: Any) -> SealedArray:
-        return SealedArray(self._inner / _opened(other))
-
-    def clip(self, low: float) -> SealedArray:
-        return SealedArray(self._inner.clip(low))
-
 
 class Sealed:
     """Wraps a backend; arrays go in and out sealed, and no host array passes for one of the backend."""
@@ -74,25 +45,36 @@ class Sealed:
     def __init__(self, inner: Backend[Any]) -> None:
         self._inner = inner
 
+    def owns(self, value: object, /) -> bool:
+        return isinstance(value, SealedArray)
+
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
         return found if name in _AS_THEY_ARE else _guarded(name, found)
 
 
 def _guarded(name: str, operation: Callable[..., Any]) -> Callable[..., Any]:
-    def call(*arguments: Any) -> Any:
+    def call(*arguments: Any, **options: Any) -> Any:
         host = _HOST_ARGUMENTS.get(name)
         inner = [a if number == host else _opened(a) for number, a in enumerate(arguments)]
-        if name == "upload":
+        if name in ("upload", "lend"):
             inner[0] = np.array(inner[0])
             inner[0].flags.writeable = False  # what was uploaded is nobody's scratch space
-        result = operation(*inner)
+        result = operation(*inner, **options)
         for outer, used in zip(arguments, inner, strict=True):
-            if isinstance(outer, Best):
-                outer.last = used.last
+            _tell(outer, used)
         return result if name in _HOST_RESULTS else _sealed(result)
 
     return call
+
+
+def _tell(outer: Any, used: Any) -> None:
+    """What an operation changed of a carrier itself, and not of its arrays: the copy's is not the
+    caller's."""
+    if isinstance(outer, Best):
+        outer.last = used.last
+    if isinstance(outer, Part):
+        _tell(outer.best, used.best)
 
 
 def _opened(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What holds of a backend as a whole: threads, errors, arrays in and out, and the choice of one."""
+"""What holds of a backend as a whole: threads, errors, arrays in and out, and memory."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpustack.backend.choose import choose
 from gpustack.backend.cpu import Cpu
 from gpustack.backend.memory import free_bytes, peak_bytes
 from gpustack.backend.protocol import Backend
 from gpustack.errors import BackendError
-from gpustack.settings import BackendName
+from tests.backend.parts import level
 
 
 def test_each_runs_every_item_before_it_returns(backend: Backend[Any]) -> None:
@@ -45,11 +44,12 @@ def test_threads_have_working_planes_of_their_own() -> None:
     found: dict[int, Any] = {}
 
     def work(number: int) -> None:
-        found[number] = crowd.energy(pictures[number], 1.5, None)
+        found[number] = level(crowd, pictures[number], 1.5)
 
     crowd.each(work, range(len(pictures)))
     for number, picture in enumerate(pictures):
-        np.testing.assert_array_equal(found[number], alone.energy(picture, 1.5, None))
+        for got, wanted in zip(found[number], level(alone, picture, 1.5), strict=True):
+            np.testing.assert_array_equal(got, wanted)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
@@ -78,18 +78,25 @@ def test_stacked_rows_are_the_whole_again(backend: Backend[Any], shape: tuple[in
     np.testing.assert_array_equal(backend.download(backend.stack_rows(parts)), whole)
 
 
-@pytest.mark.parametrize("wish", list(BackendName))
-def test_the_choice_of_a_backend_comes_with_its_reason(wish: BackendName) -> None:
-    chosen, why = choose(wish, 1)
-    assert why.endswith(".")
-    assert chosen.info.threads == 1
+def test_a_backend_says_what_it_is(backend: Backend[Any]) -> None:
+    info = backend.info
+    assert info.name in ("cpu", "cuda")
+    assert info.device
+    assert info.free_bytes > 1 << 20
+    assert info.threads >= 1
 
 
-def test_the_cpu_can_be_asked_for() -> None:
-    chosen, _ = choose(BackendName.CPU, 2)
-    assert chosen.info.name == "cpu"
-    assert chosen.info.threads == 2
-    assert chosen.info.device
+@pytest.mark.parametrize("shape", [(4, 5), (2, 4, 5)])
+def test_a_lent_array_is_the_backends_and_reads_as_it_was(
+    backend: Backend[Any], shape: tuple[int, ...]
+) -> None:
+    host = np.random.default_rng(9).random(shape, np.float32)
+    lent = backend.lend(host)
+    assert backend.owns(lent)
+    assert not backend.owns("energy")
+    np.testing.assert_array_equal(backend.download(lent), host)
+    wanted = backend.download(backend.reduce(backend.upload(host)))
+    np.testing.assert_array_equal(backend.download(backend.reduce(lent)), wanted)
 
 
 def test_memory_is_told_in_bytes() -> None:

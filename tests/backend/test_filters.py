@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpustack.backend.protocol import EVIDENCE, MEASURE_NOISE, Backend
+from gpustack.backend.protocol import Backend
+from gpustack.backend.values import EVIDENCE, MEASURE_NOISE
 from gpustack.model.frame import PixelType
 from tests.backend import plain
+from tests.backend.parts import level, sharpness
 from tests.strategies import channel_counts, seeds, sides
 
 TOLERANCE = 2e-6
 """Some dozen float32 roundings of sums of values 0..1."""
-
-sigmas = st.sampled_from([0.75, 1.0, 1.5, 2.0, 4.0])
 
 
 def image(seed: int, channels: int, height: int, width: int) -> Any:
@@ -25,44 +25,49 @@ def image(seed: int, channels: int, height: int, width: int) -> Any:
 
 
 def assert_close(backend: Backend[Any], got: Any, wanted: Any, tolerance: float = TOLERANCE) -> None:
-    found = backend.download(got)
+    assert_near(backend.download(got), wanted, tolerance)
+
+
+def assert_near(found: Any, wanted: Any, tolerance: float = TOLERANCE) -> None:
     assert found.dtype == np.float32
     assert found.shape == wanted.shape
     np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance)
 
 
-@given(seed=seeds, channels=channel_counts, height=sides, width=sides)
-def test_luma_weighs_the_colours_and_ignores_alpha(
-    backend: Backend[Any], seed: int, channels: int, height: int, width: int
+@given(seed=seeds, height=sides, width=sides, sigma=st.sampled_from([0.75, 1.0, 1.5, 2.0, 3.0]))
+def test_smoothing_by_a_weight(
+    backend: Backend[Any], seed: int, height: int, width: int, sigma: float
 ) -> None:
-    picture = image(seed, channels, height, width)
-    assert_close(backend, backend.luma(backend.upload(picture)), plain.luma(picture))
+    plane, weight = image(seed, 2, height, width)
+    top, bottom = backend.smooth_by(backend.upload(plane), backend.upload(weight), sigma)
+    assert_close(backend, top, plain.smooth(weight * plane, sigma))
+    assert_close(backend, bottom, plain.smooth(weight, sigma))
 
 
-@given(seed=seeds, height=sides, width=sides, sigma=sigmas)
-def test_smooth(backend: Backend[Any], seed: int, height: int, width: int, sigma: float) -> None:
-    plane = image(seed, 1, height, width)[0]
-    assert_close(backend, backend.smooth(backend.upload(plane), sigma), plain.smooth(plane, sigma))
-
-
-@given(seed=seeds, height=sides, width=sides, sigma=sigmas)
+@given(seed=seeds, height=sides, width=sides, sigma=st.sampled_from([0.75, 1.0, 1.5, 2.0, 4.0]))
 def test_band_pass(backend: Backend[Any], seed: int, height: int, width: int, sigma: float) -> None:
     plane = image(seed, 1, height, width)[0]
     assert_close(backend, backend.band_pass(backend.upload(plane), sigma), plane - plain.smooth(plane, sigma))
 
 
-@given(seed=seeds, height=sides, width=sides, sigma=st.sampled_from([1.0, 2.0]))
-def test_sharpness(backend: Backend[Any], seed: int, height: int, width: int, sigma: float) -> None:
-    plane = image(seed, 1, height, width)[0]
-    assert_close(
-        backend, backend.sharpness(backend.upload(plane), sigma), plain.sharpness(plane, sigma), 1e-5
-    )
+@given(
+    seed=seeds,
+    channels=channel_counts,
+    height=sides,
+    width=sides,
+    sigma=st.sampled_from([0.75, 1.0, 2.0, 2.5]),
+)
+def test_sharpness_is_that_of_the_luma(
+    backend: Backend[Any], seed: int, channels: int, height: int, width: int, sigma: float
+) -> None:
+    picture = image(seed, channels, height, width)
+    assert_near(sharpness(backend, picture, sigma), plain.sharpness(plain.luma(picture), sigma), 1e-5)
 
 
 @pytest.mark.parametrize("sigma", [1.5, 2.0])
 def test_white_noise_gives_the_sharpness_that_is_stated(backend: Backend[Any], sigma: float) -> None:
-    noise = np.random.default_rng(1).normal(0, 0.02, (600, 600)).astype(np.float32)
-    mean = float(backend.download(backend.sharpness(backend.upload(noise), sigma)).mean())
+    noise = np.random.default_rng(1).normal(0, 0.02, (1, 600, 600)).astype(np.float32)
+    mean = float(sharpness(backend, noise, sigma).mean())
     assert mean / 0.02**2 == pytest.approx(MEASURE_NOISE, rel=0.02)
 
 
@@ -74,11 +79,23 @@ def test_reduce(backend: Backend[Any], seed: int, channels: int, height: int, wi
     assert_close(backend, backend.reduce(backend.upload(picture)), wanted)
 
 
-@given(seed=seeds, height=sides, width=sides)
-def test_expand(backend: Backend[Any], seed: int, height: int, width: int) -> None:
+@given(seed=seeds, height=sides, width=sides, weight=st.sampled_from([0.02, 1.0]))
+def test_filling_in_adds_the_expanded_rim(
+    backend: Backend[Any], seed: int, height: int, width: int, weight: float
+) -> None:
     coarse = image(seed, 1, -(-height // 2), -(-width // 2))[0]
-    found = backend.expand(backend.upload(coarse), height, width)
-    assert_close(backend, found, plain.expand(coarse, height, width))
+    top, bottom = image(seed + 1, 2, height, width)
+    found = backend.fill_in(backend.upload(top), backend.upload(bottom), backend.upload(coarse), weight)
+    wide = plain.expand(coarse, height, width)
+    assert_close(backend, found, (top + weight * wide) / (bottom + weight), 1e-5)
+    nothing = backend.full((height, width), 0.0, "float32")
+    assert_close(backend, backend.fill_in(nothing, nothing, backend.upload(coarse), weight), wide)
+
+
+def test_without_a_rim_the_quotient_is_left_and_nothing_is_divided_by_zero(backend: Backend[Any]) -> None:
+    top, bottom = (np.array([line], np.float32) for line in ([0.0, 1.0, 3.0], [0.0, 2.0, 4.0]))
+    found = backend.fill_in(backend.upload(top), backend.upload(bottom), None, 0.02)
+    assert backend.download(found).tolist() == [[0.0, 0.5, 0.75]]
 
 
 @given(seed=seeds, channels=channel_counts, height=sides, width=sides)
@@ -86,12 +103,12 @@ def test_detail_is_what_expanding_misses_and_add_detail_undoes_it(
     backend: Backend[Any], seed: int, channels: int, height: int, width: int
 ) -> None:
     picture = image(seed, channels, height, width)
-    held = backend.upload(picture)
-    coarse = backend.reduce(held)
-    detail = backend.detail(held, coarse)
+    detail, _ = level(backend, picture, 1.0)
     smooth = [plain.expand(plain.reduce(plane), height, width) for plane in picture]
-    assert_close(backend, detail, picture - np.stack(smooth))
-    assert_close(backend, backend.add_detail(coarse, detail, height, slice(0, height)), picture)
+    assert_near(detail, picture - np.stack(smooth))
+    coarse = backend.reduce(backend.upload(picture))
+    whole = backend.add_detail(coarse, backend.upload(detail), height, slice(0, height))
+    assert_close(backend, whole, picture)
 
 
 @given(seed=seeds, channels=channel_counts, height=sides, width=sides)
@@ -106,15 +123,22 @@ def test_add_detail_takes_the_rows_it_is_told(
     assert_close(backend, found, smooth + detail)
 
 
-@given(seed=seeds, channels=channel_counts, height=sides, width=sides, heard=st.booleans())
-def test_energy_is_smoothed_squared_luma_and_the_evidence(
-    backend: Backend[Any], seed: int, channels: int, height: int, width: int, heard: bool
+@given(
+    seed=seeds,
+    channels=channel_counts,
+    height=sides,
+    width=sides,
+    sigma=st.sampled_from([0.75, 1.0, 1.5]),
+    heard=st.booleans(),
+)
+def test_a_levels_energy_is_smoothed_squared_luma_and_the_evidence(
+    backend: Backend[Any], seed: int, channels: int, height: int, width: int, sigma: float, heard: bool
 ) -> None:
-    detail = image(seed, channels, height, width) - np.float32(0.5)
-    evidence = image(seed + 1, 1, height, width)[0]
-    found = backend.energy(backend.upload(detail), 1.5, backend.upload(evidence) if heard else None)
-    wanted = plain.smooth(plain.luma(detail) ** 2, 1.5) + (EVIDENCE * evidence if heard else 0)
-    assert_close(backend, found, wanted)
+    picture = image(seed, channels, height, width)
+    evidence = image(seed + 1, 1, height, width)[0] if heard else None
+    detail, energy = level(backend, picture, sigma, evidence)
+    wanted = plain.smooth(plain.luma(detail) ** 2, sigma)
+    assert_near(energy, wanted + (EVIDENCE * evidence if evidence is not None else 0))
 
 
 @given(seed=seeds, height=sides, width=sides)

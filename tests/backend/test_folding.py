@@ -1,7 +1,8 @@
-"""Running winners, means and ranges against their closed formulas."""
+"""Running winners and means against their closed formulas."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,150 +10,185 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpustack.backend.protocol import Backend, Band, Best, Extent, Mix
-from gpustack.model.frame import PixelType
-from tests.strategies import Picture, channel_counts, pixel_types, seeds
+from gpustack.backend.protocol import Backend
+from gpustack.backend.values import Band, Mix, Part
+from tests.backend.parts import empty_part, mask
+from tests.strategies import Picture, Shape, channel_counts, images, seeds, shapes
 
-HEIGHT, WIDTH = 5, 7
 counts = st.integers(1, 6)
+noises = st.sampled_from([1e-9, 1e-4, 1.0])
+HEIGHT, WIDTH = 5, 7
 
 
-def best(backend: Backend[Any], channels: int = 0) -> Best[Any]:
-    image = backend.full((channels, HEIGHT, WIDTH), 0.0, "float32") if channels else None
-    energy, frame = (
-        backend.full((HEIGHT, WIDTH), -1.0, "float32"),
-        backend.full((HEIGHT, WIDTH), 65535, "uint16"),
-    )
-    return Best(energy, frame, image)
-
-
-def mix(backend: Backend[Any], channels: int) -> Mix[Any]:
-    total = backend.full((HEIGHT, WIDTH), 0.0, "float32")
-    return Mix(backend.full((channels, HEIGHT, WIDTH), 0.0, "float32"), total)
-
-
-def energies(seed: int, count: int) -> Picture:
+def energies(seed: int, count: int, shape: Shape) -> Picture:
     """Energies (n, h, w) with ties, over six orders of magnitude."""
-    steps = np.random.default_rng(seed).integers(0, 7, (count, HEIGHT, WIDTH))
+    steps = np.random.default_rng(seed).integers(0, 7, (count, *shape))
     return np.float32(10.0) ** (-steps.astype(np.float32))
 
 
-def images(seed: int, count: int, channels: int) -> Picture:
-    return np.random.default_rng(seed).random((count, channels, HEIGHT, WIDTH), np.float32)
-
-
-@given(seed=seeds, count=counts, channels=channel_counts, shuffled=st.randoms())
-def test_the_largest_energy_wins_and_ties_go_to_the_lower_frame(
-    backend: Backend[Any], seed: int, count: int, channels: int, shuffled: Any
+def fold(
+    backend: Backend[Any],
+    part: Part[Any],
+    frame: int,
+    image: Picture,
+    energy: Picture,
+    covers: Picture | None = None,
 ) -> None:
-    energy, image = energies(seed, count), images(seed, count, channels)
-    held = best(backend, channels)
-    for frame in shuffled.sample(range(count), count):
-        backend.keep_best(held, backend.upload(energy[frame]), frame, backend.upload(image[frame]))
-    winner = energy.argmax(axis=0)  # the first of equals
-    np.testing.assert_array_equal(backend.download(held.frame), winner)
-    np.testing.assert_array_equal(backend.download(held.energy), energy.max(axis=0))
-    wanted = np.take_along_axis(image, winner[None, None], axis=0)[0]
-    np.testing.assert_array_equal(backend.download(held.image), wanted)
-    assert held.last == count - 1
+    valid = None if covers is None else backend.upload(mask(covers))
+    backend.fold_in(part, frame, backend.upload(image), backend.upload(energy), valid)
 
 
-@given(seed=seeds, count=st.integers(2, 6), shuffled=st.randoms())
-def test_merged_winners_are_the_winners_of_all(
-    backend: Backend[Any], seed: int, count: int, shuffled: Any
-) -> None:
-    energy, image = energies(seed, count), images(seed, count, 2)
-    halves = best(backend, 2), best(backend, 2)
-    for frame in range(count):
-        half = halves[shuffled.randint(0, 1)]
-        backend.keep_best(half, backend.upload(energy[frame]), frame, backend.upload(image[frame]))
-    backend.merge_best(*halves)
+def assert_winners(backend: Backend[Any], part: Part[Any], energy: Picture, image: Picture) -> None:
+    """Of all frames (n, ...) the first of those with the largest energy."""
     winner = energy.argmax(axis=0)
-    np.testing.assert_array_equal(backend.download(halves[0].frame), winner)
+    np.testing.assert_array_equal(backend.download(part.best.frame), winner)
+    np.testing.assert_array_equal(backend.download(part.best.energy), energy.max(axis=0))
     wanted = np.take_along_axis(image, winner[None, None], axis=0)[0]
-    np.testing.assert_array_equal(backend.download(halves[0].image), wanted)
-    assert halves[0].last == count - 1
+    np.testing.assert_array_equal(backend.download(part.kept), wanted)
+    assert part.best.last == len(energy) - 1
 
 
-def test_excluded_pixels_never_win(backend: Backend[Any]) -> None:
-    held, energy = best(backend), backend.full((HEIGHT, WIDTH), 5.0, "float32")
-    mask = np.full((HEIGHT, WIDTH), 255, np.uint8)
-    mask[2] = 0
-    backend.exclude(energy, backend.upload(mask))
-    backend.keep_best(held, energy, 3, None)
-    np.testing.assert_array_equal(backend.download(held.frame), np.where(mask, 3, 65535))
-    assert (backend.download(held.energy)[2] == -1).all()
+@given(seed=seeds, count=counts, channels=channel_counts, shape=shapes, shuffled=st.randoms())
+def test_the_largest_energy_wins_and_ties_go_to_the_lower_frame(
+    backend: Backend[Any], seed: int, count: int, channels: int, shape: Shape, shuffled: Any
+) -> None:
+    energy, image = energies(seed, count, shape), images(seed, count, channels, shape)
+    part = empty_part(backend, channels, *shape)
+    for frame in shuffled.sample(range(count), count):
+        fold(backend, part, frame, image[frame], energy[frame])
+    assert_winners(backend, part, energy, image)
 
 
-def weighted_mean(energy: Picture, image: Picture, noise: float) -> Picture:
-    """The soft maximum in one go: weights ((e + n) / (largest e + n))^8; nothing where e is -2."""
-    above = np.where(energy < 0, 0.0, energy.astype(np.float64) + noise)
+@given(seed=seeds, count=st.integers(2, 6), shape=shapes, shuffled=st.randoms())
+def test_merged_winners_are_the_winners_of_all(
+    backend: Backend[Any], seed: int, count: int, shape: Shape, shuffled: Any
+) -> None:
+    energy, image = energies(seed, count, shape), images(seed, count, 2, shape)
+    halves = empty_part(backend, 2, *shape), empty_part(backend, 2, *shape)
+    for frame in range(count):
+        fold(backend, halves[shuffled.randint(0, 1)], frame, image[frame], energy[frame])
+    backend.merge(*halves)
+    assert_winners(backend, halves[0], energy, image)
+
+
+@given(seed=seeds, count=st.integers(2, 6), shape=shapes, shuffled=st.randoms())
+def test_without_an_image_the_index_is_the_same(
+    backend: Backend[Any], seed: int, count: int, shape: Shape, shuffled: Any
+) -> None:
+    energy, image = energies(seed, count, shape), images(seed, count, 1, shape)
+    halves = empty_part(backend, 0, *shape), empty_part(backend, 0, *shape)
+    for frame in shuffled.sample(range(count), count):
+        fold(backend, halves[shuffled.randint(0, 1)], frame, image[frame], energy[frame])
+    backend.merge(*halves)
+    np.testing.assert_array_equal(backend.download(halves[0].best.frame), energy.argmax(axis=0))
+    assert halves[0].kept is None
+
+
+@pytest.mark.parametrize("noise", [None, 1e-4], ids=["hard", "soft"])
+def test_pixels_that_are_not_valid_never_win_and_weigh_nothing(
+    backend: Backend[Any], noise: float | None
+) -> None:
+    """Wherever a frame does not cover, the part stays as it was, to the bit; also in the first frame."""
+    covers = np.ones((HEIGHT, WIDTH), bool)
+    covers[2] = False
+    image, energy = images(0, 2, 2, (HEIGHT, WIDTH)), np.full((2, HEIGHT, WIDTH), 5.0, np.float32)
+    part = empty_part(backend, 2, HEIGHT, WIDTH, noise)
+    fold(backend, part, 3, image[0], energy[0], covers)
+    np.testing.assert_array_equal(backend.download(part.best.frame), np.where(covers, 3, 65535))
+    np.testing.assert_array_equal(backend.download(part.best.energy), np.where(covers, 5, -1))
+    np.testing.assert_array_equal(backend.download(part.kept), np.where(covers, image[0], 0))
+    fold(backend, part, 4, image[1], energy[1], ~covers)
+    np.testing.assert_array_equal(backend.download(part.best.frame), np.where(covers, 3, 4))
+    np.testing.assert_array_equal(backend.download(part.kept), np.where(covers, image[0], image[1]))
+
+
+def weighted_mean(energy: Picture, image: Picture, covers: Picture, noise: float) -> Picture:
+    """The soft maximum in one go: weights ((e + n) / (largest e + n))^8; nothing where a frame does not
+    cover."""
+    above = np.where(covers, energy.astype(np.float64) + noise, 0.0)
     weight = (above / above.max(axis=0)) ** 8
     return np.asarray((weight[:, None] * image).sum(axis=0) / weight.sum(axis=0))
 
 
-def mixed(backend: Backend[Any], energy: Picture, image: Picture, noise: float) -> tuple[Mix[Any], Best[Any]]:
-    running, largest = mix(backend, image.shape[1]), best(backend)
-    for frame in range(len(energy)):
-        held = backend.upload(energy[frame])
-        backend.mix_in(running, largest.energy, held, backend.upload(image[frame]), noise)
-        backend.keep_best(largest, held, frame, None)
-    return running, largest
+def mixed(
+    backend: Backend[Any],
+    energy: Picture,
+    image: Picture,
+    covers: Picture,
+    noise: float,
+    frames: Sequence[int],
+) -> Part[Any]:
+    _, channels, height, width = image.shape
+    part = empty_part(backend, channels, height, width, noise)
+    for frame in frames:
+        fold(backend, part, frame, image[frame], energy[frame], covers[frame])
+    return part
 
 
-def with_holes(energy: Picture, seed: int) -> Picture:
-    """Some pixels of all frames but the first are excluded."""
-    out = energy.copy()
-    out[1:][np.random.default_rng(seed).random(out[1:].shape) < 0.3] = -2
-    return out
+def with_holes(seed: int, count: int, shape: Shape) -> Picture:
+    """What frames cover (n, h, w): all of it in the first frame, and most in the others."""
+    covers = np.random.default_rng(seed).random((count, *shape)) > 0.3
+    covers[0] = True
+    return covers
 
 
-@given(seed=seeds, count=counts, channels=channel_counts, noise=st.sampled_from([1e-9, 1e-4, 1.0]))
+@given(seed=seeds, count=counts, channels=channel_counts, shape=shapes, noise=noises, shuffled=st.randoms())
 def test_mixing_in_is_the_closed_weighted_mean(
-    backend: Backend[Any], seed: int, count: int, channels: int, noise: float
+    backend: Backend[Any], seed: int, count: int, channels: int, shape: Shape, noise: float, shuffled: Any
 ) -> None:
-    energy, image = with_holes(energies(seed, count), seed), images(seed, count, channels)
-    running, _ = mixed(backend, energy, image, noise)
-    wanted = weighted_mean(energy, image, noise)
-    np.testing.assert_allclose(backend.download(running.mean), wanted, atol=3e-6)
+    energy, image = energies(seed, count, shape), images(seed, count, channels, shape)
+    covers, order = with_holes(seed, count, shape), shuffled.sample(range(count), count)
+    part = mixed(backend, energy, image, covers, noise, order)
+    wanted = weighted_mean(energy, image, covers, noise)
+    np.testing.assert_allclose(backend.download(part.kept), wanted, atol=3e-6)
+    winner = np.where(covers, energy, -2).argmax(axis=0)
+    np.testing.assert_array_equal(backend.download(part.best.frame), winner)
 
 
-@given(seed=seeds, count=st.integers(2, 6), channels=channel_counts, noise=st.sampled_from([1e-9, 1e-4, 1.0]))
+@given(seed=seeds, count=st.integers(2, 6), channels=channel_counts, shape=shapes, noise=noises)
 def test_merging_means_is_the_closed_weighted_mean(
-    backend: Backend[Any], seed: int, count: int, channels: int, noise: float
+    backend: Backend[Any], seed: int, count: int, channels: int, shape: Shape, noise: float
 ) -> None:
-    energy, image = with_holes(energies(seed, count), seed), images(seed, count, channels)
-    middle = count // 2
-    mine, my_best = mixed(backend, energy[:middle], image[:middle], noise)
-    theirs, their_best = mixed(backend, energy[middle:], image[middle:], noise)
-    backend.merge_mix(mine, my_best.energy, theirs, their_best.energy, noise)
-    wanted = weighted_mean(energy, image, noise)
-    np.testing.assert_allclose(backend.download(mine.mean), wanted, atol=3e-6)
+    energy, image = energies(seed, count, shape), images(seed, count, channels, shape)
+    covers, middle = with_holes(seed, count, shape), count // 2
+    runs = range(middle), range(middle, count)
+    mine, theirs = (mixed(backend, energy, image, covers, noise, run) for run in runs)
+    backend.merge(mine, theirs)
+    wanted = weighted_mean(energy, image, covers, noise)
+    np.testing.assert_allclose(backend.download(mine.kept), wanted, atol=3e-6)
+    winner = np.where(covers, energy, -2).argmax(axis=0)
+    np.testing.assert_array_equal(backend.download(mine.best.frame), winner)
 
 
 def test_equal_frames_average_and_a_sharper_one_takes_over(backend: Backend[Any]) -> None:
     image = np.stack([np.full((1, HEIGHT, WIDTH), value, np.float32) for value in (0.2, 0.4, 1.0)])
-    flat = np.zeros((3, HEIGHT, WIDTH), np.float32)
-    running, _ = mixed(backend, flat, image, 1e-4)
-    np.testing.assert_allclose(backend.download(running.mean), 1.6 / 3, rtol=1e-6)
+    flat, covers = np.zeros((3, HEIGHT, WIDTH), np.float32), np.ones((3, HEIGHT, WIDTH), bool)
+    part = mixed(backend, flat, image, covers, 1e-4, range(3))
+    np.testing.assert_allclose(backend.download(part.kept), 1.6 / 3, rtol=1e-6)
     flat[1] = 1.0
-    running, _ = mixed(backend, flat, image, 1e-4)
-    np.testing.assert_allclose(backend.download(running.mean), 0.4, rtol=1e-6)
+    part = mixed(backend, flat, image, covers, 1e-4, range(3))
+    np.testing.assert_allclose(backend.download(part.kept), 0.4, rtol=1e-6)
 
 
-@given(seed=seeds, count=counts, channels=channel_counts, masked=st.booleans())
+def empty_sums(backend: Backend[Any], channels: int, shape: Shape) -> Mix[Any]:
+    sums = empty_part(backend, channels, *shape, noise=0.0).mix
+    assert sums is not None
+    return sums
+
+
+@given(seed=seeds, count=counts, channels=channel_counts, shape=shapes, masked=st.booleans())
 def test_blending_is_linear_between_the_two_frames_next_to_the_surface(
-    backend: Backend[Any], seed: int, count: int, channels: int, masked: bool
+    backend: Backend[Any], seed: int, count: int, channels: int, shape: Shape, masked: bool
 ) -> None:
     generator = np.random.default_rng(seed)
-    depth = generator.uniform(0, count - 1, (HEIGHT, WIDTH)).astype(np.float32)
-    image = images(seed, count, channels)
-    covers = generator.random((count, HEIGHT, WIDTH)) < (0.6 if masked else 2.0)
+    depth = generator.uniform(0, count - 1, shape).astype(np.float32)
+    image = images(seed, count, channels, shape)
+    covers = generator.random((count, *shape)) < (0.6 if masked else 2.0)
     covers[0] = True
-    sums, nearest = mix(backend, channels), best(backend, channels)
+    sums, nearest = empty_sums(backend, channels, shape), empty_part(backend, channels, *shape).best
     for frame in range(count):
-        mask = backend.upload(np.where(covers[frame], 255, 0).astype(np.uint8)) if masked else None
-        band = Band(backend.upload(image[frame]), mask)
+        valid = backend.upload(mask(covers[frame])) if masked else None
+        band = Band(backend.upload(image[frame]), valid)
         backend.blend_in(sums, backend.upload(depth), frame, band)
         backend.keep_nearest(nearest, backend.upload(depth), frame, band)
     weight = np.maximum(0, 1 - np.abs(depth[None] - np.arange(count)[:, None, None])) * covers
@@ -169,77 +205,10 @@ def test_blending_is_linear_between_the_two_frames_next_to_the_surface(
 
 
 def test_merged_sums_add_up(backend: Backend[Any]) -> None:
-    a, b = mix(backend, 1), mix(backend, 1)
+    a, b = (empty_sums(backend, 1, (HEIGHT, WIDTH)) for _ in range(2))
     for sums, value in ((a, 0.25), (b, 0.5)):
         backend.fill(sums.mean, value)
         backend.fill(sums.total, 2 * value)
     backend.merge_sums(a, b)
     assert (backend.download(a.mean) == 0.75).all()
     assert (backend.download(backend.blended(a, None)) == 0.5).all()
-
-
-@given(seed=seeds, count=counts, channels=channel_counts, kind=pixel_types, masked=st.booleans())
-def test_a_range_widens_where_frames_are_seen(
-    backend: Backend[Any], seed: int, count: int, channels: int, kind: PixelType, masked: bool
-) -> None:
-    generator = np.random.default_rng(seed)
-    image = images(seed, count, channels)
-    covers = generator.random((count, HEIGHT, WIDTH)) < (0.6 if masked else 2.0)
-    covers[0] = True
-    extents = [_extent(backend, channels, kind) for _ in range(2)]
-    for frame in range(count):
-        mask = backend.upload(np.where(covers[frame], 255, 0).astype(np.uint8)) if masked else None
-        backend.widen(extents[frame % 2], Band(backend.upload(image[frame]), mask), kind)
-    backend.merge_extent(*extents)
-    values = image.copy() if kind is PixelType.FLOAT32 else np.rint(image * np.float32(kind.white))
-    seen = np.broadcast_to(covers[:, None], values.shape)
-    low = np.where(seen, values, np.inf).min(axis=0)
-    high = np.where(seen, values, -np.inf).max(axis=0)
-    np.testing.assert_array_equal(backend.download(extents[0].low), low.astype(kind.value))
-    np.testing.assert_array_equal(backend.download(extents[0].high), high.astype(kind.value))
-
-
-def _extent(backend: Backend[Any], channels: int, kind: PixelType) -> Extent[Any]:
-    top, bottom = (np.inf, -np.inf) if kind is PixelType.FLOAT32 else (kind.white, 0)
-    shape = (channels, HEIGHT, WIDTH)
-    return Extent(backend.full(shape, top, kind.value), backend.full(shape, bottom, kind.value))
-
-
-@pytest.mark.parametrize(("kind", "top"), [(PixelType.UINT8, 255), (PixelType.UINT16, 65535)])
-def test_packing_rounds_to_the_nearest_level_and_saturates(
-    backend: Backend[Any], kind: PixelType, top: int
-) -> None:
-    levels = np.array([-900, -0.6, -0.4, 0.4, 0.6, 3.45, 3.55, top - 0.6, top - 0.4, top, top + 0.6, 9 * top])
-    image = (levels / top).astype(np.float32).reshape(1, 3, 4)
-    packed = backend.pack(backend.upload(image), kind, None)
-    assert packed.dtype == kind.value
-    assert packed.shape == (3, 4, 1)
-    assert packed.ravel().tolist() == [0, 0, 0, 0, 1, 3, 4, top - 1, top, top, top, top]
-
-
-def test_packing_rounds_exact_halves_to_even(backend: Backend[Any]) -> None:
-    """k / 510 is no float32, but multiples that come back as a half exactly must go to the even level."""
-    halves = np.arange(255, dtype=np.float64) + 0.5
-    image = (halves / 255).astype(np.float32)
-    scaled = image * np.float32(255)
-    exact = scaled == halves
-    assert exact.sum() > 20
-    packed = backend.pack(backend.upload(image.reshape(1, 1, -1)), PixelType.UINT8, None).ravel()
-    np.testing.assert_array_equal(packed[exact], np.rint(halves[exact]))
-
-
-@given(seed=seeds, channels=channel_counts, kind=pixel_types)
-def test_packing_clamps_to_the_range_and_moves_channels_last(
-    backend: Backend[Any], seed: int, channels: int, kind: PixelType
-) -> None:
-    image = images(seed, 3, channels)
-    low, high = image[1:].min(axis=0), image[1:].max(axis=0)
-    extent = _extent(backend, channels, kind)
-    for frame in image[1:]:
-        backend.widen(extent, Band(backend.upload(frame)), kind)
-    packed = backend.pack(backend.upload(image[0]), kind, extent)
-    wanted = np.moveaxis(np.clip(image[0], low, high), 0, -1)
-    if kind is not PixelType.FLOAT32:
-        wanted = np.rint(wanted * np.float32(kind.white))
-    np.testing.assert_array_equal(packed, wanted.astype(kind.value))
-    assert packed.flags.c_contiguous

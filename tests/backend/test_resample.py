@@ -1,4 +1,4 @@
-"""`load`: rows of the canvas from a frame, against a bicubic written from its definition."""
+"""`load`: rows of the canvas from a frame, against bicubic and Lanczos written from their definitions."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpustack.backend.cpu import Cpu
 from gpustack.backend.protocol import Backend
 from gpustack.model.frame import PixelType
 from gpustack.model.rect import Rows
 from gpustack.model.transform import Transform
+from gpustack.settings import Interpolation
 from tests.backend import plain
 from tests.strategies import (
     Picture,
@@ -28,9 +30,12 @@ from tests.strategies import (
 )
 
 TOLERANCE = 1e-4
-"""Positions are float32, 8e-6 px wrong at most on these pictures; values -1..2 change by up to 9 a pixel."""
+"""Positions are float32, 8e-6 px wrong at most on these pictures; values -1..2 change by up to 10 a pixel."""
 
 Loaded = tuple[Picture, Picture | None]
+Loads = tuple[Picture, PixelType, Transform]
+
+every_interpolation = pytest.mark.parametrize("interpolation", list(Interpolation))
 
 
 def unmoved(width: int, height: int) -> st.SearchStrategy[Transform]:
@@ -38,43 +43,53 @@ def unmoved(width: int, height: int) -> st.SearchStrategy[Transform]:
 
 
 @st.composite
-def loads(draw: st.DrawFn, moves: Any) -> tuple[Picture, PixelType, Transform]:
+def loads(draw: st.DrawFn, moves: Any) -> Loads:
     """A frame, its type, and one of the transforms that `moves(width, height)` gives."""
     height, width, channels, kind = draw(sides), draw(sides), draw(channel_counts), draw(pixel_types)
     return draw(pictures(height, width, channels, kind)), kind, draw(moves(width, height))
 
 
 def load(
-    backend: Backend[Any], frame: Picture, kind: PixelType, place: Transform, width: int, rows: Rows
+    backend: Backend[Any],
+    frame: Picture,
+    kind: PixelType,
+    place: Transform,
+    width: int,
+    rows: Rows,
+    interpolation: Interpolation,
 ) -> Loaded:
     """Image (c, h, w) and mask on the host."""
-    band = backend.load(backend.upload(frame), place, kind, width, rows)
+    band = backend.load(backend.upload(frame), place, kind, width, rows, interpolation=interpolation)
     return backend.download(band.image), None if band.valid is None else backend.download(band.valid)
 
 
-def whole(backend: Backend[Any], frame: Picture, kind: PixelType, place: Transform) -> Loaded:
+def whole(backend: Backend[Any], case: Loads, interpolation: Interpolation) -> Loaded:
+    frame, kind, place = case
     height, width = frame.shape[:2]
-    return load(backend, frame, kind, place, width, Rows(0, height))
+    return load(backend, frame, kind, place, width, Rows(0, height), interpolation)
 
 
+@every_interpolation
 @given(case=loads(unmoved))
 def test_the_identity_passes_bit_for_bit(
-    backend: Backend[Any], case: tuple[Picture, PixelType, Transform]
+    backend: Backend[Any], interpolation: Interpolation, case: Loads
 ) -> None:
     frame, kind, place = case
     height, width = frame.shape[:2]
-    band = backend.load(backend.upload(frame), place, kind, width, Rows(0, height))
+    rows = Rows(0, height)
+    band = backend.load(backend.upload(frame), place, kind, width, rows, interpolation=interpolation)
     assert band.valid is None
     assert backend.pack(band.image, kind, None).tobytes() == frame.tobytes()
 
 
+@every_interpolation
 @given(case=loads(whole_shifts))
 def test_a_whole_shift_copies_and_marks_what_lies_outside(
-    backend: Backend[Any], case: tuple[Picture, PixelType, Transform]
+    backend: Backend[Any], interpolation: Interpolation, case: Loads
 ) -> None:
     frame, kind, place = case
     height, width = frame.shape[:2]
-    image, valid = whole(backend, frame, kind, place)
+    image, valid = whole(backend, case, interpolation)
     x, y = (axis.astype(int) for axis in plain.positions(place, width, height))
     at = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
     np.testing.assert_array_equal(backend.pack(backend.upload(image), kind, None), frame[at])
@@ -85,16 +100,16 @@ def test_a_whole_shift_copies_and_marks_what_lies_outside(
         np.testing.assert_array_equal(valid, np.where(inside, 255, 0))
 
 
+@every_interpolation
 @given(case=loads(transforms), rows=band_heights)
 def test_bands_are_rows_of_the_whole(
-    backend: Backend[Any], case: tuple[Picture, PixelType, Transform], rows: int
+    backend: Backend[Any], interpolation: Interpolation, case: Loads, rows: int
 ) -> None:
-    frame, kind, place = case
-    height, width = frame.shape[:2]
-    image, valid = whole(backend, frame, kind, place)
+    height, width = case[0].shape[:2]
+    image, valid = whole(backend, case, interpolation)
     for start in range(0, height, rows):
         band = Rows(start, min(start + rows, height))
-        part, part_valid = load(backend, frame, kind, place, width, band)
+        part, part_valid = load(backend, *case, width, band, interpolation)
         assert part.tobytes() == image[:, band.slice].tobytes()
         wanted = np.full((len(band), width), 255, np.uint8) if valid is None else valid[band.slice]
         np.testing.assert_array_equal(np.uint8(255) if part_valid is None else part_valid, wanted)
@@ -104,25 +119,66 @@ def sub_pixel(width: int, height: int) -> st.SearchStrategy[Transform]:
     return st.one_of(similarities(width, height), homographies(width, height))
 
 
+@every_interpolation
 @given(case=loads(sub_pixel))
-def test_values_are_bicubic(backend: Backend[Any], case: tuple[Picture, PixelType, Transform]) -> None:
+def test_values_are_those_of_the_definition(
+    backend: Backend[Any], interpolation: Interpolation, case: Loads
+) -> None:
     frame, kind, place = case
     height, width = frame.shape[:2]
-    image, _ = whole(backend, frame, kind, place)
+    image, _ = whole(backend, case, interpolation)
     x, y = plain.positions(place, width, height)
     values = frame.astype(np.float64) * (place.gain / kind.white)
-    wanted = np.moveaxis(plain.bicubic(values, x, y), -1, 0)
+    wanted = np.moveaxis(plain.interpolated(values, x, y, interpolation), -1, 0)
     np.testing.assert_allclose(image, wanted, rtol=0, atol=TOLERANCE)
 
 
 @given(case=loads(sub_pixel))
-def test_the_mask_marks_positions_inside_the_frame(
-    backend: Backend[Any], case: tuple[Picture, PixelType, Transform]
+def test_lanczos_is_the_same_everywhere_to_the_last_bit(backend: Backend[Any], case: Loads) -> None:
+    image, _ = whole(backend, case, Interpolation.LANCZOS)
+    wanted, _ = whole(Cpu(1), case, Interpolation.LANCZOS)
+    np.testing.assert_array_equal(image, wanted)
+
+
+@every_interpolation
+def test_a_quarter_turn_copies(backend: Backend[Any], interpolation: Interpolation) -> None:
+    frame = np.random.default_rng(0).random((9, 9, 3), np.float32)
+    turned = Transform(np.array([[0.0, -1, 8], [1, 0, 0], [0, 0, 1]]))  # a quarter, about the middle
+    image, valid = whole(backend, (frame, PixelType.FLOAT32, turned), interpolation)
+    assert valid is None
+    np.testing.assert_array_equal(image, np.moveaxis(frame[:, ::-1].swapaxes(0, 1), -1, 0))
+
+
+@every_interpolation
+@pytest.mark.parametrize("shift", [(0.4, 0.3), (-30.5, 0.25), (0.5, 41.5), (1e6, -1e6 - 0.5)])
+def test_a_plain_frame_stays_plain_within_and_far_beyond_its_edges(
+    backend: Backend[Any], interpolation: Interpolation, shift: tuple[float, float]
 ) -> None:
-    frame, kind, place = case
-    height, width = frame.shape[:2]
-    _, valid = whole(backend, frame, kind, place)
-    x, y = plain.positions(place, width, height)
+    frame = np.full((11, 13, 2), 51_000, np.uint16)
+    turned = Transform(np.array([[1.01, 0.02, shift[0]], [-0.02, 1.01, shift[1]], [0, 0, 1]]))
+    image, _ = whole(backend, (frame, PixelType.UINT16, turned), interpolation)
+    np.testing.assert_allclose(image, 51_000 / 65_535, rtol=1e-6)
+
+
+@every_interpolation
+def test_beyond_an_edge_its_pixels_repeat(backend: Backend[Any], interpolation: Interpolation) -> None:
+    frame = np.random.default_rng(0).random((8, 6, 1), np.float32)
+    for shift, edge in (((-9.5, 0.0), frame[:, :1]), ((9.5, 0.0), frame[:, -1:])):
+        away = Transform(np.array([[1.0, 0, shift[0]], [0, 1, shift[1]], [0, 0, 1]]))
+        image, valid = whole(backend, (frame, PixelType.FLOAT32, away), interpolation)
+        np.testing.assert_allclose(image[0], np.broadcast_to(edge[..., 0], (8, 6)), rtol=1e-6)
+        assert valid is not None
+        assert not valid.any()
+
+
+@every_interpolation
+@given(case=loads(sub_pixel))
+def test_the_mask_marks_positions_inside_the_frame(
+    backend: Backend[Any], interpolation: Interpolation, case: Loads
+) -> None:
+    height, width = case[0].shape[:2]
+    _, valid = whole(backend, case, interpolation)
+    x, y = plain.positions(case[2], width, height)
     # How far inside the outermost pixels' centres, and the 1/64 px beyond them that still counts.
     depth = np.minimum.reduce([x, y, width - 1 - x, height - 1 - y]) + 1 / 64
     marked = np.ones(x.shape, bool) if valid is None else valid != 0
@@ -131,21 +187,37 @@ def test_the_mask_marks_positions_inside_the_frame(
     assert valid is None or set(np.unique(valid)) <= {0, 255}
 
 
+@every_interpolation
 @pytest.mark.parametrize("shift", [0.0, 0.5], ids=["copied", "resampled"])
-def test_the_gain_multiplies_and_keeps_what_goes_beyond_white(backend: Backend[Any], shift: float) -> None:
+def test_the_gain_multiplies_and_keeps_what_goes_beyond_white(
+    backend: Backend[Any], interpolation: Interpolation, shift: float
+) -> None:
     frame = np.full((4, 5, 3), 200, np.uint8)
     matrix = np.eye(3)
     matrix[0, 2] = shift
-    image, _ = whole(backend, frame, PixelType.UINT8, Transform(matrix, 1.5))
+    image, _ = whole(backend, (frame, PixelType.UINT8, Transform(matrix, 1.5)), interpolation)
     np.testing.assert_allclose(image, 300 / 255, rtol=1e-6)
 
 
 def test_the_canvas_may_be_narrower_and_wider_than_the_frame(backend: Backend[Any]) -> None:
-    frame = np.arange(12, dtype=np.uint8).reshape(3, 4, 1)
-    image, valid = load(backend, frame, PixelType.UINT8, Transform.identity(), 2, Rows(1, 3))
+    frame, still = np.arange(12, dtype=np.uint8).reshape(3, 4, 1), Transform.identity()
+    image, valid = load(backend, frame, PixelType.UINT8, still, 2, Rows(1, 3), Interpolation.BICUBIC)
     assert valid is None
     np.testing.assert_allclose(image[0] * 255, [[4, 5], [8, 9]], rtol=1e-6)
-    image, valid = load(backend, frame, PixelType.UINT8, Transform.identity(), 6, Rows(0, 1))
+    image, valid = load(backend, frame, PixelType.UINT8, still, 6, Rows(0, 1), Interpolation.BICUBIC)
     np.testing.assert_allclose(image[0] * 255, [[0, 1, 2, 3, 3, 3]], rtol=1e-6)
     assert valid is not None
     assert valid.tolist() == [[255] * 4 + [0] * 2]
+
+
+@every_interpolation
+def test_a_wide_canvas_begins_as_a_narrow_one_does(
+    backend: Backend[Any], interpolation: Interpolation
+) -> None:
+    frame = np.random.default_rng(0).random((7, 20, 3), np.float32)
+    moved = Transform(np.array([[1.01, 0.02, -0.4], [-0.02, 1.01, 0.3], [0, 0, 1]]))
+    narrow, wide = (
+        load(backend, frame, PixelType.FLOAT32, moved, width, Rows(0, 7), interpolation)[0]
+        for width in (3, 41)
+    )
+    np.testing.assert_array_equal(wide[..., :3], narrow)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gpustack.backend.cpu import Cpu
+from tests.backend.parts import empty_part
 from tests.backend.sealed import Sealed, SealedArray
 
 PEEKS: dict[str, Callable[[Any], object]] = {
@@ -23,9 +24,13 @@ PEEKS: dict[str, Callable[[Any], object]] = {
     "length": len,
     "iteration": list,
     "rows by slice": lambda array: array[1:],
+    "first of it": lambda array: array[0],
+    "new axis": lambda array: array[None],
     "element": lambda array: array[0, 0],
+    "shape": lambda array: array.shape,
     "method": lambda array: array.max(),
     "subtraction": lambda array: array - 1,
+    "product": lambda array: 2 * array,
 }
 
 
@@ -40,3 +45,15 @@ def test_a_sealed_array_cannot_be_looked_into(peek: Callable[[Any], object]) -> 
 def test_a_host_array_is_refused_where_one_of_the_backend_belongs() -> None:
     with pytest.raises(TypeError, match="NumPy"):
         Sealed(Cpu(1)).median(np.zeros((3, 3), np.float32))
+
+
+def test_a_part_learns_which_frame_was_last() -> None:
+    """The wrapped backend works on a copy of the carrier; a later frame may then win a tie that it must
+    not."""
+    backend = Sealed(Cpu(1))
+    part = empty_part(backend, 1, 2, 3)
+    image, energy = backend.full((1, 2, 3), 1.0, "float32"), backend.full((2, 3), 1.0, "float32")
+    for frame, last in ((4, 4), (2, 4)):
+        backend.fold_in(part, frame, image, energy, None)
+        assert part.best.last == last
+    assert (backend.download(part.best.frame) == 2).all()

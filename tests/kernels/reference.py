@@ -1,0 +1,217 @@
+"""What the kernels compute, in plain float32 NumPy with the same order of operations: equal to the last bit.
+
+Pictures are (c, h, w), planes (h, w), frames (h, w, c). tests/backend/plain.py says in float64 what is right;
+this says what is rounded where.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gpustack.backend.filters import gaussian
+from gpustack.backend.values import EVIDENCE, FULL_SIZE_NOISE, HALF_SIZE_NOISE
+from gpustack.model.frame import PixelType
+from gpustack.model.transform import Transform
+from gpustack.settings import Interpolation
+
+Array = npt.NDArray[Any]
+F = np.float32
+
+
+# --- Neighbourhoods
+
+
+def mirror(index: Array, length: int) -> Array:
+    """Indices mirrored into 0..length-1 without repeating the edge, however far off they are."""
+    if length == 1:
+        return np.zeros_like(index)
+    folded = index % (2 * (length - 1))
+    return np.where(folded < length, folded, 2 * (length - 1) - folded)
+
+
+def mirrored(plane: Array, reach: int) -> Array:
+    """The plane with a mirrored border of `reach` pixels."""
+    rows, columns = (mirror(np.arange(-reach, side + reach), side) for side in plane.shape)
+    return np.asarray(plane[rows][:, columns])
+
+
+def blur(plane: Array, sigma: float) -> Array:
+    """Gaussian: along x, then along y; the middle first, then pairs from the inside out."""
+    taps = gaussian(sigma)[len(gaussian(sigma)) // 2 :]
+    wide = mirrored(plane, len(taps) - 1)
+    return _blurred(_blurred(wide, taps, plane.shape[1]).T, taps, plane.shape[0]).T
+
+
+def _blurred(wide: Array, taps: Array, length: int) -> Array:
+    reach = len(taps) - 1
+    total = taps[0] * wide[:, reach : reach + length]
+    for k in range(1, reach + 1):
+        before, after = (wide[:, reach + step : reach + step + length] for step in (-k, k))
+        total += taps[k] * (before + after)
+    return np.asarray(total)
+
+
+def reduce(plane: Array) -> Array:
+    """Half size, along x and then along y."""
+    wide = mirrored(plane, 2)
+    return _halved(_halved(wide, plane.shape[1]).T, plane.shape[0]).T
+
+
+def _halved(wide: Array, length: int) -> Array:
+    a, b, c, d, e = (wide[:, step : step + length : 2] for step in range(5))
+    return np.asarray(F(0.0625) * (a + e) + F(0.25) * (b + d) + F(0.375) * c)
+
+
+def expand(coarse: Array, height: int, width: int) -> Array:
+    """Twice the size, along x and then along y."""
+    return _doubled(_doubled(coarse, width).T, height).T
+
+
+def _doubled(coarse: Array, length: int) -> Array:
+    fine, most = np.arange(length), coarse.shape[1] - 1
+    at = fine >> 1
+    before, after = np.where(at > 0, at - 1, min(1, most)), np.minimum(at + 1, most)
+    odd = F(0.5) * (coarse[:, at] + coarse[:, after])
+    even = F(0.125) * (coarse[:, before] + coarse[:, after]) + F(0.75) * coarse[:, at]
+    return np.where(fine & 1, odd, even)
+
+
+def shrink_mask(mask: Array) -> Array:
+    """Set where all of the 5x5 pixels around are set, as far as there are any."""
+    wide = np.pad(mask, 2, mode="edge")
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(wide, (5, 5)).min(axis=(2, 3))[::2, ::2])
+
+
+def median(plane: Array) -> Array:
+    """Median of 5x5 pixels, the edge repeated."""
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(plane, 2, mode="edge"), (5, 5))
+    return np.asarray(np.sort(windows.reshape(*plane.shape, 25))[..., 12])
+
+
+# --- Measures
+
+
+def luma(image: Array) -> Array:
+    """Plane of an image; alpha is ignored."""
+    if len(image) < 3:
+        return np.asarray(image[0])
+    return np.asarray(F(0.299) * image[0] + F(0.587) * image[1] + F(0.114) * image[2])
+
+
+def detail(image: Array) -> Array:
+    """An image minus its expanded reduction."""
+    return np.stack([plane - expand(reduce(plane), *plane.shape) for plane in image])
+
+
+def level_energy(detail: Array, sigma: float, evidence: Array | None) -> Array:
+    """Smoothed squared luma of a detail, and the finer levels' evidence."""
+    energy = blur(luma(detail) * luma(detail), sigma)
+    return energy if evidence is None else energy + F(EVIDENCE) * evidence
+
+
+def curvature(plane: Array, sigma: float, noise: float) -> Array:
+    """Smoothed squared Laplacian in units of its noise."""
+    wide = mirrored(plane, 1)
+    around = (wide[:-2, 1:-1] + wide[2:, 1:-1]) + (wide[1:-1, :-2] + wide[1:-1, 2:])
+    curved = (around - F(4) * plane) * F(noise**-0.5)
+    return blur(curved * curved, sigma)
+
+
+def sharpness(image: Array, sigma: float) -> Array:
+    """The focus measure of an image."""
+    plane = luma(image)
+    half = curvature(reduce(plane), sigma / 2, HALF_SIZE_NOISE)
+    return curvature(plane, sigma, FULL_SIZE_NOISE) + expand(half, *plane.shape)
+
+
+# --- Frames
+
+
+def to_pixels(image: Array, kind: PixelType) -> Array:
+    """Rounded half to even, and clamped."""
+    if kind is PixelType.FLOAT32:
+        return image
+    return np.clip(np.rint(image * F(kind.white)), F(0), F(kind.white)).astype(kind.value)
+
+
+def copied(frame: Array, shift: tuple[int, int], gain: float, kind: PixelType) -> tuple[Array, Array]:
+    """Picture and mask (bool) of a frame moved by whole pixels (dx, dy), as large as the frame."""
+    height, width = frame.shape[:2]
+    y, x = np.arange(height)[:, None] + shift[1], np.arange(width) + shift[0]
+    values = frame[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)].astype(F) * F(gain / kind.white)
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    return np.moveaxis(values, -1, 0), inside
+
+
+def positions(place: Transform, width: int, height: int) -> tuple[Array, Array]:
+    """Where canvas pixels lie in the frame: made in double, rounded once."""
+    m = place.matrix
+    y, x = np.mgrid[:height, :width].astype(np.float64)
+    if not m[2, :2].any():
+        return (
+            (m[0, 0] * x + m[0, 2]).astype(F) + (m[0, 1] * y).astype(F),
+            (m[1, 0] * x + m[1, 2]).astype(F) + (m[1, 1] * y).astype(F),
+        )
+    w = m[2, 0] * x + m[2, 1] * y + m[2, 2]
+    across, down = (m[row, 0] * x + m[row, 1] * y + m[row, 2] for row in (0, 1))
+    return (across / w).astype(F), (down / w).astype(F)
+
+
+def keys(t: Array) -> list[Array]:
+    """The four weights of the bicubic kernel for a position `t` after the second of its pixels."""
+    a, before, after = F(-0.75), t + F(1), F(1) - t
+    first = ((a * before - 5 * a) * before + 8 * a) * before - 4 * a
+    second, third = (((a + 2) * d - (a + 3)) * d * d + F(1) for d in (t, after))
+    return [first, second, third, F(1) - first - second - third]
+
+
+def lanczos(t: Array) -> list[Array]:
+    """The six weights of the Lanczos kernel for a position `t` after the third of its pixels."""
+    u = F(1) - t
+    near, far = sinc(t), sinc(u)
+    a, b, both = t * near, u * far, t * u
+    middle, sixth, third = both * (a + b), u + F(2), u + F(1)
+    raw = [
+        both * b / ((t + F(2)) * (t + F(2))),
+        -(middle / ((t + F(1)) * (t + F(1)))),
+        u * near,
+        t * far,
+        -(middle / (third * third)),
+        both * a / (sixth * sixth),
+    ]
+    total = raw[0]
+    for weight in raw[1:]:
+        total = total + weight
+    return [weight * (F(1) / total) for weight in raw]
+
+
+def sinc(t: Array) -> Array:
+    """sin(v) / v at v = pi t / 3, by its polynomial in t^2."""
+    total, z = F(3.9066463e-06), t * t
+    for coefficient in (-0.00026161328, 0.010021501, -0.18277045, 1.0):
+        total = total * z + F(coefficient)
+    return np.asarray(total)
+
+
+def resampled(
+    frame: Array, place: Transform, kind: PixelType, interpolation: Interpolation
+) -> tuple[Array, Array]:
+    """Picture and mask (bool) of a frame on a canvas of its own size."""
+    height, width = frame.shape[:2]
+    weigh, first = (keys, -1) if interpolation is Interpolation.BICUBIC else (lanczos, -2)
+    x, y = positions(place, width, height)
+    left, top = (np.clip(np.floor(at), F(-4), F(side + 4)) for at, side in ((x, width), (y, height)))
+    across, down = (weigh(np.clip(at - first, F(0), F(1))) for at, first in ((x, left), (y, top)))
+    values, total = frame.astype(F) * F(place.gain / kind.white), np.zeros(frame.shape, F)
+    for row, vertical in enumerate(down, first):
+        y_tap, line = np.clip(top.astype(int) + row, 0, height - 1), np.zeros(frame.shape, F)
+        for column, horizontal in enumerate(across, first):
+            x_tap = np.clip(left.astype(int) + column, 0, width - 1)
+            line += values[y_tap, x_tap] * horizontal[..., None]
+        total += line * vertical[..., None]
+    slack = F(1 / 64)
+    inside = (x >= -slack) & (x <= F(width - 1) + slack) & (y >= -slack) & (y <= F(height - 1) + slack)
+    return np.moveaxis(total, -1, 0), inside
