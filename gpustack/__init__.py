@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from gpustack.errors import GpustackError
     from gpustack.model.place import Place
     from gpustack.model.transform import Transform
-    from gpustack.settings import BadFrame, Crop, Method, Model, Settings
+    from gpustack.settings import BadFrame, Crop, Interpolation, Method, Model, Settings
 
 __all__ = [
     "BadFrame",
     "Crop",
     "GpustackError",
+    "Interpolation",
     "Method",
     "Model",
     "Place",
@@ -39,6 +40,7 @@ _HOMES = {
     "BadFrame": "gpustack.settings",
     "Crop": "gpustack.settings",
     "GpustackError": "gpustack.errors",
+    "Interpolation": "gpustack.settings",
     "Method": "gpustack.settings",
     "Model": "gpustack.settings",
     "Place": "gpustack.model.place",

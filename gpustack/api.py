@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack import __version__
+from gpustack.engine.feed import Read, Unpack, filled
+from gpustack.engine.job import Keep
 from gpustack.engine.progress import Progress
 from gpustack.engine.report import Report
-from gpustack.engine.run import Keep, Outcome, run
+from gpustack.engine.run import Outcome, run
 from gpustack.engine.run import locate as locate_stack
 from gpustack.errors import DecodeError, UsageError
 from gpustack.io.colour import developed, srgb_profile
@@ -101,9 +103,11 @@ def stack(
     budget is too small.
     """
     settings = settings or Settings()
-    whole, read = _opened(frames, settings.reference)
+    whole, read, unpack = _opened(frames, settings.reference)
     places = None if transforms is None else [t if isinstance(t, Place) else Place(t) for t in transforms]
-    outcome = run(whole, read, settings, places=places, progress=progress, keep_aligned=keep_aligned)
+    outcome = run(
+        whole, read, settings, places=places, progress=progress, keep_aligned=keep_aligned, unpack=unpack
+    )
     return _upright(whole.frames[whole.reference(settings.reference)], outcome)
 
 
@@ -120,8 +124,8 @@ def locate(
     as `stack` does, and AlignError where a frame cannot be aligned and `settings.on_bad_frame` is fail.
     """
     settings = settings or Settings()
-    whole, read = _opened(frames, settings.reference)
-    return locate_stack(whole, read, settings, progress=progress, keep_aligned=keep_aligned)
+    whole, read, unpack = _opened(frames, settings.reference)
+    return locate_stack(whole, read, settings, progress=progress, keep_aligned=keep_aligned, unpack=unpack)
 
 
 def open_stack(paths: Sequence[str | Path]) -> Stack:
@@ -131,34 +135,35 @@ def open_stack(paths: Sequence[str | Path]) -> Stack:
 
 def _opened(
     frames: Sequence[str | Path | Pixels] | Stack, reference: str
-) -> tuple[Stack, Callable[[Frame], Pixels]]:
-    """The stack, and what reads its frames, as the reference was taken."""
+) -> tuple[Stack, Read, Unpack | None]:
+    """The stack, and what reads and unpacks its frames, as the reference was taken."""
     if not isinstance(frames, Stack):
         arrays = [frame for frame in frames if isinstance(frame, np.ndarray)]
         paths = [frame for frame in frames if not isinstance(frame, np.ndarray)]
         if arrays and paths:
             raise UsageError("Files and arrays cannot be mixed in one stack.", "Give one or the other.")
         if arrays:
-            return _in_memory(arrays)
+            return *_in_memory(arrays), None
         frames = open_stack(paths)
-    return frames, _sane(Decoder(frames.frames[frames.reference(reference)]))
+    decoder = Decoder(frames.frames[frames.reference(reference)])
+    return frames, _sane(decoder), decoder.unpack
 
 
-def _in_memory(arrays: list[Pixels]) -> tuple[Stack, Callable[[Frame], Pixels]]:
+def _in_memory(arrays: list[Pixels]) -> tuple[Stack, Read]:
     described = tuple(_described(array, index) for index, array in enumerate(arrays))
     pictures = [np.ascontiguousarray(array if array.ndim == 3 else array[..., None]) for array in arrays]
-    return Stack(described), _sane(lambda frame: pictures[frame.page])
+    return Stack(described), _sane(lambda frame, out: filled(pictures[frame.page], out))
 
 
 LARGEST_FLOAT = 1e6
 """Floating point samples beyond this are damage, not light; their squares would swamp the focus measure."""
 
 
-def _sane(read: Callable[[Frame], Pixels]) -> Callable[[Frame], Pixels]:
+def _sane(read: Read) -> Read:
     """Read frames, but refuse NaN, infinity and absurd values: a pyramid spreads one over the picture."""
 
-    def checked(frame: Frame) -> Pixels:
-        pixels = read(frame)
+    def checked(frame: Frame, out: Pixels | None) -> Pixels:
+        pixels = read(frame, out)
         if pixels.dtype == np.float32 and not max(-pixels.min(), pixels.max()) <= LARGEST_FLOAT:
             problem = f"it holds samples that are not numbers, or beyond {LARGEST_FLOAT:.0e}."
             raise DecodeError(frame.name, problem, "Replace them, 0 is black and 1 white, or leave it out.")

@@ -8,6 +8,7 @@ GpustackError                 exit 1
 ├── AlignError                exit 3   a frame that cannot be aligned
 ├── PlanError                 exit 5   does not fit the memory budget
 ├── BackendError              exit 5   the device is missing, lost, or out of memory
+│   └── DeviceFullError                a device's memory does not hold what a plan needs
 └── WriteError                exit 1   the result cannot be written
 
 Every message is one sentence that says what is wrong, followed by the remedy.
@@ -71,6 +72,18 @@ class BackendError(GpustackError):
     """The device is missing, was lost, or ran out of memory."""
 
     exit_code = 5
+
+
+class DeviceFullError(BackendError):
+    """A device's memory is full: `needed` bytes in all would be held where `limit` are allowed or free."""
+
+    def __init__(self, needed: int, limit: int) -> None:
+        super().__init__(
+            f"The device's memory is full: {needed >> 20} MiB are needed, {limit >> 20} MiB are there.",
+            "Allow more with --vram, close programs that use the GPU, or take --backend cpu.",
+        )
+        self.needed = needed
+        self.limit = limit
 
 
 class WriteError(GpustackError):

@@ -33,11 +33,28 @@ class Crop(StrEnum):
     NONE = "none"
 
 
+class Interpolation(StrEnum):
+    """How a frame's values between its pixels are made."""
+
+    BICUBIC = "bicubic"
+    LANCZOS = "lanczos"
+
+
 class BackendName(StrEnum):
     """Where the pixels are worked on."""
 
     AUTO = "auto"
+    CUDA = "cuda"
     CPU = "cpu"
+
+
+class DecoderName(StrEnum):
+    """Where JPEG files are decoded; auto is the CPU, until the GPU's decoding has been measured to be as
+    right and faster."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    GPU = "gpu"
 
 
 class BadFrame(StrEnum):
@@ -59,9 +76,13 @@ class Settings:
     align: Model = Model.SIMILARITY
     reference: str = "middle"
     crop: Crop = Crop.AUTO
+    interpolation: Interpolation = Interpolation.BICUBIC
     on_bad_frame: BadFrame = BadFrame.SKIP
     backend: BackendName = BackendName.AUTO
+    decoder: DecoderName = DecoderName.AUTO
     ram_bytes: int | None = None
+    vram_bytes: int | None = None
+    devices: tuple[int, ...] = (0,)
     threads: int | None = None
     depth: bool = False
 
@@ -69,6 +90,10 @@ class Settings:
 RAM_SHARE = 0.6
 """Share of the free memory that a run may take when no budget is given: the rest is the page cache's and
 the user's."""
+
+VRAM_SHARE = 0.85
+"""Share of a device's free memory that a run may take when no budget is given: drivers and displays keep
+some for themselves, and pages are not handed out to the last byte."""
 
 FOCUS_SIGMA_PX = 1.5
 """Blur of the focus measure. Below it the noise of single pixels chooses; above it the choice at a depth

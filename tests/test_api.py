@@ -11,9 +11,10 @@ import pytest
 import tifffile
 
 import gpustack
-from gpustack import Method, Model, Settings, Transform
+from gpustack import Crop, Interpolation, Method, Model, Settings, Transform
 from gpustack.errors import DecodeError, GpustackError, StackError, UsageError, WriteError
 from gpustack.model.frame import Kind
+from tests.backend import plain
 from tests.engine.shots import Pixels, frames_of, macro, patchwork
 
 STILL = Settings(align=Model.NONE, threads=2)
@@ -169,6 +170,23 @@ def test_aligned_frames_and_progress_are_handed_out(files: list[Path]) -> None:
     )
     assert aligned == [(path.name, (40, 60, 3)) for path in files]
     assert begun == ["auto"]
+
+
+@pytest.mark.parametrize("interpolation", list(Interpolation))
+def test_frames_are_resampled_as_asked(interpolation: Interpolation) -> None:
+    frames = patchwork(2)
+    moved = Transform(np.array([[1.0, 0, 0.4], [0, 1, -0.3], [0, 0, 1]]))
+    aligned: list[Pixels] = []
+    gpustack.stack(
+        frames,
+        Settings(crop=Crop.NONE, interpolation=interpolation, threads=2),
+        transforms=[Transform.identity(), moved],
+        keep_aligned=lambda _, pixels: aligned.append(pixels),
+    )
+    x, y = plain.positions(moved, 60, 40)
+    wanted = np.clip(plain.interpolated(frames[1], x, y, interpolation), 0, 255)
+    np.testing.assert_array_equal(aligned[0], frames[0])
+    np.testing.assert_allclose(aligned[1], wanted, rtol=0, atol=0.51)
 
 
 def test_transforms_of_one_result_serve_the_next() -> None:

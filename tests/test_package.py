@@ -29,6 +29,7 @@ def test_the_public_names() -> None:
         "BadFrame",
         "Crop",
         "GpustackError",
+        "Interpolation",
         "Method",
         "Model",
         "Place",

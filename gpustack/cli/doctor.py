@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import itertools
 import json
 import os
 import platform
@@ -41,21 +42,30 @@ def doctor(json_: options.JsonOption = False, debug: options.DebugOption = False
 
 def examine() -> dict[str, Any]:
     """Everything `doctor` tells."""
+    from gpustack.backend.decoders import jpeg_report
+    from gpustack.backend.detect import cuda_report
     from gpustack.backend.memory import free_bytes
     from gpustack.settings import RAM_SHARE
 
+    cuda = cuda_report()
     return {
         "gpustack": __version__,
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "libraries": {name: _version(name) for name in _LIBRARIES},
         "problems": _problems(),
-        "backends": {"cpu": f"works, {os.cpu_count()} threads", "cuda": "not part of this version"},
+        "backends": {"cpu": {"works": True, "threads": os.cpu_count()}, "cuda": cuda},
         "kernels": _kernels(),
         "codecs": _codecs(),
+        "decoders": {"cpu": {"works": True}, "gpu": jpeg_report(_working(cuda))},
         "memory": {"free_bytes": free_bytes(), "used_by_default": RAM_SHARE},
         "disk_free_bytes": shutil.disk_usage(".").free,
-        "self_test": _self_test(),
+        "self_test": _self_test(with_cuda=cuda["works"]),
     }
+
+
+def _working(cuda: dict[str, Any]) -> list[int]:
+    """Numbers of the devices on which CUDA works."""
+    return [device["number"] for device in cuda["devices"] if device["works"]]
 
 
 def _version(name: str) -> str:
@@ -97,22 +107,24 @@ def _codecs() -> dict[str, str]:
     return codecs
 
 
-def _self_test() -> str:
-    """Stack two frames, each sharp on one half, by every method; the result must be sharp on both."""
+def _self_test(*, with_cuda: bool) -> str:
+    """Stack two frames, each sharp on one half, by every method and backend; both halves must be sharp."""
     import numpy as np
 
     from gpustack import api
-    from gpustack.settings import Method, Model, Settings
+    from gpustack.settings import BackendName, Method, Model, Settings
 
     sharp = np.random.default_rng(0).integers(60, 196, (64, 96, 3)).astype(np.uint8)
     flat = np.full_like(sharp, 128)
     left, right = sharp.copy(), sharp.copy()
     left[:, 48:], right[:, :48] = flat[:, 48:], flat[:, :48]
-    for method in Method:
-        result = api.stack([left, right], Settings(method=method, align=Model.NONE, threads=1))
+    backends = (BackendName.CPU, BackendName.CUDA) if with_cuda else (BackendName.CPU,)
+    for backend, method in itertools.product(backends, Method):
+        settings = Settings(method=method, align=Model.NONE, backend=backend, threads=1)
+        result = api.stack([left, right], settings)
         inner = np.abs(result.image.astype(int) - sharp)[:, np.r_[0:32, 64:96]]
         if inner.max() > 2:
-            return f"method {method.value} is off by {inner.max()} of 255"
+            return f"method {method.value} on {backend.value} is off by {inner.max()} of 255"
     return "passed"
 
 
@@ -120,9 +132,11 @@ def _as_text(found: dict[str, Any]) -> str:
     lines = [f"gpustack {found['gpustack']}, Python {found['python']}"]
     lines += [f"  {name} {version}" for name, version in found["libraries"].items()]
     lines += [f"PROBLEM: {problem}" for problem in found["problems"]]
-    lines += [f"backend {name}: {state}" for name, state in found["backends"].items()]
+    lines.append(f"backend cpu: works, {found['backends']['cpu']['threads']} threads")
+    lines += _cuda_lines(found["backends"]["cuda"])
     lines.append(f"kernels: {found['kernels']}")
     lines.append("codecs: " + ", ".join(f"{name} {state}" for name, state in found["codecs"].items()))
+    lines.append(_decoder_line(found["decoders"]["gpu"]))
     memory = found["memory"]
     lines.append(
         f"memory: {memory['free_bytes'] / 1e9:.1f} GB free, {memory['used_by_default']:.0%} used by default"
@@ -130,3 +144,28 @@ def _as_text(found: dict[str, Any]) -> str:
     lines.append(f"disk: {found['disk_free_bytes'] / 1e9:.1f} GB free here")
     lines.append(f"self-test: {found['self_test']}")
     return "\n".join(lines)
+
+
+def _cuda_lines(cuda: dict[str, Any]) -> list[str]:
+    if not cuda["works"]:
+        state = f"does not work: {cuda['problem']} {cuda['remedy']}"
+    else:
+        state = (
+            f"works, driver for CUDA {cuda['driver']}, CuPy {cuda['cupy']} for CUDA {cuda['runtime']}, "
+            f"NVRTC {cuda['nvrtc']}"
+        )
+    return [f"backend cuda: {state}", *map(_device_line, cuda["devices"])]
+
+
+def _decoder_line(decoder: dict[str, Any]) -> str:
+    if decoder["works"]:
+        return f"decoder gpu: works, nvImageCodec {decoder['version']}"
+    return f"decoder gpu: does not work: {decoder['problem']} {decoder['remedy']}"
+
+
+def _device_line(device: dict[str, Any]) -> str:
+    line = f"  device {device['number']}: {device['name']}, compute capability {device['capability']}, "
+    if not device["works"]:
+        return f"{line}does not work: {device['problem']} {device['remedy']}"
+    free, total = device["memory_free_bytes"] / 1e9, device["memory_total_bytes"] / 1e9
+    return f"{line}{free:.1f} of {total:.1f} GB free"

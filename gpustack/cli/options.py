@@ -12,9 +12,21 @@ from gpustack.errors import StackError, UsageError
 from gpustack.io.decode import probe
 from gpustack.io.discover import Found, discover
 from gpustack.model.stack import Stack
-from gpustack.settings import BackendName, BadFrame, Crop, Method, Model, Settings
+from gpustack.settings import (
+    RAM_SHARE,
+    VRAM_SHARE,
+    BackendName,
+    BadFrame,
+    Crop,
+    DecoderName,
+    Interpolation,
+    Method,
+    Model,
+    Settings,
+)
 
 DEFAULT = Settings()
+DEFAULT_DEVICES = ",".join(map(str, DEFAULT.devices))
 
 Inputs = Annotated[
     list[str],
@@ -41,13 +53,37 @@ ReferenceOption = Annotated[
 CropOption = Annotated[
     Crop, typer.Option(help="auto keeps what every frame covers, none the reference's exact size.")
 ]
+InterpolationOption = Annotated[
+    Interpolation,
+    typer.Option(
+        help="How moved frames are resampled: lanczos keeps more of the finest detail, and takes longer."
+    ),
+]
 BadFrameOption = Annotated[
     BadFrame, typer.Option(help="A frame that cannot be aligned: skip it with a warning, or fail.")
 ]
-BackendOption = Annotated[BackendName, typer.Option(help="Where the pixels are worked on.")]
+BackendOption = Annotated[
+    BackendName,
+    typer.Option(help="Where the pixels are worked on; auto is CUDA where that works, else the CPU."),
+]
+DecoderOption = Annotated[
+    DecoderName,
+    typer.Option(help="Where JPEG files are decoded; auto is the CPU. gpu needs CUDA and nvImageCodec."),
+]
 RamOption = Annotated[
     str | None,
-    typer.Option(help="Memory to stay within, such as 8G or 500M.  [default: 60% of what is free]"),
+    typer.Option(
+        help=f"Memory to stay within, such as 8G or 500M.  [default: {RAM_SHARE:.0%} of what is free]"
+    ),
+]
+VramOption = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Memory of each GPU to stay within, such as 4G.  [default: {VRAM_SHARE:.0%} of what is free]"
+    ),
+]
+DevicesOption = Annotated[
+    str, typer.Option(help="GPUs to use, by the numbers that doctor shows; several share the frames.")
 ]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads to use.  [default: all processors]")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -71,6 +107,19 @@ def bytes_of(text: str | None) -> int | None:
     if size <= 0:
         raise UsageError(f"'{text}' is no amount of memory.", "Write it as 8G or 500M.")
     return size
+
+
+def devices_of(text: str) -> tuple[int, ...]:
+    """0,1 -> (0, 1). Raises UsageError."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts):
+        raise UsageError(
+            f"'{text}' is no list of GPUs.", "Write their numbers, as doctor shows them: 0, or 0,1 for two."
+        )
+    numbers = tuple(int(part) for part in parts)
+    if len(set(numbers)) < len(numbers):
+        raise UsageError(f"--devices {text} names a GPU twice.", "Name each once.")
+    return numbers
 
 
 def find(inputs: list[str], *, outputs: list[Path] | None = None, quiet: bool = False) -> Stack:

@@ -10,7 +10,7 @@ from gpustack.cli import options
 from gpustack.cli.ending import ending
 from gpustack.cli.options import DEFAULT
 from gpustack.model.stack import Stack
-from gpustack.settings import Settings
+from gpustack.settings import Model, Settings
 
 
 @ending
@@ -19,7 +19,12 @@ def plan(
     method: options.MethodOption = DEFAULT.method,
     align: options.AlignOption = DEFAULT.align,
     reference: options.ReferenceOption = DEFAULT.reference,
+    interpolation: options.InterpolationOption = DEFAULT.interpolation,
+    backend: options.BackendOption = DEFAULT.backend,
+    decoder: options.DecoderOption = DEFAULT.decoder,
     ram: options.RamOption = None,
+    vram: options.VramOption = None,
+    devices: options.DevicesOption = options.DEFAULT_DEVICES,
     threads: options.ThreadsOption = None,
     depth: bool = typer.Option(False, "--depth", help="Plan for a depth map, too."),
     json_: options.JsonOption = False,
@@ -31,7 +36,12 @@ def plan(
         method=method,
         align=align,
         reference=reference,
+        interpolation=interpolation,
+        backend=backend,
+        decoder=decoder,
         ram_bytes=options.bytes_of(ram),
+        vram_bytes=options.bytes_of(vram),
+        devices=options.devices_of(devices),
         threads=threads,
         depth=depth,
     )
@@ -40,11 +50,15 @@ def plan(
 
 def show_plan(frames: Stack, settings: Settings, *, as_json: bool) -> None:
     """Make the plan and print it on stdout. Raises PlanError where nothing fits."""
+    from gpustack.backend.choose import choose
     from gpustack.engine.plan import make_plan
     from gpustack.engine.run import budget
 
     frames.reference(settings.reference)
-    made = make_plan(frames, settings, budget(settings))
+    if settings.align is Model.NONE:
+        frames.refuse_sizes()
+    choice = choose(settings.backend, settings.devices, settings.decoder)
+    made = make_plan(frames, settings, budget(settings, choice))
     if as_json:
         typer.echo(json.dumps(made.as_dict(), indent=1))
         return
@@ -61,4 +75,11 @@ def show_plan(frames: Stack, settings: Settings, *, as_json: bool) -> None:
         f"(or survey {made.survey_bytes / mega:.0f}), program {made.base_bytes / mega:.0f}",
         f"time      about {made.seconds:.0f} s",
     ]
+    if made.devices:
+        where = "in host memory" if made.spill else "on the device"
+        lines.insert(
+            -1,
+            f"device    {made.device_bytes / mega:.0f} MiB of {made.device_budget_bytes / mega:.0f} MiB "
+            f"on each of {made.devices}, state {where}",
+        )
     typer.echo("\n".join(lines))

@@ -32,13 +32,12 @@ def stack(
     align: options.AlignOption = DEFAULT.align,
     reference: options.ReferenceOption = DEFAULT.reference,
     crop: options.CropOption = DEFAULT.crop,
+    interpolation: options.InterpolationOption = DEFAULT.interpolation,
     on_bad_frame: options.BadFrameOption = DEFAULT.on_bad_frame,
     depth: Annotated[
         Path | None, typer.Option(help="Write the depth map: .tif (float, frames) or .png (16 bit).")
     ] = None,
-    confidence: Annotated[
-        Path | None, typer.Option(help="Write how far the depth can be trusted, 0 to 1.")
-    ] = None,
+    confidence: Annotated[Path | None, typer.Option(help="Write how sure the depth is, 0 to 1.")] = None,
     transforms: Annotated[
         Path | None, typer.Option(help="Use the alignment in this file instead of estimating it.")
     ] = None,
@@ -47,7 +46,10 @@ def stack(
         Path | None, typer.Option(help="Write aligned frames, winners and alignment into this folder.")
     ] = None,
     backend: options.BackendOption = DEFAULT.backend,
+    decoder: options.DecoderOption = DEFAULT.decoder,
     ram: options.RamOption = None,
+    vram: options.VramOption = None,
+    devices: options.DevicesOption = options.DEFAULT_DEVICES,
     threads: options.ThreadsOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     json_: options.JsonOption = False,
@@ -62,9 +64,13 @@ def stack(
         align=align,
         reference=reference,
         crop=crop,
+        interpolation=interpolation,
         on_bad_frame=on_bad_frame,
         backend=backend,
+        decoder=decoder,
         ram_bytes=options.bytes_of(ram),
+        vram_bytes=options.bytes_of(vram),
+        devices=options.devices_of(devices),
         threads=threads,
         depth=depth is not None or confidence is not None,
     )

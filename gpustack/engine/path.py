@@ -22,7 +22,7 @@ from gpustack.depth.surface import Surface, surface
 from gpustack.fuse.auto import auto
 from gpustack.fuse.average import Average
 from gpustack.fuse.depthmap import Blend
-from gpustack.fuse.fold import Fold, PictureFold
+from gpustack.fuse.fold import Fold, Footprint, PictureFold
 from gpustack.fuse.measure import Sharpest, energy_noise
 from gpustack.fuse.pyramid import pyramid
 from gpustack.model.frame import PixelType
@@ -94,21 +94,27 @@ def _surface(backend: Backend[Any], fold: Sharpest, state: Any, noise: float) ->
     return surface(backend, fold.winners(backend, state), fold.energies(backend, state), energy_noise(noise))
 
 
-SURFACE_BYTES = 40.0
-"""Bytes a pixel that making the surface takes at its peak: ten planes."""
+SURFACE = Footprint(3.0, 29.0, 8.0)
+"""What making the surface takes at its peak: ten planes, of which the reduced ones are small."""
 
 
-def footprint(method: Method, channels: int, pixel_type: PixelType, depth: bool) -> float:
-    """Bytes a canvas pixel that the states of a method's largest pass take, with the surface where one is
-    made."""
+def passing(method: Method, channels: int, pixel_type: PixelType, depth: bool) -> Footprint:
+    """What the states of a method's largest pass take; `depth`: a depth map is wanted, too."""
     folds: dict[Method, PictureFold[Any]] = {
         Method.AUTO: auto(0.0),
         Method.PYRAMID: pyramid(),
         Method.AVERAGE: Average(0.0),
         Method.DEPTHMAP: Blend(np.zeros((0, 0), np.float32)),
     }
-    size = folds[method].bytes_per_pixel(channels, pixel_type.itemsize)
-    wants_surface = depth or method is Method.DEPTHMAP
+    size = folds[method].footprint(channels, pixel_type.itemsize)
     if method is Method.DEPTHMAP:
-        return max(size + 8, SURFACE_BYTES)
-    return size + (SURFACE_BYTES if wants_surface else 0)
+        return size.beside(Footprint(0.0, 0.0, 8.0))
+    return size.beside(Sharpest().footprint(channels, pixel_type.itemsize)) if depth else size
+
+
+def footprint(method: Method, channels: int, pixel_type: PixelType, depth: bool) -> Footprint:
+    """What is held at the peak: the largest pass, or the making of the surface."""
+    size = passing(method, channels, pixel_type, depth)
+    if method is Method.DEPTHMAP:
+        return max((size, SURFACE), key=lambda held: held.total)
+    return size.beside(SURFACE) if depth else size

@@ -34,8 +34,10 @@ class Report:
     """Outputs, settings, backend and why, seconds by stage, bytes, and one row a frame.
 
     `seconds` holds wall seconds by stage; `decode_seconds` is the time of all reading threads together,
-    which runs beside the stages; `waiting_seconds` is how long the stages waited for it. `box` is the part
-    of the reference that was kept: left, top, width, height, before any rotation.
+    which runs beside the stages; `waiting_seconds` is how long the stages waited for it; `work_seconds` is
+    how long the pixels were worked on: `compute` on the host, `upload` and `kernels` on a device. `box` is
+    the part of the reference that was kept: left, top, width, height, before any rotation.
+    `device_bytes`: most device memory held, on any one device.
     """
 
     method: str
@@ -48,9 +50,24 @@ class Report:
     decode_seconds: float = 0.0
     waiting_seconds: float = 0.0
     peak_bytes: int = 0
-    limit: str = ""
+    device_bytes: int = 0
+    work_seconds: dict[str, float] = field(default_factory=dict)
     frames: list[FrameReport] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def busy(self) -> dict[str, float]:
+        """Share 0..1 of the whole time that decoding, the work on pixels and writing went on."""
+        spent = {"decode": self.decode_seconds / self.plan.get("readers", 1), **self.work_seconds}
+        spent["write"] = self.seconds.get("write", 0.0)
+        wall = max(1e-9, sum(self.seconds.values()))
+        return {stage: max(0.0, min(1.0, seconds / wall)) for stage, seconds in spent.items()}
+
+    @property
+    def limit(self) -> str:
+        """The busiest of these: what a faster run would need first."""
+        busy = self.busy
+        return max(busy, key=lambda stage: busy[stage])
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -65,7 +82,9 @@ class Report:
             "decode_seconds": round(self.decode_seconds, 3),
             "waiting_seconds": round(self.waiting_seconds, 3),
             "limit": self.limit,
+            "busy": {stage: round(share, 3) for stage, share in self.busy.items()},
             "peak_bytes": self.peak_bytes,
+            "device_bytes": self.device_bytes,
             "frames": [frame.as_dict() for frame in self.frames],
             "warnings": self.warnings,
         }

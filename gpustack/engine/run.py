@@ -1,38 +1,35 @@
-"""Carries a plan out: survey, then the render passes, frames outside and bands inside."""
+"""Carries a plan out: survey, then the render passes."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from gpustack.backend.choose import choose
+from gpustack.backend.choose import Choice, choose
 from gpustack.backend.memory import free_bytes, peak_bytes
-from gpustack.backend.protocol import Backend, Band
+from gpustack.engine.feed import Read, Source, Unpack
+from gpustack.engine.job import Job, Keep
 from gpustack.engine.path import Fused, render
-from gpustack.engine.plan import Budget, Plan, make_plan
+from gpustack.engine.plan import Budget, make_plan
 from gpustack.engine.progress import Progress, Silent
 from gpustack.engine.report import FrameReport, Report
-from gpustack.engine.stream import Stream
 from gpustack.engine.survey import Survey, still, survey
-from gpustack.errors import AlignError, StackError
-from gpustack.fuse.fold import Fold
+from gpustack.errors import AlignError, DeviceFullError, StackError
 from gpustack.model.canvas import Canvas
-from gpustack.model.frame import Frame
 from gpustack.model.place import Place
 from gpustack.model.rect import Rows, cut
 from gpustack.model.stack import Stack
 from gpustack.model.transform import shared_box
-from gpustack.settings import CROP_LEAST, RAM_SHARE, BadFrame, Crop, Model, Settings
+from gpustack.settings import CROP_LEAST, RAM_SHARE, VRAM_SHARE, BadFrame, Crop, Model, Settings
 
-Read = Callable[[Frame], npt.NDArray[Any]]
-Keep = Callable[[Frame, npt.NDArray[Any]], None]
+SMALLER = 0.8
+"""What is tried next where a device was full before its budget was reached, as a share of what it held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,67 +41,24 @@ class Outcome:
     report: Report
 
 
-@dataclass(slots=True)
-class Job:
-    """One run: what it works on, and its clocks."""
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of a run; `places` replace the survey's."""
 
-    backend: Backend[Any]
     stack: Stack
-    read: Read
-    plan: Plan
-    progress: Progress
-    report: Report
+    source: Source
+    settings: Settings
+    places: tuple[Place, ...] | None = None
+    progress: Progress | None = None
     keep_aligned: Keep | None = None
-    canvas: Canvas | None = None
-    places: Sequence[Place] = field(default_factory=tuple)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time what happens inside under a stage's name."""
-        started = time.perf_counter()
-        yield
-        self.report.seconds[name] = self.report.seconds.get(name, 0.0) + time.perf_counter() - started
-
-    def pass_over(self, name: str, folds: list[Fold[Any]]) -> list[Any]:
-        """Run all frames once through `folds`; returns their states."""
-        canvas = self.canvas
-        assert canvas is not None
-        used = [index for index, place in enumerate(self.places) if place.used]
-        chosen = [self.stack.frames[index] for index in used]
-        stream = Stream(chosen, self.read, slots=self.plan.slots, readers=self.plan.readers)
-        self.progress.begin(name, len(used), self.stack.frames[0].megapixels)
-        with self.stage(name), stream.open() as frames:
-            states = [fold.start(self.backend, canvas) for fold in folds]
-            for number, pixels in frames:
-                index = used[number]
-                view = self._view(canvas, index, self.backend.upload(pixels))
-                del pixels
-                for fold, state in zip(folds, states, strict=True):
-                    fold.add(self.backend, state, index, view)
-                if name == self.plan.passes[-1]:
-                    self._keep(canvas, index, view)
-                del view
-                self.progress.advance(stream.waiting_share)
-        self.report.decode_seconds += stream.times.reading
-        self.report.waiting_seconds += stream.times.waiting
-        return states
-
-    def _view(self, canvas: Canvas, index: int, frame: Any) -> Callable[[Rows], Band[Any]]:
-        place = canvas.place(self.places[index].transform)
-        return lambda rows: self.backend.load(frame, place, canvas.pixel_type, canvas.width, rows)
-
-    def _keep(self, canvas: Canvas, index: int, view: Callable[[Rows], Band[Any]]) -> None:
-        """Hand the aligned frame out where `--save-steps` wants it."""
-        if self.keep_aligned is None:
-            return
-        bands = [self.backend.pack(view(rows).image, canvas.pixel_type, None) for rows in canvas.bands]
-        self.keep_aligned(self.stack.frames[index], np.concatenate(bands))
 
 
-def budget(settings: Settings) -> Budget:
-    """The user's limits, or a share of what this machine has free."""
+def budget(settings: Settings, choice: Choice) -> Budget:
+    """The user's limits, or a share of what this machine and its devices have free."""
     ram = settings.ram_bytes if settings.ram_bytes is not None else int(free_bytes() * RAM_SHARE)
-    return Budget(ram, settings.threads or os.cpu_count() or 1)
+    free = choice.free_bytes()
+    vram = int(free * VRAM_SHARE) if settings.vram_bytes is None else min(settings.vram_bytes, free)
+    return Budget(ram, settings.threads or os.cpu_count() or 1, vram, len(choice.devices))
 
 
 def run(
@@ -115,27 +69,51 @@ def run(
     places: Sequence[Place] | None = None,
     progress: Progress | None = None,
     keep_aligned: Keep | None = None,
+    unpack: Unpack | None = None,
 ) -> Outcome:
     """Align and fuse a stack.
 
-    `read` decodes a frame; `places` replace the survey's; `keep_aligned` is given every frame on the
-    canvas. Raises what decoding raises; StackError for a reference that does not exist, or another number of
-    transforms than frames; PlanError where the budget is too small.
+    `read` decodes a frame, `unpack` does so for backends that do the rest; `places` replace the
+    survey's; `keep_aligned` is given every frame on the canvas. Raises what decoding raises; StackError for
+    a reference that does not exist, or another number of transforms than frames; PlanError where the budget
+    is too small; BackendError where CUDA, or a decoder on it, was asked for and does not work.
     """
     if places is not None and len(places) != len(stack):
         raise StackError(
             f"{len(places)} transforms were given for {len(stack)} frames.", "Give one for each frame."
         )
-    if places is not None:
+    given = None if places is None else tuple(places)
+    if given is not None:
         settings = replace(settings, align=Model.NONE)  # nothing is left to estimate
-    job, found = _begun(stack, read, settings, places, progress, keep_aligned)
-    job.canvas = _canvas(job, settings.crop)
-    started, before = time.perf_counter(), sum(job.report.seconds.values())
-    fused = render(job.backend, job.pass_over, settings.method, found.noise, settings.depth)
-    passes = sum(job.report.seconds.values()) - before
-    job.report.seconds["finish"] = time.perf_counter() - started - passes
-    _complete(job.report, job, found, fused)
-    return Outcome(fused, found.places, job.report)
+    choice = choose(settings.backend, settings.devices, settings.decoder)
+    request = Request(stack, Source(read, unpack), settings, given, progress, keep_aligned)
+    return _within_device(choice, request, budget(settings, choice))
+
+
+def _within_device(choice: Choice, request: Request, allowed: Budget) -> Outcome:
+    """Run; where a device is full after all, plan for less and run again."""
+    while True:
+        try:
+            return _fused(choice, request, allowed)
+        except DeviceFullError as error:
+            held = min(error.limit, allowed.vram_bytes)
+            # Where even the smallest plan does not fit, making it raises PlanError with both numbers.
+            allowed = replace(allowed, vram_bytes=int(held * SMALLER))
+
+
+def _fused(choice: Choice, request: Request, allowed: Budget) -> Outcome:
+    with closing(_job(choice, request, allowed)) as job:
+        found = _surveyed(job, request)
+        reference = request.stack.reference(request.settings.reference)
+        job.canvas = _canvas(job, request.settings.crop, reference)
+        started, before = time.perf_counter(), sum(job.report.seconds.values())
+        fused = render(
+            job.backend, job.pass_over, request.settings.method, found.noise, request.settings.depth
+        )
+        passes = sum(job.report.seconds.values()) - before
+        job.report.seconds["finish"] = time.perf_counter() - started - passes
+        _complete(job.report, job, found, fused)
+        return Outcome(fused, found.places, job.report)
 
 
 def locate(
@@ -145,41 +123,56 @@ def locate(
     *,
     progress: Progress | None = None,
     keep_aligned: Keep | None = None,
+    unpack: Unpack | None = None,
 ) -> tuple[Place, ...]:
     """Survey a stack without fusing it; `keep_aligned` is given every used frame on the canvas."""
-    job, found = _begun(stack, read, settings, None, progress, keep_aligned)
-    if keep_aligned is not None:
-        job.canvas = _canvas(job, settings.crop)
-        job.pass_over(job.plan.passes[-1], [])
-    return found.places
+    choice = choose(settings.backend, settings.devices[:1], settings.decoder)
+    request = Request(stack, Source(read, unpack), settings, None, progress, keep_aligned)
+    with closing(_job(choice, request, budget(settings, choice))) as job:
+        found = _surveyed(job, request)
+        if keep_aligned is not None:
+            job.canvas = _canvas(job, settings.crop, stack.reference(settings.reference))
+            job.pass_over(job.plan.passes[-1], [])
+        return found.places
 
 
-def _begun(
-    stack: Stack,
-    read: Read,
-    settings: Settings,
-    places: Sequence[Place] | None,
-    progress: Progress | None,
-    keep_aligned: Keep | None,
-) -> tuple[Job, Survey]:
-    """Plan and survey: what every run begins with."""
+def _job(choice: Choice, request: Request, allowed: Budget) -> Job:
+    """Plan, and open the backends."""
+    stack, settings = request.stack, request.settings
+    stack.reference(settings.reference)  # what does not exist is told before any work
+    if settings.align is Model.NONE and request.places is None:
+        stack.refuse_sizes()
+    plan = make_plan(stack, settings, allowed)
+    backends = choice.open(plan.threads, allowed.vram_bytes, spill=plan.spill)
+    info = backends[0].info
+    report = Report(plan.method.value, info.name, choice.reason, plan.as_dict())
+    noted = _Noted(request.progress or Silent(), report)
+    return Job(
+        backends,
+        stack,
+        request.source,
+        plan,
+        noted,
+        report,
+        request.keep_aligned,
+        interpolation=settings.interpolation,
+    )
+
+
+def _surveyed(job: Job, request: Request) -> Survey:
+    """Where the frames lie: given, taken to be at rest, or estimated."""
+    settings, stack = request.settings, request.stack
     reference = stack.reference(settings.reference)
-    plan = make_plan(stack, settings, budget(settings))
-    backend, why = choose(settings.backend, plan.threads)
-    report = Report(plan.method.value, backend.info.name, why, plan.as_dict())
-    job = Job(backend, stack, read, plan, _Noted(progress or Silent(), report), report, keep_aligned)
     with job.stage("survey"):
-        found = _surveyed(job, settings, reference, places)
+        if settings.align is Model.NONE or len(stack) == 1:
+            found = still(job.backend, stack, job.source, reference)
+            if request.places is not None:
+                found = Survey(request.places, found.noise)
+        else:
+            found = survey(job.backend, stack, job.source, reference, settings.align, job.plan, job.progress)
     _settle_bad_frames(job, found, settings.on_bad_frame)
-    job.places, report.noise = found.places, found.noise
-    return job, found
-
-
-def _surveyed(job: Job, settings: Settings, reference: int, places: Sequence[Place] | None) -> Survey:
-    if settings.align is Model.NONE or len(job.stack) == 1:
-        rest = still(job.backend, job.stack, job.read, reference)
-        return rest if places is None else Survey(tuple(places), rest.noise)
-    return survey(job.backend, job.stack, job.read, reference, settings.align, job.plan, job.progress)
+    job.places, job.report.noise = found.places, found.noise
+    return found
 
 
 def _settle_bad_frames(job: Job, found: Survey, wish: BadFrame) -> None:
@@ -193,20 +186,21 @@ def _settle_bad_frames(job: Job, found: Survey, wish: BadFrame) -> None:
         job.progress.warn(f"{problem}, and is left out. Look at it; --on-bad-frame fail stops instead.")
 
 
-def _canvas(job: Job, crop: Crop) -> Canvas:
+def _canvas(job: Job, crop: Crop, reference: int) -> Canvas:
     """The part of the reference that is rendered: all of it, or what every frame covers."""
     stack = job.stack
-    transforms = [place.transform for place in job.places if place.used]
-    left, top, right, bottom = shared_box(transforms, stack.width, stack.height)
-    whole = (left, top, right, bottom) == (0, 0, stack.width, stack.height)
-    if crop is Crop.AUTO and (right - left) * (bottom - top) < CROP_LEAST * stack.width * stack.height:
+    wide, high = stack.frames[reference].size
+    used = [(place.transform, frame.size) for place, frame in zip(job.places, stack, strict=True) if place.used]
+    left, top, right, bottom = shared_box([of for of, _ in used], wide, high, [size for _, size in used])
+    whole = (left, top, right, bottom) == (0, 0, wide, high)
+    if crop is Crop.AUTO and (right - left) * (bottom - top) < CROP_LEAST * wide * high:
         job.progress.warn(
             "The frames share less than a quarter of the reference's view, so the picture is not cropped. "
             "Look at the alignment with --save-steps."
         )
         crop = Crop.NONE
     if crop is Crop.NONE:
-        left, top, right, bottom = 0, 0, stack.width, stack.height
+        left, top, right, bottom = 0, 0, wide, high
     width, height = right - left, bottom - top
     job.report.box = (left, top, width, height)
     bands = cut(height, job.plan.band_rows)
@@ -223,8 +217,20 @@ def _complete(report: Report, job: Job, found: Survey, fused: Fused) -> None:
         for frame, place, share in zip(job.stack, found.places, won, strict=False)
     ]
     report.peak_bytes = peak_bytes()
-    busy = sum(report.seconds.values())
-    report.limit = "decoding" if report.waiting_seconds > 0.5 * busy else "computing"
+    report.device_bytes = max(backend.peak_bytes for backend in job.backends)
+    report.work_seconds = _worked(job)
+
+
+def _worked(job: Job) -> dict[str, float]:
+    """Seconds that each stage of the backend was at work, the mean over several backends.
+
+    Where the host does the pixels' work, it is what was not spent waiting for a frame.
+    """
+    spent: dict[str, float] = {}
+    for backend in job.backends:
+        for stage, seconds in backend.busy_seconds.items():
+            spent[stage] = spent.get(stage, 0.0) + seconds / len(job.backends)
+    return spent or {"compute": sum(job.report.seconds.values()) - job.report.waiting_seconds}
 
 
 def _shares(winners: npt.NDArray[np.uint16], bands: Sequence[Rows], frames: int) -> npt.NDArray[np.float64]:

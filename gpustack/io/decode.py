@@ -14,6 +14,8 @@ from gpustack.io.guard import COPY_AGAIN, guarded
 from gpustack.io.raw import Colour
 from gpustack.io.raw_directory import is_raw
 from gpustack.model.frame import Frame, Kind
+from gpustack.model.jpeg import Jpeg
+from gpustack.model.mosaic import Mosaic
 
 __all__ = ["Colour", "Decoder", "probe", "working_colour"]
 
@@ -46,7 +48,7 @@ _OTHER_MARKS = (
 )
 _LONGEST_MARK = 16
 _PROBES = {Kind.JPEG: jpeg.probe, Kind.PNG: png.probe, Kind.TIFF: tiff.probe, Kind.RAW: raw.probe}
-_DECODERS = {Kind.JPEG: jpeg.decode, Kind.PNG: png.decode, Kind.TIFF: tiff.decode}
+_DECODERS = {Kind.PNG: png.decode, Kind.TIFF: tiff.decode}
 
 
 def probe(path: Path) -> tuple[Frame, ...]:
@@ -80,32 +82,63 @@ class Decoder:
         with guarded(reference.name):
             self._recipe = raw.lock(reference) if reference.kind is Kind.RAW else None
 
-    def __call__(self, frame: Frame) -> npt.NDArray[Any]:
-        """The pixels of `frame`: (h, w, c), C-contiguous, of its `pixel_type`, not turned by EXIF.
+    def __call__(self, frame: Frame, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+        """The pixels of `frame`: (h, w, c), C-contiguous, of its `pixel_type`, not turned by EXIF; in `out`
+        if given.
 
         Developed files keep their encoding; RAW becomes linear camera RGB with the reference's white balance.
         Raises: DecodeError for damaged files; StackError for a RAW frame of another camera than the
         reference's.
         """
         with guarded(frame.name):
-            pixels = self._decode(frame)
-        wanted = (frame.height, frame.width, frame.channels)
-        if pixels.shape != wanted or pixels.dtype != frame.pixel_type.value:
-            raise DecodeError(
-                frame.name,
-                f"its pixels, {pixels.shape} of {pixels.dtype}, are not what its header said, {wanted}.",
-                "Start again if the file was just changed; else convert it to TIFF.",
-            )
-        return pixels
+            pixels = self._decode(frame, out)
+        return _kept(frame, pixels, out)
 
-    def _decode(self, frame: Frame) -> npt.NDArray[Any]:
-        if frame.kind is not Kind.RAW:
+    def unpack(self, frame: Frame, out: npt.NDArray[Any]) -> Mosaic | Jpeg | None:
+        """Decode `frame` into `out`, C-contiguous (h, w, c) of its `pixel_type`; or leave its Bayer mosaic,
+        or the bytes of its JPEG file, in the `room` of `out`, and return how they become the pixels.
+
+        None is returned where `out` holds the pixels. Raises: as decoding does, as far as damage shows
+        without it.
+        """
+        found: Mosaic | Jpeg | npt.NDArray[Any]
+        with guarded(frame.name):
+            if frame.kind is Kind.JPEG:
+                found = jpeg.unpack(frame, out)
+            elif frame.kind is Kind.RAW and self._recipe is not None:
+                found = raw.unpack(frame, self._recipe, out)
+            else:
+                found = self._decode(frame, out)
+        if isinstance(found, Mosaic | Jpeg):
+            return found
+        _kept(frame, found, out)
+        return None
+
+    def _decode(self, frame: Frame, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+        if frame.kind is Kind.JPEG:
+            pixels = jpeg.decode(frame, out)
+        elif frame.kind is not Kind.RAW:
             pixels = _DECODERS[frame.kind](frame)
         elif self._recipe is None:
             raise DecodeError(frame.name, "it is a RAW file in a stack of developed ones.", "Leave it out.")
         else:
             pixels = raw.decode(frame, self._recipe)
         return np.ascontiguousarray(pixels)
+
+
+def _kept(frame: Frame, pixels: npt.NDArray[Any], out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+    """Decoded pixels, in `out` if given. Raises: DecodeError where they are not what the header said."""
+    wanted = (frame.height, frame.width, frame.channels)
+    if pixels.shape != wanted or pixels.dtype != frame.pixel_type.value:
+        raise DecodeError(
+            frame.name,
+            f"its pixels, {pixels.shape} of {pixels.dtype}, are not what its header said, {wanted}.",
+            "Start again if the file was just changed; else convert it to TIFF.",
+        )
+    if out is None or np.shares_memory(pixels, out):
+        return pixels
+    np.copyto(out, pixels)
+    return out
 
 
 def _kind(path: Path) -> Kind:

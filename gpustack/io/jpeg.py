@@ -12,6 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
@@ -19,12 +20,16 @@ from gpustack.errors import DecodeError
 from gpustack.io.exif import orientation
 from gpustack.io.guard import EXPORT_AGAIN, check_size, damaged
 from gpustack.model.frame import Frame, Kind, PixelType
+from gpustack.model.jpeg import Jpeg
 
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _SOS, _DHT, _JPG, _DAC, _APP0, _APP1, _APP14, _COM = 0xDA, 0xC4, 0xC8, 0xCC, 0xE0, 0xE1, 0xEE, 0xFE
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {_DHT, _JPG, _DAC}
 # Baseline, extended and progressive, each with Huffman or arithmetic coding.
 _HANDLED_HEADERS = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
+_SEQUENTIAL, _PROGRESSIVE = frozenset({0xC0, 0xC1}), 0xC2  # with Huffman coding
+_PLAIN_SAMPLING = frozenset({b"\x11", b"\x11\x11\x11", b"\x21\x11\x11", b"\x22\x11\x11"})
+"""Sampling factors of gray pictures, and of 4:4:4, 4:2:2 and 4:2:0."""
 _EXIF_MARK = b"Exif\0\0"
 _MOST_STEPS = 65_536
 """Segments and fill bytes of the longest header that is walked; a file of nothing else would take minutes."""
@@ -51,18 +56,46 @@ def probe(path: Path) -> tuple[Frame, ...]:
     return (Frame(path, width, height, channels, PixelType.UINT8, Kind.JPEG, orientation=turn),)
 
 
-def decode(frame: Frame) -> npt.NDArray[Any]:
-    """The pixels, (h, w, 1 or 3) uint8, not rotated.
+def decode(frame: Frame, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+    """The pixels, (h, w, 1 or 3) uint8, not rotated; in `out` if given.
 
     Raises: DecodeError where the data end before the picture does, or where libjpeg finds anything amiss.
     """
+    return _pixels(frame, _essence(*_complete(frame)), out)
+
+
+def unpack(frame: Frame, out: npt.NDArray[Any]) -> Jpeg | npt.NDArray[Any]:
+    """Leave the bytes of a file that any JPEG decoder reads alike in the room of `out`, and tell what they
+    become; else return what `decode` gives.
+
+    Raises: DecodeError for damage that shows without decoding: in the header, or a missing end.
+    """
+    data, segments = _complete(frame)
+    essence = _essence(data, segments)
+    found = Jpeg(frame.name, frame.height, frame.width, frame.channels, len(essence))
+    same = _dimensions(BytesIO(data), segments, frame.name) == (frame.width, frame.height, frame.channels)
+    if not same or len(essence) > out.nbytes or not _plain(data, segments):
+        return _pixels(frame, essence, out)
+    found.room(out)[:] = np.frombuffer(essence, np.uint8)
+    return found
+
+
+def _complete(frame: Frame) -> tuple[bytes, tuple[_Segment, ...]]:
+    """A whole file, and the segments of its header. Raises: DecodeError where its end is missing."""
     data = frame.path.read_bytes()
     segments = tuple(_header(BytesIO(data), frame.name))
     if data.find(_EOI, segments[-1].stop) < 0:
         raise damaged(frame.name, "it ends before its picture does")
+    return data, segments
+
+
+def _pixels(frame: Frame, essence: bytes, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
     try:
         pixels = simplejpeg.decode_jpeg(
-            _essence(data, segments), colorspace="GRAY" if frame.channels == 1 else "RGB", strict=True
+            essence,
+            colorspace="GRAY" if frame.channels == 1 else "RGB",
+            strict=True,
+            buffer=out,
         )
     except ValueError as error:
         if "subsampling" in str(error):
@@ -146,3 +179,21 @@ def _essence(data: bytes, segments: tuple[_Segment, ...]) -> bytes:
         if s.marker != _COM and (s.marker in (_APP0, _APP14) or not _APP0 <= s.marker <= 0xEF)
     )
     return b"".join((_SOI, *kept, data[segments[-1].stop :]))
+
+
+def _plain(data: bytes, segments: tuple[_Segment, ...]) -> bool:
+    """Whether no decoder can take the file for anything else: Huffman coding, gray or YCbCr with usual
+    subsampling, and all components in one scan unless it is progressive."""
+    header = next(segment for segment in segments if segment.marker in _FRAME_HEADERS)
+    parts = data[header.start + 10 : header.stop]  # three bytes a component: number, sampling, table
+    scan = segments[-1].start
+    in_one_scan = data[scan + 4] * 3 == len(parts)
+    coded = header.marker == _PROGRESSIVE or (header.marker in _SEQUENTIAL and in_one_scan)
+    return coded and parts[1::3] in _PLAIN_SAMPLING and (len(parts) == 3 or _is_ycbcr(data, segments, parts))
+
+
+def _is_ycbcr(data: bytes, segments: tuple[_Segment, ...], parts: bytes) -> bool:
+    """Whether everything that tells the colours of three components says YCbCr."""
+    adobe = [data[s.start + 4 : s.stop] for s in segments if s.marker == _APP14]
+    transforms = {body[11] for body in adobe if body.startswith(b"Adobe") and len(body) > 11}
+    return transforms <= {1} and parts[::3] == b"\1\2\3"

@@ -17,9 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.errors import DecodeError, StackError
+from gpustack.io.bayer import bayer, own_levels
 from gpustack.io.guard import COPY_AGAIN, check_size, damaged
 from gpustack.io.raw_directory import camera, missing_data
 from gpustack.model.frame import Frame, Kind, PixelType
+from gpustack.model.mosaic import Mosaic, room
 
 if TYPE_CHECKING:
     import rawpy
@@ -84,14 +86,14 @@ def probe(path: Path) -> tuple[Frame, ...]:
 def lock(reference: Frame) -> Recipe:
     """Read from the reference frame what all frames of the stack are developed with."""
     with _opened(reference.path, reference.name) as raw:
-        black = raw.black_level_per_channel
+        black, white = own_levels(raw)
         return Recipe(
             name=reference.name,
             camera=_camera(raw, reference.path),
             iso=raw.other.iso_speed,
             balance=_balance(raw),
-            black=tuple(black),
-            white=raw.white_level - min(black),
+            black=black,
+            white=white,
         )
 
 
@@ -104,6 +106,26 @@ def decode(frame: Frame, recipe: Recipe) -> npt.NDArray[Any]:
 
     Raises: StackError for another camera than the reference's; DecodeError where there are no image data.
     """
+    with _checked(frame, recipe) as raw:
+        return _developed(raw, recipe)
+
+
+def unpack(frame: Frame, recipe: Recipe, out: npt.NDArray[Any]) -> Mosaic | npt.NDArray[Any]:
+    """Put the mosaic of a frame into `room(out)`, and tell how it becomes what `decode` gives; where only
+    LibRaw can do that, return what `decode` gives. Raises: as that does.
+    """
+    with _checked(frame, recipe) as raw:
+        levels = (recipe.black, recipe.white) if _same_levels(raw, recipe) else None
+        mosaic = bayer(raw, frame.path, recipe.balance, levels)
+        if mosaic is None or raw.raw_image_visible.shape != out.shape[:2]:
+            return _developed(raw, recipe)
+        np.copyto(room(out)[..., 0], raw.raw_image_visible)
+        return mosaic
+
+
+@contextmanager
+def _checked(frame: Frame, recipe: Recipe) -> Iterator[rawpy.RawPy]:
+    """A frame's file, opened; known to be of the recipe's camera, and to hold a picture."""
     _refuse_cut(frame.path)
     with _opened(frame.path, frame.name) as raw:
         if _camera(raw, frame.path) != recipe.camera:
@@ -114,8 +136,17 @@ def decode(frame: Frame, recipe: Recipe) -> npt.NDArray[Any]:
         mosaic = raw.raw_image_visible
         if mosaic.min() == mosaic.max():
             raise DecodeError(frame.name, "it holds no image data, every pixel is the same.", COPY_AGAIN)
-        pixels = raw.postprocess(**_settings(recipe, same_levels=0 < recipe.iso == raw.other.iso_speed))
+        yield raw
+
+
+def _developed(raw: rawpy.RawPy, recipe: Recipe) -> npt.NDArray[Any]:
+    pixels = raw.postprocess(**_settings(recipe, same_levels=_same_levels(raw, recipe)))
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+
+
+def _same_levels(raw: rawpy.RawPy, recipe: Recipe) -> bool:
+    """Whether the reference's levels hold for a frame: cameras change them with the ISO speed."""
+    return bool(0 < recipe.iso == raw.other.iso_speed)
 
 
 def working_colour(reference: Frame) -> Colour:
@@ -198,7 +229,7 @@ def _balance(raw: rawpy.RawPy) -> tuple[float, ...]:
 
 
 def _settings(recipe: Recipe, *, same_levels: bool) -> dict[str, Any]:
-    """Arguments for LibRaw. Levels are locked at one known ISO speed only: cameras change them with it."""
+    """Arguments for LibRaw; `same_levels`: black and white are the reference's."""
     rawpy = _library()
     levels = (
         {"user_black": 0, "user_cblack": list(recipe.black), "user_sat": recipe.white} if same_levels else {}

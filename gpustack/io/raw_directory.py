@@ -12,10 +12,12 @@ from gpustack.io.ifd import Directory, read_directory, read_header
 
 _MAKE, _MODEL, _PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION = 271, 272, 262, 330, 50706
 _CFA, _LINEAR_RAW = 32803, 34892
-_WIDTH, _HEIGHT, _COMPRESSION = 256, 257, 259
+_WIDTH, _HEIGHT, _COMPRESSION, _BLACK_REPEATS = 256, 257, 259, 50713
 _EXTENTS = ((273, 279), (324, 325))
 # The header's first bytes after the offset of IFD0: Canon CR2; Phase One IIQ of either byte order.
-_OWN_MARKS = (b"CR", b"IIII", b"MMMM")
+_PHASE_ONE_MARKS = (b"IIII", b"MMMM")
+_OWN_MARKS = (b"CR", *_PHASE_ONE_MARKS)
+_PANASONIC_MARK = b"IIU\0"
 # RAW files have their sensor data in one of the first few directories; a stack of pages may have a thousand.
 _MOST_CHAINED, _MOST_SUB = 8, 16
 # Pixels that one byte can stand for: sensor data, being noise, take some 4 to 16 bits each. The lossy ways of
@@ -53,6 +55,27 @@ def camera(file: BinaryIO) -> tuple[bytes, bytes]:
     main: Directory = next(_directories(file), {})
     make, model = (main[tag].data if tag in main else b"" for tag in (_MAKE, _MODEL))
     return make, model
+
+
+def calibrates_samples(file: BinaryIO) -> bool:
+    """Whether the maker has readers correct the samples beyond black and balance, as LibRaw does: Phase
+    One."""
+    file.seek(8)
+    return file.read(4) in _PHASE_ONE_MARKS
+
+
+def drops_zeros(file: BinaryIO) -> bool:
+    """Whether a sample of 0 stands for a dead pixel, which LibRaw fills from its neighbours: Panasonic."""
+    file.seek(0)
+    return file.read(4) == _PANASONIC_MARK
+
+
+def black_repeats(file: BinaryIO) -> tuple[int, ...]:
+    """Rows and columns after which the black levels of a DNG file repeat; (1, 1) where it does not say."""
+    for directory in filter(_holds_sensor_data, _directories(file)):
+        if _BLACK_REPEATS in directory:
+            return directory[_BLACK_REPEATS].numbers
+    return 1, 1
 
 
 def _directories(file: BinaryIO) -> Iterator[Directory]:

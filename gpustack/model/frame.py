@@ -60,6 +60,11 @@ class Frame:
         return f"{self.path.name}[{self.page}]" if self.pages > 1 else self.path.name
 
     @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels, as stored."""
+        return self.width, self.height
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the decoded frame."""
         return self.width * self.height * self.channels * self.pixel_type.itemsize

@@ -12,7 +12,8 @@ from gpustack.model.frame import Frame, Kind, PixelType
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Frames of one size, channel count and sample type, in stack order (index 0 first)."""
+    """Frames of one channel count and sample type, in stack order (index 0 first); sizes may differ where frames
+    are aligned."""
 
     frames: tuple[Frame, ...]
 
@@ -32,13 +33,18 @@ class Stack:
 
     @property
     def width(self) -> int:
-        """Pixels in a row, as stored."""
-        return self.frames[0].width
+        """Pixels in a row of the widest frame, as stored."""
+        return max(frame.width for frame in self.frames)
 
     @property
     def height(self) -> int:
-        """Rows, as stored."""
-        return self.frames[0].height
+        """Rows of the highest frame, as stored."""
+        return max(frame.height for frame in self.frames)
+
+    @property
+    def largest(self) -> Frame:
+        """The frame with the most pixels; the first of several."""
+        return max(self.frames, key=lambda frame: frame.width * frame.height)
 
     @property
     def channels(self) -> int:
@@ -55,6 +61,10 @@ class Stack:
         """How the first frame is stored."""
         return self.frames[0].kind
 
+    def refuse_sizes(self) -> None:
+        """Raise StackError if frames differ in pixel size: without alignment they do not fit together."""
+        _refuse_odd(self.frames, "pixel size", lambda f: f"{f.width}x{f.height}", _SIZES)
+
     def reference(self, wish: str) -> int:
         """Index of the reference frame for `first`, `middle`, `last` or a number counted from 0."""
         known = {"first": 0, "middle": (len(self) - 1) // 2, "last": len(self) - 1}
@@ -67,10 +77,9 @@ class Stack:
         return known[wish]
 
 
-_SIZES = "Leave it out, or give frames of one pixel size."
+_SIZES = "Align the frames, leave it out, or give frames of one pixel size."
 _TYPES = "Convert the frames to one kind, or leave the odd one out."
 _TRAITS: Sequence[tuple[str, Callable[[Frame], str], str]] = (
-    ("pixel size", lambda f: f"{f.width}x{f.height}", _SIZES),
     ("number of channels", lambda f: str(f.channels), _TYPES),
     ("sample type", lambda f: f.pixel_type.value, _TYPES),
     ("way of coding (RAW or developed)", lambda f: "RAW" if f.kind is Kind.RAW else "developed", _TYPES),

@@ -69,18 +69,24 @@ def corners(width: int, height: int) -> Matrix:
     return np.array([[0, 0], [right, 0], [right, bottom], [0, bottom]], np.float64)
 
 
-def shared_box(transforms: Sequence[Transform], width: int, height: int) -> tuple[int, int, int, int]:
+def shared_box(
+    transforms: Sequence[Transform],
+    width: int,
+    height: int,
+    sizes: Sequence[tuple[int, int]] | None = None,
+) -> tuple[int, int, int, int]:
     """The largest centred-by-shrinking box (left, top, right, bottom; half-open) of the reference that all
-    frames cover.
+    frames cover; `sizes` are theirs, (width, height), where they are not the reference's.
 
     Each frame's outline, mapped into the reference, is a convex quadrilateral; the box is shrunk side by
     side, always the side whose violation is largest, until its corners lie in all of them. Empty boxes have
     right <= left.
     """
     left, top, right, bottom = 0.0, 0.0, width - 1.0, height - 1.0
+    outlines = list(zip(transforms, sizes or [(width, height)] * len(transforms), strict=True))
     for _ in range(64):
         box = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
-        worst = _violations(transforms, box, width, height)
+        worst = _violations(outlines, box)
         if worst.max() <= 1e-6:
             break
         left, top = left + worst[0], top + worst[1]
@@ -90,11 +96,11 @@ def shared_box(transforms: Sequence[Transform], width: int, height: int) -> tupl
     return int(np.ceil(left - 1e-6)), int(np.ceil(top - 1e-6)), int(right + 1e-6) + 1, int(bottom + 1e-6) + 1
 
 
-def _violations(transforms: Sequence[Transform], box: Matrix, width: int, height: int) -> Matrix:
+def _violations(outlines: Sequence[tuple[Transform, tuple[int, int]]], box: Matrix) -> Matrix:
     """How far each side (left, top, right, bottom) must move in for the corners of `box` to be covered, in
     pixels."""
     need = np.zeros(4)
-    for transform in transforms:
+    for transform, (width, height) in outlines:
         scale = float(np.sqrt(abs(np.linalg.det(transform.matrix[:2, :2])))) or 1.0
         x, y = transform.apply(box).T
         out = np.array([-x.min(), -y.min(), x.max() - (width - 1), y.max() - (height - 1)]) / scale

@@ -55,6 +55,17 @@ def test_aligned_frames_lie_on_the_reference(moving: list[Path], tmp_path: Path)
     assert np.abs(frames[2] - frames[1])[inner].mean() < 0.8 * before
 
 
+def test_aligned_frames_are_resampled_as_asked(moving: list[Path], tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("bicubic", "lanczos")]
+    for folder in folders:
+        result = call("align", *moving, "-o", folder, "-q", "--interpolation", folder.name)
+        assert result.exit_code == 0, result.stderr
+    alike = [
+        path.read_bytes() == (folders[1] / path.name).read_bytes() for path in sorted(folders[0].iterdir())
+    ]
+    assert alike == [False, True, False]  # the middle one is the reference
+
+
 def test_a_frame_that_cannot_be_aligned(moving: list[Path], tmp_path: Path) -> None:
     blank = tmp_path / "moving" / "z.tif"
     tifffile.imwrite(blank, np.full((HEIGHT, WIDTH, 3), 77, np.uint8))

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpustack.settings import Method, Model
+from gpustack.settings import Interpolation, Method, Model
 from tests.cli.calling import HEIGHT, WIDTH, assert_refused, call, pixels, shots, write_tiffs
 
 KEYS = """outputs settings method backend backend_reason plan noise box seconds decode_seconds waiting_seconds
-limit peak_bytes frames warnings"""
+limit busy peak_bytes device_bytes frames warnings"""
 """What `--json` holds, as docs/cli.md says."""
 
 
@@ -37,8 +37,9 @@ def matrices(report: dict[str, Any]) -> np.ndarray:
 
 def test_help_names_every_option() -> None:
     text = call("stack", "--help").stdout
-    options = """--output --method --align --reference --crop --depth --confidence --transforms
-    --save-transforms --save-steps --backend --ram --threads --dry-run --json --quiet --overwrite --debug"""
+    options = """--output --method --align --reference --crop --interpolation --depth --confidence
+    --transforms --save-transforms --save-steps --backend --decoder --ram --vram --devices --threads
+    --dry-run --json --quiet --overwrite --debug"""
     assert [option for option in options.split() if option not in text] == []
 
 
@@ -103,6 +104,26 @@ def test_crop(moving: list[Path], tmp_path: Path) -> None:
     assert WIDTH - 12 < width < WIDTH - 3
 
 
+@pytest.mark.parametrize("command", ["stack", "align", "plan"])
+def test_interpolation_is_one_of_two(frames: list[Path], tmp_path: Path, command: str) -> None:
+    output = {"stack": ["-o", tmp_path / "o.png"], "align": ["--json"], "plan": []}[command]
+    assert call(command, *frames, *output, "--interpolation", "lanczos").exit_code == 0
+    assert call(command, *frames, *output, "--interpolation", "nearest").exit_code == 2
+
+
+def test_interpolation(moving: list[Path], tmp_path: Path) -> None:
+    pictures = []
+    for name in Interpolation:
+        out = tmp_path / f"{name.value}.png"
+        report = told(*moving, "-o", out, "--interpolation", name.value)
+        assert report["settings"]["interpolation"] == name.value
+        pictures.append(pixels(out))
+    assert pictures[0].tobytes() != pictures[1].tobytes()
+    np.testing.assert_allclose(pictures[0].astype(int), pictures[1], atol=20)
+    told(*moving, "-o", tmp_path / "default.png")
+    assert pixels(tmp_path / "default.png").tobytes() == pictures[0].tobytes()
+
+
 def test_depth_and_confidence_as_float_and_as_16_bit(frames: list[Path], tmp_path: Path) -> None:
     for ending in ("tif", "png"):
         depth, confidence = tmp_path / f"d.{ending}", tmp_path / f"c.{ending}"
@@ -135,6 +156,14 @@ def test_backend(frames: list[Path], tmp_path: Path) -> None:
     assert call("stack", *frames, "-o", tmp_path / "p.png", "--backend", "abacus").exit_code == 2
 
 
+def test_decoder(frames: list[Path], tmp_path: Path) -> None:
+    report = told(*frames, "-o", tmp_path / "o.png", "--decoder", "cpu")
+    assert report["settings"]["decoder"] == "cpu"
+    assert call("stack", *frames, "-o", tmp_path / "p.png", "--decoder", "abacus").exit_code == 2
+    result = call("stack", *frames, "-o", tmp_path / "p.png", "--decoder", "gpu", "--backend", "cpu")
+    assert_refused(result, 2, "--decoder gpu does not go with --backend cpu.", "Leave one of them out.")
+
+
 @pytest.mark.parametrize(
     ("text", "size"), [("8G", 8 << 30), ("900M", 900 << 20), ("1.5GiB", 3 << 29), ("2gb", 2 << 30)]
 )
@@ -147,6 +176,56 @@ def test_ram(frames: list[Path], tmp_path: Path, text: str, size: int) -> None:
 def test_ram_that_is_no_size(frames: list[Path], tmp_path: Path, text: str) -> None:
     result = call("stack", *frames, "-o", tmp_path / "o.png", f"--ram={text}")
     assert_refused(result, 2, "no amount of memory", "8G")
+
+
+@pytest.mark.parametrize("command", ["stack", "align", "plan"])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x", "'x' is no list of GPUs"),
+        ("", "'' is no list"),
+        ("-1", "'-1'"),
+        ("0,,1", "'0,,1'"),
+        ("1.5", "'1.5'"),
+        ("\u0663", "is no list of GPUs"),
+        ("123456", "is no list of GPUs"),
+        ("0,0", "--devices 0,0 names a GPU twice"),
+        ("1, 01", "twice"),
+    ],
+)
+def test_devices_that_are_no_list(
+    frames: list[Path], tmp_path: Path, command: str, text: str, said: str
+) -> None:
+    output = {"stack": ["-o", tmp_path / "o.png"], "align": ["--json"], "plan": []}[command]
+    result = call(command, *frames, *output, f"--devices={text}")
+    assert_refused(result, 2, said)
+
+
+def test_devices_and_vram_are_taken_over(frames: list[Path], tmp_path: Path) -> None:
+    settings = told(*frames, "-o", tmp_path / "o.png", "--devices", "0, 2", "--backend", "cpu")["settings"]
+    assert (settings["devices"], settings["vram_bytes"]) == ([0, 2], None)
+    settings = told(*frames, "-o", tmp_path / "p.png", "--vram", "4G", "--backend", "cpu")["settings"]
+    assert (settings["devices"], settings["vram_bytes"]) == ([0], 4 << 30)
+
+
+@pytest.mark.parametrize("command", ["stack", "align", "plan"])
+def test_vram_that_is_no_size(frames: list[Path], tmp_path: Path, command: str) -> None:
+    output = {"stack": ["-o", tmp_path / "o.png"], "align": ["--json"], "plan": []}[command]
+    assert_refused(call(command, *frames, *output, "--vram", "none"), 2, "'none' is no amount of memory")
+
+
+@pytest.mark.parametrize("command", ["stack", "align", "plan"])
+def test_cuda_that_does_not_work_is_told_with_the_reason(
+    frames: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr("gpustack.backend.detect.driver", lambda: None)
+    output = {"stack": ["-o", tmp_path / "o.png"], "align": ["--json"], "plan": []}[command]
+    result = call(command, *frames, *output, "--backend", "cuda")
+    assert_refused(result, 5, "There is no NVIDIA driver on this machine.", "--backend cpu")
+    result = call(command, *frames, *output, "--decoder", "gpu")
+    problem = "JPEG files cannot be decoded on a GPU: There is no NVIDIA driver on this machine."
+    assert_refused(result, 5, problem, "--decoder cpu")
+    assert call(command, *frames, *output, "--backend", "auto", "--devices", "0,1").exit_code == 0
 
 
 def test_ram_that_is_too_small_is_told_with_both_numbers(frames: list[Path], tmp_path: Path) -> None:

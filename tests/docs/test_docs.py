@@ -23,7 +23,7 @@ from gpustack.model.frame import Frame, Kind, PixelType
 from gpustack.model.place import Place
 from gpustack.model.stack import Stack
 from gpustack.model.transform import Transform
-from gpustack.settings import JPEG_QUALITY, RAM_SHARE, Settings
+from gpustack.settings import JPEG_QUALITY, RAM_SHARE, VRAM_SHARE, Settings
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -127,6 +127,7 @@ def default_text(name: str, option: Any) -> str:
     """What the table must say of an option's default."""
     without_value = {
         "--ram": f"{RAM_SHARE:.0%} of what is free",
+        "--vram": f"{VRAM_SHARE:.0%} of what is free",
         "--threads": "all processors",
         "--transforms": "estimated",
     }
@@ -142,7 +143,7 @@ def default_text(name: str, option: Any) -> str:
 
 def test_command_line_and_settings_have_the_same_defaults() -> None:
     found, settings = options("stack"), Settings()
-    for name in ("method", "align", "reference", "crop", "backend"):
+    for name in ("method", "align", "reference", "crop", "backend", "decoder"):
         assert found[f"--{name}"].default == getattr(settings, name)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gpustack.engine.feed import filled
 from gpustack.model.frame import Frame, Kind, PixelType
 from gpustack.model.stack import Stack
 from gpustack.scenes import Rendered, Shoot, render
@@ -57,11 +58,11 @@ class Shelf:
         self._pictures = {frame.name: picture for frame, picture in zip(self.stack, pictures, strict=True)}
         self._lock = Lock()
 
-    def read(self, frame: Frame) -> Pixels:
+    def read(self, frame: Frame, out: Pixels | None = None) -> Pixels:
         """The picture of a frame."""
         with self._lock:
             self.reads[frame.name] += 1
-        return self._pictures[frame.name]
+        return filled(self._pictures[frame.name], out)
 
 
 @cache

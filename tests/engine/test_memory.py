@@ -46,10 +46,10 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.mark.parametrize(("method", "depth"), [*((method, False) for method in Method), (Method.AUTO, True)])
-def test_a_run_takes_less_than_planned_and_more_than_half(
+def test_a_run_takes_less_than_planned_and_not_far_less(
     photographs: list[Path], method: Method, depth: bool
 ) -> None:
     command = [sys.executable, "-c", PROGRAM, method.value, str(depth), *map(str, photographs)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
-    assert found["planned"] / 2 < found["peak"] <= found["planned"]
+    assert 0.45 * found["planned"] < found["peak"] <= found["planned"]

@@ -13,7 +13,7 @@ from gpustack.engine.plan import Budget, Plan, make_plan
 from gpustack.errors import PlanError
 from gpustack.model.frame import Kind, PixelType
 from gpustack.model.stack import Stack
-from gpustack.settings import Method, Model, Settings
+from gpustack.settings import Interpolation, Method, Model, Settings
 from tests.engine.shots import headers
 
 GENEROUS = Budget(1 << 40, 4)
@@ -140,6 +140,15 @@ def test_seconds_grow_with_frames_and_passes() -> None:
 
     assert seconds(20) == pytest.approx(2 * seconds(10))
     assert seconds(10, align=Model.NONE) < seconds(10)
+
+
+def test_lanczos_takes_longer_where_frames_are_moved() -> None:
+    def seconds(align: Model, interpolation: Interpolation) -> float:
+        return make_plan(headers(9), Settings(align=align, interpolation=interpolation), GENEROUS).seconds
+
+    bicubic, lanczos = Interpolation.BICUBIC, Interpolation.LANCZOS
+    assert seconds(Model.SHIFT, lanczos) > 1.5 * seconds(Model.SHIFT, bicubic)
+    assert seconds(Model.NONE, lanczos) == seconds(Model.NONE, bicubic)
 
 
 def test_a_plan_as_data_holds_every_field_and_the_sums() -> None:

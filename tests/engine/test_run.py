@@ -179,7 +179,8 @@ def test_the_report_has_a_row_a_frame_and_shares_that_add_up() -> None:
     assert all(seconds > 0 for seconds in report.seconds.values())
     assert report.backend == "cpu"
     assert report.backend_reason
-    assert report.limit in ("decoding", "computing")
+    assert set(report.busy) == {"decode", "compute", "write"}
+    assert report.limit in report.busy
     assert report.peak_bytes > 10 << 20
     assert 0 < report.noise < 0.02
     assert report.warnings == []

@@ -4,95 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tifffile
 
 from gpustack.errors import DecodeError, StackError
 from gpustack.io.decode import Decoder, probe, working_colour
 from gpustack.model.frame import Frame, Kind, PixelType
+from tests.io.dng import BLACK, CAMERA_FROM_XYZ, NEUTRAL, WHITE, monochrome, mosaic, write_dng
 
 rawpy = pytest.importorskip("rawpy", reason="rawpy has no build for this platform")
-
-WHITE, BLACK = 16383, 512
-NEUTRAL = (0.48, 1.0, 0.62)
-# What a camera sees of XYZ (D65); any well-conditioned matrix will do.
-CAMERA_FROM_XYZ = np.array([[0.86, -0.26, -0.09], [-0.82, 1.55, 0.30], [-0.26, 0.31, 0.91]])
-
-
-def rationals(values, scale=1_000_000) -> list[int]:
-    return [number for value in np.ravel(values) for number in (round(float(value) * scale), scale)]
-
-
-def mosaic(fill=2000, height=48, width=64) -> np.ndarray:
-    """A flat gray field with a little noise: (h, w) uint16."""
-    return (fill + np.random.default_rng(0).integers(0, 5, (height, width))).astype(np.uint16)
-
-
-def write_dng(
-    path: Path,
-    pixels: np.ndarray,
-    *,
-    neutral=NEUTRAL,
-    xy=None,
-    black=(BLACK,),
-    model="M1",
-    turn=1,
-    iso=100,
-    scale=(1, 1),
-):
-    """A DNG file: (h, w) an RGGB mosaic, (h, w, 3) linear RGB."""
-    linear = pixels.ndim == 3
-    side = 2 if len(black) == 4 else 1
-    shared = [
-        (50706, "B", 4, bytes([1, 4, 0, 0]), True),
-        (50708, "s", 0, model, True),
-        (50721, "2i", 9, rationals(CAMERA_FROM_XYZ), True),
-        (50778, "H", 1, 21, True),
-        (271, "s", 0, "Maker", True),
-        (272, "s", 0, model, True),
-        (274, "H", 1, turn, True),
-        (50718, "2I", 2, rationals(scale), True),
-        (65000, "I", 1, 0, True),
-        (50717, "H", 1, WHITE, True),
-    ]
-    tags = (
-        [*shared, (50714, "H", 3, (0, 0, 0), True)]
-        if linear
-        else [
-            *shared,
-            (33421, "H", 2, (2, 2), True),
-            (33422, "B", 4, bytes([0, 1, 1, 2]), True),
-            (50713, "H", 2, (side, side), True),
-            (50714, "H", len(black), black, True),
-        ]
-    )
-    if neutral:
-        tags.append((50728, "2I", 3, rationals(neutral), True))
-    if xy:
-        tags.append((50729, "2I", 2, rationals(xy), True))
-    photometric = 34892 if linear else 32803
-    # Newer tifffile takes LinearRaw for a stack of gray pages unless the planes are said to be interleaved.
-    planar = "contig" if linear else None
-    tifffile.imwrite(
-        path, pixels, photometric=photometric, planarconfig=planar, metadata=None, extratags=tags
-    )
-    add_iso(path, iso)
-    return path
-
-
-def add_iso(path: Path, iso: int) -> None:
-    """Append an Exif directory and point the placeholder tag, which tifffile would not write, to it."""
-    data = bytearray(path.read_bytes())
-    struct.pack_into("<HHII", data, data.index(struct.pack("<HHI", 65000, 4, 1)), 34665, 4, 1, len(data))
-    path.write_bytes(data + struct.pack("<HHHIII", 1, 34855, 3, 1, iso, 0))
-
-
-def monochrome(path: Path, pixels: np.ndarray) -> Path:
-    """Turn the mosaic file into one of a sensor without filters."""
-    write_dng(path, pixels)
-    data = bytearray(path.read_bytes())
-    struct.pack_into("<H", data, data.index(struct.pack("<HHI", 262, 3, 1)) + 8, 34892)
-    path.write_bytes(data)
-    return path
 
 
 def one(path: Path) -> Frame:

@@ -1,0 +1,141 @@
+"""One run's passes: frames outside, bands inside; several backends share the frames of a pass."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gpustack.backend.protocol import Backend
+from gpustack.backend.values import Band
+from gpustack.engine.feed import Feed, Source
+from gpustack.engine.gather import fetched, lent
+from gpustack.engine.plan import Plan
+from gpustack.engine.progress import Progress
+from gpustack.engine.report import Report
+from gpustack.fuse.fold import Fold, View
+from gpustack.model.canvas import Canvas
+from gpustack.model.frame import Frame
+from gpustack.model.place import Place
+from gpustack.model.rect import Rows
+from gpustack.model.stack import Stack
+from gpustack.settings import Interpolation
+
+Keep = Callable[[Frame, npt.NDArray[Any]], None]
+
+
+@dataclass(slots=True)
+class Job:
+    """One run: what it works on, and its clocks. The first backend also surveys, merges and finishes."""
+
+    backends: Sequence[Backend[Any]]
+    stack: Stack
+    source: Source
+    plan: Plan
+    progress: Progress
+    report: Report
+    keep_aligned: Keep | None = None
+    interpolation: Interpolation = Interpolation.BICUBIC
+    canvas: Canvas | None = None
+    places: Sequence[Place] = field(default_factory=tuple)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _helpers: list[ThreadPoolExecutor] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # A GPU takes its orders from one thread: each further backend has its own, for all passes.
+        self._helpers = [ThreadPoolExecutor(1, "device") for _ in self.backends[1:]]
+
+    @property
+    def backend(self) -> Backend[Any]:
+        """The first one."""
+        return self.backends[0]
+
+    def close(self) -> None:
+        """Let backends and their threads go."""
+        for helper, backend in zip(self._helpers, self.backends[1:], strict=True):
+            helper.submit(backend.close).result()
+            helper.shutdown()
+        self.backend.close()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time what happens inside under a stage's name."""
+        started = time.perf_counter()
+        yield
+        self.report.seconds[name] = self.report.seconds.get(name, 0.0) + time.perf_counter() - started
+
+    def pass_over(self, name: str, folds: list[Fold[Any]]) -> list[Any]:
+        """Run all frames once through `folds`; returns their states, on the first backend."""
+        used = [index for index, place in enumerate(self.places) if place.used]
+        self.progress.begin(name, len(used), self.stack.frames[0].megapixels)
+        runs = [run for run in np.array_split(np.array(used, int), len(self.backends)) if len(run)]
+        with self.stage(name):
+            coming = [
+                helper.submit(self._away, backend, name, folds, run.tolist())
+                for helper, backend, run in zip(self._helpers, self.backends[1:], runs[1:], strict=False)
+            ]
+            states = self._run(self.backend, name, folds, runs[0].tolist() if runs else [])
+            for other in coming:
+                for fold, mine, theirs in zip(folds, states, other.result(), strict=True):
+                    fold.merge(self.backend, mine, lent(theirs, self.backend))
+        return states
+
+    def _away(self, backend: Backend[Any], name: str, folds: list[Fold[Any]], run: list[int]) -> list[Any]:
+        """The states of a run of frames on another backend, brought to the host."""
+        return [fetched(state, backend) for state in self._run(backend, name, folds, run)]
+
+    def _run(self, backend: Backend[Any], name: str, folds: list[Fold[Any]], run: list[int]) -> list[Any]:
+        """Fold some frames, in order, on one backend."""
+        canvas = self.canvas
+        assert canvas is not None
+        states = [fold.start(backend, canvas) for fold in folds]
+        if not run:
+            return states
+        frames = [self.stack.frames[index] for index in run]
+        readers = max(1, self.plan.readers // len(self.backends))
+        feed = Feed(backend, frames, self.source, slots=self.plan.slots, readers=readers)
+        with feed.open(lambda _, array: array) as arrays:
+            for number, array in arrays:
+                view = self._view(backend, canvas, run[number], array)
+                del array
+                for fold, state in zip(folds, states, strict=True):
+                    fold.add(backend, state, run[number], view)
+                if name == self.plan.passes[-1]:
+                    self._keep(backend, canvas, run[number], view)
+                del view
+                self._advance(feed.waiting_share)
+        self._note(feed)
+        return states
+
+    def _view(self, backend: Backend[Any], canvas: Canvas, index: int, frame: Any) -> View:
+        place = canvas.place(self.places[index].transform)
+
+        def view(rows: Rows) -> Band[Any]:
+            return backend.load(
+                frame, place, canvas.pixel_type, canvas.width, rows, interpolation=self.interpolation
+            )
+
+        return view
+
+    def _keep(self, backend: Backend[Any], canvas: Canvas, index: int, view: View) -> None:
+        """Hand the aligned frame out where `--save-steps` wants it."""
+        if self.keep_aligned is None:
+            return
+        bands = [backend.pack(view(rows).image, canvas.pixel_type, None) for rows in canvas.bands]
+        self.keep_aligned(self.stack.frames[index], np.concatenate(bands))
+
+    def _advance(self, waiting_share: float) -> None:
+        with self._lock:
+            self.progress.advance(waiting_share)
+
+    def _note(self, feed: Feed) -> None:
+        with self._lock:
+            self.report.decode_seconds += feed.times.reading
+            self.report.waiting_seconds += feed.times.waiting

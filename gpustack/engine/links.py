@@ -1,0 +1,87 @@
+"""Which frames are matched with which, and the matching itself, several pairs at a time."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from gpustack.align.estimate import Link, Sight, match
+from gpustack.align.solve import Edge
+from gpustack.backend.protocol import Backend
+from gpustack.engine.price import LINK_REACH, LINKS_AHEAD
+from gpustack.model.transform import Matrix
+from gpustack.settings import Model
+
+LINK_STEPS = (1, 2, LINK_REACH)
+"""How far back each frame is matched: the neighbour, which shows most of the same; the second, which
+bridges a frame that fails; the fourth, which keeps the stack from drifting."""
+
+
+class Links:
+    """Matches every frame with frames before it as they come.
+
+    On a backend that takes orders from several threads, pairs are matched side by side, in the order they
+    were asked for; the caller is held back so that no more than LINK_REACH + LINKS_AHEAD sights exist.
+    """
+
+    def __init__(self, backend: Backend[Any], model: Model, threads: int) -> None:
+        self._backend, self._model = backend, model
+        self._pool = ThreadPoolExecutor(threads, "match") if backend.concurrent and threads > 1 else None
+        self._sights: dict[int, Sight] = {}
+        self._found: dict[tuple[int, int], Future[Link]] = {}
+
+    def add(self, index: int, sight: Sight) -> None:
+        """Match the next frame with those before it."""
+        self._sights[index] = sight
+        for here in (index - step for step in LINK_STEPS if step <= index):
+            self._found[here, index] = self._asked(here, index)
+        self._wait(index - LINKS_AHEAD)
+        self._sights.pop(index - LINK_REACH, None)
+
+    def edges(self) -> list[Edge]:
+        """All pairs, once they are matched. Raises what matching raised."""
+        return [Edge(here, there, link.result()) for (here, there), link in self._found.items()]
+
+    def close(self) -> None:
+        """Let the threads go; what has not begun is not done any more."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def _asked(self, here: int, there: int) -> Future[Link]:
+        sights = self._sights[here], self._sights[there]
+        half = (here + there) // 2
+        shorter = self._found.get((here, half)), self._found.get((half, there))
+        if self._pool is not None:
+            return self._pool.submit(self._link, *sights, *shorter)
+        done: Future[Link] = Future()
+        done.set_result(self._link(*sights, *shorter))
+        return done
+
+    def _wait(self, there: int) -> None:
+        """Until the links of a frame are there."""
+        for step in LINK_STEPS:
+            if (there - step, there) in self._found:
+                self._found[there - step, there].result()
+
+    def _link(
+        self, here: Sight, there: Sight, first: Future[Link] | None, second: Future[Link] | None
+    ) -> Link:
+        """Match two frames, from what shorter links say where those can be trusted.
+
+        The shorter links were asked for before, so they are done or at work: waiting for them ends.
+        """
+        guess = _by_way_of(first, second)
+        link = match(self._backend, here, there, self._model, guess)
+        if guess is not None and not link.trusted:
+            return match(self._backend, here, there, self._model)
+        return link
+
+
+def _by_way_of(first: Future[Link] | None, second: Future[Link] | None) -> Matrix | None:
+    """The motion by way of the frame halfway, if both its links are trusted."""
+    if first is None or second is None:
+        return None
+    near, far = first.result(), second.result()
+    return np.asarray(far.matrix @ near.matrix) if near.trusted and far.trusted else None

@@ -1,0 +1,126 @@
+"""Frames of different pixel size in one survey: crops, and pictures of another resolution.
+
+The survey compares pictures that show the subject at about one scale. A frame that is smaller than the others
+shows it at the same scale if it is a crop, and at a smaller one if it has their field of view; which of the
+two it is, a match with the nearest frame of the usual size tells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpustack.align.estimate import COARSEST, Sight, match, see
+from gpustack.backend.protocol import Backend
+from gpustack.backend.resample import resample
+from gpustack.engine.feed import Source
+from gpustack.model.frame import Frame
+from gpustack.model.rect import Rows
+from gpustack.model.stack import Stack
+from gpustack.model.transform import Matrix, Transform
+from gpustack.settings import Interpolation, Model
+
+SMALLEST = COARSEST // 4
+"""Shorter side of the coarsest level of the smallest frame, in pixels: all frames have as many levels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """How the survey sees a frame: shrunk by `factor`, then resampled to planes of `size` (width, height),
+    with so many shrunk pixels to one of the plane's as `zoom` says (across, down)."""
+
+    factor: int
+    size: tuple[int, int]
+    zoom: tuple[float, float] = (1.0, 1.0)
+
+    @property
+    def to_frame(self) -> Matrix:
+        """3x3: pixels of the plane to pixels of the frame."""
+        return _grown(self.factor, self.factor) @ _grown(*self.zoom)
+
+    def like(self, other: Showing) -> bool:
+        """Whether a pixel of the plane is as many of the frame's as with another one."""
+        return (self.factor, self.zoom) == (other.factor, other.zoom)
+
+    def plane(self, backend: Backend[Any], pixels: Any, frame: Frame) -> Any:
+        """The luma of a frame (h, w, c), as the survey sees it."""
+        luma = backend.survey_luma(pixels, frame.pixel_type, self.factor)
+        if self.zoom == (1.0, 1.0):
+            return luma
+        width, height = self.size
+        place, shrunk = Transform(_grown(*self.zoom)), backend.download(luma)[..., None]
+        band = resample(shrunk, place, 1.0, width, Rows(0, height), Interpolation.BICUBIC)
+        return backend.upload(band.image[0])
+
+
+def showings(
+    backend: Backend[Any], stack: Stack, source: Source, model: Model, factor: int
+) -> tuple[Showing, ...]:
+    """One a frame; `factor` is that of the largest frames.
+
+    A frame of another size than theirs is read here, and so is one to compare it with.
+    """
+    usual = stack.largest
+    same = [index for index, frame in enumerate(stack) if frame.size == usual.size]
+    found = [_cropped(frame, factor) for frame in stack]
+    for index, frame in enumerate(stack):
+        if frame.size != usual.size:
+            near = stack.frames[min(same, key=lambda other, index=index: abs(other - index))]
+            ways = (found[index], _resized(frame, usual, factor))
+            beside = _cropped(near, factor)
+            found[index] = _better(backend, source, (near, beside), frame, ways, model, levels(stack, factor))
+    return tuple(found)
+
+
+def levels(stack: Stack, factor: int) -> int:
+    """How many levels every frame has."""
+    shorter = min(stack.largest.size) // factor
+    smallest = min(min(frame.size) for frame in stack) // factor
+    count = 1
+    while shorter >= 2 * COARSEST and -(-smallest // 2) >= SMALLEST:
+        shorter, smallest, count = -(-shorter // 2), -(-smallest // 2), count + 1
+    return count
+
+
+def _better(
+    backend: Backend[Any],
+    source: Source,
+    beside: tuple[Frame, Showing],
+    frame: Frame,
+    ways: tuple[Showing, ...],
+    model: Model,
+    count: int,
+) -> Showing:
+    """The way of seeing a frame in which it matches another frame best."""
+
+    def sights(frame: Frame, *shown: Showing) -> list[Sight]:
+        pixels = source.decoded(frame, backend, None).sent(backend)
+        return [see(backend, way.plane(backend, pixels, frame), way.size, count) for way in shown]
+
+    (here,) = sights(*beside)
+    links = [match(backend, here, there, model) for there in sights(frame, *ways)]
+    best = max(range(len(ways)), key=lambda number: (links[number].trusted, links[number].confidence))
+    return ways[best]
+
+
+def _cropped(frame: Frame, factor: int) -> Showing:
+    """A frame with as many pixels to a detail as the largest ones."""
+    return Showing(factor, (max(1, frame.width // factor), max(1, frame.height // factor)))
+
+
+def _resized(frame: Frame, usual: Frame, factor: int) -> Showing:
+    """A frame with the field of view of the largest ones, or of their width or height alone."""
+    across, down = usual.width / frame.width, usual.height / frame.height
+    if abs(across * frame.height - usual.height) > across + 1:  # more than rounding: another aspect
+        across = down = min(across, down)
+    steps = factor / across, factor / down  # pixels of the frame to one of the plane's
+    shrunk = max(1, round(min(steps)))
+    wide, high = (int(side / step + 1e-6) for side, step in zip(frame.size, steps, strict=True))
+    return Showing(shrunk, (max(1, wide), max(1, high)), (steps[0] / shrunk, steps[1] / shrunk))
+
+
+def _grown(across: float, down: float) -> Matrix:
+    """From pixels of a picture to those of one so many times as large, pixel centres at whole numbers."""
+    return np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2], [0, 0, 1.0]])

@@ -1,0 +1,222 @@
+"""The whole engine on GPU devices: the CUDA kernels, run on the CPU by a device that checks the order of
+work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gpustack.backend.choose import Choice
+from gpustack.backend.detect import cuda_device, cuda_problem
+from gpustack.backend.gpu.device import Device
+from gpustack.backend.gpu.tensor import Pool
+from gpustack.engine import plan as planning
+from gpustack.engine import price
+from gpustack.engine import run as running
+from gpustack.engine.plan import Budget, make_plan
+from gpustack.engine.price import DEVICE_RESERVE, Layout
+from gpustack.engine.run import Outcome
+from gpustack.errors import PlanError
+from gpustack.model.frame import Kind, PixelType
+from gpustack.settings import BackendName, Crop, Method, Model, Settings
+from tests.cuda_on_cpu.device import ROOM, CpuDevice
+from tests.cuda_on_cpu.module import problem
+from tests.engine.shots import Shelf, headers, macro
+from tests.engine.test_run import frames_of
+
+pytestmark = pytest.mark.skipif(problem() is not None, reason=str(problem()))
+
+
+def stacked(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, devices: tuple[Device, ...], pictures: list[Any]
+) -> Outcome:
+    """A run on these devices, or on the CPU backend where there are none."""
+    monkeypatch.setattr(running, "choose", lambda *_: Choice("chosen by the test", devices))
+    shelf = Shelf(pictures)
+    return running.run(shelf.stack, shelf.read, settings)
+
+
+def small(pixel_type: PixelType = PixelType.UINT8, **changes: Any) -> list[Any]:
+    traits = {"frames": 4, "width": 120, "height": 90, **changes}
+    return frames_of(macro(pixel_type, **traits))
+
+
+def on_the_cpu() -> Device:
+    return CpuDevice(eager=False)
+
+
+def on_a_gpu() -> Device:
+    problem = cuda_problem(0)
+    if problem is not None:
+        pytest.skip(problem.sentence)
+    return cuda_device(0)
+
+
+@pytest.mark.parametrize("method", Method)
+@pytest.mark.parametrize("pixel_type", [PixelType.UINT8, PixelType.UINT16])
+@pytest.mark.parametrize("opened", [on_the_cpu, pytest.param(on_a_gpu, marks=pytest.mark.gpu)])
+def test_a_gpu_gives_the_cpus_result(
+    monkeypatch: pytest.MonkeyPatch, method: Method, pixel_type: PixelType, opened: Callable[[], Device]
+) -> None:
+    settings, pictures = Settings(method=method, depth=True, threads=2), small(pixel_type)
+    wanted = stacked(monkeypatch, settings, (), pictures)
+    found = stacked(monkeypatch, settings, (opened(),), pictures)
+    for mine, theirs in zip(found.places, wanted.places, strict=True):
+        np.testing.assert_allclose(mine.transform.matrix, theirs.transform.matrix, atol=1e-4)
+    bound_agreement(found, wanted, pixel_type)
+    assert found.report.backend == "cuda"
+    assert found.report.limit in ("decode", "upload", "kernels", "write")
+    assert set(found.report.busy) == {"decode", "upload", "kernels", "write"}
+
+
+def bound_agreement(found: Outcome, wanted: Outcome, pixel_type: PixelType) -> None:
+    """The bound that docs/algorithms.md states for CPU and GPU."""
+    step = 1 if pixel_type is PixelType.UINT8 else 257 / 16
+    away = np.abs(found.fused.picture.astype(float) - wanted.fused.picture)
+    assert np.mean(away > step) < 1e-4
+    assert np.mean(found.fused.winners != wanted.fused.winners) < 1e-4
+    assert found.fused.surface is not None
+    assert wanted.fused.surface is not None
+    assert np.mean(np.abs(found.fused.surface.depth - wanted.fused.surface.depth) > 1e-3) < 1e-4
+
+
+@pytest.mark.parametrize("crop", Crop)
+@pytest.mark.parametrize("method", Method)
+def test_neither_bands_nor_spilled_state_change_a_bit(
+    monkeypatch: pytest.MonkeyPatch, method: Method, crop: Crop
+) -> None:
+    pictures = small(height=601, width=40, frames=3)  # bands have at least 256 rows
+    settings = Settings(method=method, depth=True, crop=crop, align=Model.SHIFT, threads=1)
+    pictured = []
+    for layout in (Layout(601), Layout(302), Layout(256), Layout(601, True), Layout(256, True)):
+        monkeypatch.setattr(planning, "_device_layout", lambda *_, chosen=layout: chosen)
+        outcome = stacked(monkeypatch, settings, (CpuDevice(),), pictures)
+        assert outcome.report.plan["spill"] == layout.spill
+        assert outcome.report.plan["band_rows"] == layout.band_rows
+        pictured.append(outcome.fused)
+    for fused in pictured[1:]:
+        np.testing.assert_array_equal(fused.picture, pictured[0].picture)
+        np.testing.assert_array_equal(fused.winners, pictured[0].winners)
+        assert fused.surface is not None
+        assert pictured[0].surface is not None
+        np.testing.assert_array_equal(fused.surface.depth, pictured[0].surface.depth)
+
+
+@pytest.mark.parametrize("method", Method)
+def test_two_devices_give_what_one_gives(monkeypatch: pytest.MonkeyPatch, method: Method) -> None:
+    settings, pictures = Settings(method=method, depth=True, threads=2, align=Model.NONE), small(frames=5)
+    one = stacked(monkeypatch, settings, (CpuDevice(eager=False),), pictures)
+    two = stacked(monkeypatch, settings, (CpuDevice(eager=False), CpuDevice(eager=False)), pictures)
+    np.testing.assert_array_equal(two.fused.winners, one.fused.winners)
+    away = np.abs(two.fused.picture.astype(int) - one.fused.picture)
+    assert away.max() <= (1 if method in (Method.AUTO, Method.AVERAGE) else 0)  # sums round by their order
+    assert np.mean(away > 0) < 1e-3
+
+
+def test_more_devices_than_frames_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, pictures = Settings(threads=2, align=Model.NONE), small(frames=2)
+    one = stacked(monkeypatch, settings, (CpuDevice(),), pictures)
+    three = stacked(monkeypatch, settings, (CpuDevice(), CpuDevice(), CpuDevice()), pictures)
+    np.testing.assert_array_equal(three.fused.winners, one.fused.winners)
+
+
+class Watched(CpuDevice):
+    """Counts what is allocated before and after the second frame is sent."""
+
+    def __init__(self, frames: int) -> None:
+        super().__init__(eager=False)
+        self.frames = frames
+        self.sent = 0
+        self.late = 0
+
+    def copy_in(self, target: int, host: Any, lane: Any, /) -> None:
+        self.sent += str(lane) == "copy"
+        super().copy_in(target, host, lane)
+
+    def allocate(self, nbytes: int, /) -> int:
+        self.late += 2 < self.sent < self.frames
+        return super().allocate(nbytes)
+
+    def pinned(self, nbytes: int, /) -> Any:
+        self.late += 2 < self.sent < self.frames
+        return super().pinned(nbytes)
+
+
+@pytest.mark.parametrize("method", [Method.AUTO, Method.PYRAMID, Method.AVERAGE])
+def test_nothing_is_allocated_once_frames_flow(monkeypatch: pytest.MonkeyPatch, method: Method) -> None:
+    device = Watched(8)
+    stacked(monkeypatch, Settings(method=method, align=Model.NONE, threads=2), (device,), small(frames=8))
+    assert device.sent == 8
+    assert device.late == 0
+
+
+def test_what_a_pool_does_not_take_back_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pool, "give_back", lambda *_: None)
+    device = Watched(8)
+    stacked(monkeypatch, Settings(align=Model.NONE, threads=2), (device,), small(frames=8))
+    assert device.late > 8
+
+
+@pytest.mark.parametrize("method", Method)
+@pytest.mark.parametrize("vram", [None, 44 << 20])
+def test_a_plan_tells_the_device_memory(
+    monkeypatch: pytest.MonkeyPatch, method: Method, vram: int | None
+) -> None:
+    pictures = small(width=400, height=700, frames=3)
+    settings = Settings(method=method, align=Model.NONE, threads=1, vram_bytes=vram, backend=BackendName.CUDA)
+    report = stacked(monkeypatch, settings, (CpuDevice(),), pictures).report
+    assert 0 < report.device_bytes <= report.plan["device_bytes"] <= report.plan["device_budget_bytes"]
+    assert report.plan["device_bytes"] - DEVICE_RESERVE <= 1.5 * report.device_bytes
+
+
+class Boasting(CpuDevice):
+    """Says that more memory is free than it has."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+
+    def free_bytes(self) -> int:
+        return 1 << 40
+
+    def allocate(self, nbytes: int, /) -> int:
+        if super().free_bytes() < ROOM - self.room:
+            raise MemoryError
+        return super().allocate(nbytes)
+
+
+def test_a_device_that_is_full_after_all_gets_a_smaller_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = small(width=300, height=700, frames=3)
+    settings = Settings(align=Model.NONE, threads=1)
+    monkeypatch.setattr(price, "DEVICE_RESERVE", 1 << 19)  # these frames are small
+    wanted = stacked(monkeypatch, settings, (CpuDevice(),), pictures)
+    device = Boasting(wanted.report.device_bytes * 2 // 3)
+    found = stacked(monkeypatch, settings, (device,), pictures)
+    np.testing.assert_array_equal(found.fused.picture, wanted.fused.picture)
+    assert found.report.plan["device_bytes"] < wanted.report.plan["device_bytes"]
+
+
+def test_too_little_device_memory_is_told_with_both_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(PlanError, match=r"needs \d+ MiB of GPU memory, and 0 MiB are allowed") as told:
+        stacked(monkeypatch, Settings(align=Model.NONE), (Boasting(1000),), small())
+    assert told.value.exit_code == 5
+
+
+@pytest.mark.parametrize(
+    ("megapixels", "width", "height", "gigabytes"),
+    [(45, 8256, 5504, 2), (100, 11648, 8736, 4), (150, 14204, 10652, 4)],
+)
+@pytest.mark.parametrize("method", Method)
+@pytest.mark.parametrize("pixel_type", [PixelType.UINT8, PixelType.UINT16])
+def test_large_frames_fit_small_devices(
+    megapixels: int, width: int, height: int, gigabytes: int, method: Method, pixel_type: PixelType
+) -> None:
+    stack = headers(300, width=width, height=height, channels=3, pixel_type=pixel_type, kind=Kind.JPEG)
+    assert round(stack.frames[0].megapixels) in (megapixels, megapixels + 2, megapixels + 1)
+    vram = gigabytes << 30
+    for depth in (False, True):
+        plan = make_plan(stack, Settings(method=method, depth=depth), Budget(64 << 30, 8, vram, 1))
+        assert plan.device_bytes <= vram
