@@ -1,9 +1,10 @@
-"""How close the alignment comes to the true transforms: `python bench/alignment.py --json FILE`.
+"""How close the alignment comes to the true transforms: `python bench/alignment.py --json FILE [STACK...]`.
 
 Rendered scenes with breathing, drift, jitter, rotation, flicker and noise, in short and in long stacks.
 Errors are root mean squares over the four corners, in pixels, against the transforms that were rendered;
 `chain_mean_px` is what links between neighbours alone give; beside them the PSNR of `auto` with the
-alignment found and with the true one.
+alignment found and with the true one. `large`: how often large motions between two frames are found (see
+large_motion.py), in the scenes and in stacks given as folders or @lists.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import large_motion
 import machine
 import numpy as np
 
 import gpustack
+from gpustack.cli.options import find
 from gpustack.model.transform import corners
 from gpustack.scenes import Rendered, Shoot, names, render
 from gpustack.scenes.comparison import truth_psnr
@@ -30,9 +33,12 @@ def main() -> None:
     """Measure every scene and write the table."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--json", type=Path, required=True)
-    target: Path = options.parse_args().json
+    options.add_argument("stacks", nargs="*")
+    given = options.parse_args()
+    target: Path = given.json
+    large = large_motion.rows([find([name]) for name in given.stacks])
     rows = [measured(name, count) for count in (12, 40) for name in names()]
-    machine.write_result(machine.heading("alignment") | {"rows": rows}, target)
+    machine.write_result(machine.heading("alignment") | {"rows": rows, "large": large}, target)
 
 
 def measured(name: str, count: int) -> dict[str, Any]:
@@ -53,7 +59,7 @@ def measured(name: str, count: int) -> dict[str, Any]:
     frames = [rendered.frame(index) for index in range(count)]
     found = gpustack.stack(frames, SETTINGS)
     true = gpustack.stack(frames, SETTINGS, transforms=rendered.transforms)
-    with patch("gpustack.engine.survey.LINK_STEPS", (1,)):
+    with patch("gpustack.engine.links.LINK_STEPS", (1,)):
         chain = gpustack.locate(frames, SETTINGS)
     errors = corner_errors(found.places, rendered)
     row = {

@@ -45,13 +45,14 @@ def heading(bench: str) -> dict[str, object]:
     }
 
 
-def write_result(result: dict[str, object], path: Path) -> None:
-    """Write `result` as JSON to `path`, whole or not at all."""
+def write_result(result: dict[str, object], path: Path, *, quiet: bool = False) -> None:
+    """Write `result` as JSON to `path`, whole or not at all, and say so unless `quiet`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     part.write_text(json.dumps(result, indent=1) + "\n")
     part.replace(path)
-    print(f"written: {path}")
+    if not quiet:
+        print(f"written: {path}")
 
 
 def _cpu_model() -> str:

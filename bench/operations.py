@@ -23,6 +23,7 @@ from gpustack.model.canvas import Canvas
 from gpustack.model.frame import PixelType
 from gpustack.model.rect import cut
 from gpustack.model.transform import Transform
+from gpustack.settings import Interpolation
 
 HEIGHT, WIDTH, ROWS = 3000, 4000, 64
 STRIPS = HEIGHT // ROWS
@@ -88,6 +89,19 @@ def resampling() -> dict[str, float]:
     }
 
 
+def loading() -> dict[str, float]:
+    """A frame of 8 bits onto the canvas by a similarity, all in all: positions, floats, gain, resampling."""
+    backend, strips = Cpu(1), cut(HEIGHT, ROWS)
+    picture = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    moved = Transform(np.array([[0.998, -0.003, 8.3], [0.003, 0.998, 3.6], [0, 0, 1.0]]), 1.01)
+
+    def load(interpolation: Interpolation) -> None:
+        for rows in strips:
+            backend.load(picture, moved, PixelType.UINT8, WIDTH, rows, interpolation=interpolation)
+
+    return {f"load, moved, {kind.value}": cpu_ms(lambda kind=kind: load(kind)) for kind in Interpolation}
+
+
 def whole_frames() -> dict[str, float]:
     """Decoding a JPEG, and folding a frame into `auto`, by rows a band."""
     rng = np.random.default_rng(0)
@@ -116,7 +130,7 @@ def main() -> None:
     options.add_argument("--json", type=Path, required=True)
     target: Path = options.parse_args().json
     cv2.setNumThreads(1)
-    table = {**strip_pairs(), **resampling(), **whole_frames()}
+    table = {**strip_pairs(), **resampling(), **whole_frames(), **loading()}
     machine.write_result(machine.heading("operations") | {"cpu_ms_per_frame": table}, target)
     for name, milliseconds in table.items():
         print(f"{name:45s}{milliseconds:8.1f}")

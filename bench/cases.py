@@ -1,0 +1,190 @@
+"""The calls of the backend that `kernels.py` times: between them they start every kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import passes
+from scene import Scene, Work
+
+from gpustack.align.estimate import BAND_SIGMA_PX, BRIGHTNESS_SIDE
+from gpustack.backend.gpu.tensor import Tensor
+from gpustack.backend.values import Band, Best, LevelBand, Mix, Part
+from gpustack.depth.surface import RIM_WEIGHT, SIGMA_PX
+from gpustack.fuse.average import empty_mix
+from gpustack.fuse.measure import empty_best
+from gpustack.model.frame import PixelType
+from gpustack.model.mosaic import Mosaic
+from gpustack.model.transform import Transform
+from gpustack.settings import FOCUS_SIGMA_PX, Interpolation
+
+OUTSIDE = Transform(np.array([[1.0004, 0, -9.5], [0, 1.0004, -7.5], [0, 0, 1.0]]))
+"""A similarity that leaves the frame at its edges, so that a mask is written."""
+
+BAYER = Mosaic((0, 1, 1, 2), (512, 512, 512, 512), (2.0, 1.0, 1.0, 1.6))
+
+
+CASES: dict[str, Callable[[Scene], Work]] = {}
+
+
+def case(name: str) -> Callable[[Callable[[Scene], Work]], Callable[[Scene], Work]]:
+    """Enters a case under its name."""
+
+    def enter(make: Callable[[Scene], Work]) -> Callable[[Scene], Work]:
+        CASES[name] = make
+        return make
+
+    return enter
+
+
+def _loads() -> None:
+    for kind in (PixelType.UINT8, PixelType.UINT16):
+        case(f"load {kind.value}, still")(lambda s, kind=kind: lambda: s.load(kind, passes.STILL))
+        case(f"load {kind.value}, warped")(lambda s, kind=kind: lambda: s.load(kind, passes.warp(s.size)))
+        case(f"load {kind.value}, with mask")(lambda s, kind=kind: lambda: s.load(kind, OUTSIDE))
+        case(f"load {kind.value}, Lanczos")(lambda s, kind=kind: _lanczos(s, kind))
+
+
+def _lanczos(s: Scene, kind: PixelType) -> Work:
+    return lambda: s.load(kind, passes.warp(s.size), Interpolation.LANCZOS)
+
+
+def _levels() -> None:
+    for soft in (False, True):
+        for kind in (PixelType.UINT8, PixelType.UINT16, None):
+            rule = "soft" if soft else "hard"
+            name = f"{rule} level, coarser" if kind is None else f"{rule} level 0, {kind.value}"
+            case(name)(lambda s, soft=soft, kind=kind: _level(s, soft, kind))
+
+
+def _level(s: Scene, soft: bool, kind: PixelType | None) -> Work:
+    part, evidence = s.part(soft), None if kind else s.plane
+    extent = s.extent(kind) if kind else None
+    band = LevelBand(s.image, s.coarse, evidence, None, s.rows)
+    sigma = 1.5 if soft else 1.0
+    return s.folding(part, lambda index: s.gpu.fold_level(part, index, band, sigma, extent))
+
+
+def _folds() -> None:
+    for name, soft, kept in (("hard", False, True), ("hard, index only", False, False), ("soft", True, True)):
+        case(f"{name}, by focus")(lambda s, soft=soft, kept=kept: _by_focus(s, soft, kept))
+        if kept:
+            case(f"{name}, by energy")(lambda s, soft=soft: _by_energy(s, soft))
+            case(f"{name}, merge")(lambda s, soft=soft: _merge(s, soft))
+
+
+def _by_focus(s: Scene, soft: bool, kept: bool) -> Work:
+    part, band = s.part(soft, kept=kept), Band(s.image, None)
+    return s.folding(part, lambda index: s.gpu.fold_sharpness(part, index, band, FOCUS_SIGMA_PX, s.rows))
+
+
+def _by_energy(s: Scene, soft: bool) -> Work:
+    part = s.part(soft)
+    return s.folding(part, lambda index: s.gpu.fold_in(part, index, s.image, s.plane, None))
+
+
+def _merge(s: Scene, soft: bool) -> Work:
+    part, other = s.part(soft), s.part(soft)
+    s.gpu.fold_in(other, 1, s.image, s.plane, None)
+
+    def fold(index: int) -> None:
+        if index == 0:
+            s.gpu.fold_in(part, index, s.image, s.plane, None)
+        else:
+            s.gpu.merge(part, other)
+
+    return s.folding(part, fold)
+
+
+def _blend(s: Scene) -> tuple[Mix[Tensor], Tensor, Band[Tensor]]:
+    """Sums, the depth surface of `passes.py`, and the frame that is in the middle of it."""
+    depth = s.gpu.upload(passes.fold_of("blend", s.size).depth)  # type: ignore[attr-defined]
+    return empty_mix(s.gpu, 3, *s.size, afar=False), depth, Band(s.image, None)
+
+
+@case("blend along the surface")
+def _blend_in(s: Scene) -> Work:
+    sums, depth, band = _blend(s)
+    return lambda: s.gpu.blend_in(sums, depth, passes.STACK // 2, band)
+
+
+@case("keep the nearest frame")
+def _keep_nearest(s: Scene) -> Work:
+    _, depth, band = _blend(s)
+    best = empty_best(s.gpu, *s.size, 3, afar=False)
+    return s.folding(Part(best), lambda _: s.gpu.keep_nearest(best, depth, passes.STACK // 2, band))
+
+
+@case("sums to a picture")
+def _blended(s: Scene) -> Work:
+    sums = Mix(s.image, s.gpu.full(s.size, 1.0, "float32"))
+    nearest: Best[Tensor] = Best(s.plane, s.plane, s.image)
+    return lambda: s.gpu.blended(sums, nearest)
+
+
+@case("merge sums")
+def _merge_sums(s: Scene) -> Work:
+    sums = [empty_mix(s.gpu, 3, *s.size, afar=False) for _ in range(2)]
+    return lambda: s.gpu.merge_sums(*sums)
+
+
+@case("merge ranges, uint8")
+def _merge_extent(s: Scene) -> Work:
+    ranges = [s.extent(PixelType.UINT8) for _ in range(2)]
+    return lambda: s.gpu.merge_extent(*ranges)
+
+
+@case("collapse a level")
+def _add_detail(s: Scene) -> Work:
+    return lambda: s.gpu.add_detail(s.coarse, s.image, s.size[0], s.rows)
+
+
+def _packs() -> None:
+    for kind in (PixelType.UINT8, PixelType.UINT16):
+        case(f"pack {kind.value}")(lambda s, kind=kind: _pack(s, kind))
+
+
+def _pack(s: Scene, kind: PixelType) -> Work:
+    extent = s.extent(kind)
+    return lambda: s.gpu.pack(s.image, kind, extent)
+
+
+@case("develop a Bayer mosaic")
+def _develop(s: Scene) -> Work:
+    samples = np.ascontiguousarray(s.pixels[PixelType.UINT16][..., :1])
+    held = s.gpu.upload(samples)
+    return lambda: s.gpu.develop(held, BAYER)
+
+
+def _single(name: str, call: Callable[[Scene], object]) -> None:
+    case(name)(lambda s: lambda: call(s))
+
+
+def _singles() -> None:
+    _single("reduce a picture", lambda s: s.gpu.reduce(s.image))
+    _single("reduce a plane", lambda s: s.gpu.reduce(s.plane))
+    _single("shrink a mask", lambda s: s.gpu.shrink_mask(s.mask))
+    _single("fill float32", lambda s: s.gpu.full((3, *s.size), 1.0, "float32"))
+    _single("fill uint16", lambda s: s.gpu.full((3, *s.size), 1, "uint16"))
+    _single("fill uint8", lambda s: s.gpu.full((3, *s.size), 1, "uint8"))
+    _single("surface: median", lambda s: s.gpu.median(s.plane))
+    _single("surface: smooth", lambda s: s.gpu.smooth_by(s.plane, s.plane, SIGMA_PX))
+    _single("surface: fill", lambda s: s.gpu.fill_in(s.plane, s.plane, s.coarse.channel(0), RIM_WEIGHT))
+    _single("survey: luma", lambda s: s.luma())
+    _single("survey: noise", lambda s: s.gpu.noise_level(s.frames[PixelType.UINT8], PixelType.UINT8))
+    _single("survey: thumbnail", lambda s: s.gpu.thumbnail(s.survey, BRIGHTNESS_SIDE))
+    _single("survey: band-pass", lambda s: s.gpu.band_pass(s.survey, BAND_SIGMA_PX))
+    _single("survey: samples", lambda s: s.gpu.samples(s.survey, s.samples))
+
+
+@case("survey: sums")
+def _sums(s: Scene) -> Work:
+    passed = s.gpu.band_pass(s.survey, BAND_SIGMA_PX)
+    samples = s.gpu.samples(passed, s.samples)
+    moved = np.array([[1, 0, 0.4], [0, 1, -0.3], [0, 0, 1.0]])
+    return lambda: s.gpu.alignment_sums(samples, passed, moved, 1.0)
+
+
+for enter_cases in (_loads, _levels, _folds, _packs, _singles):
+    enter_cases()
