@@ -13,16 +13,21 @@ SMALLEST_GAIN_STEP = 0.002
 Thumbnail = npt.NDArray[np.float32]
 
 
-def with_gain(transform: Transform, reference: Thumbnail, frame: Thumbnail, factor: float) -> Transform:
+def with_gain(
+    transform: Transform, reference: Thumbnail, frame: Thumbnail, factor: float, own: float | None = None
+) -> Transform:
     """The transform with the gain that brings the frame's brightness to the reference's.
 
-    Both are thumbnails of the luma, `factor` times smaller than the pictures that the transform speaks of.
+    Both are thumbnails of the luma, `factor` times smaller than the pictures that the transform speaks of, the
+    frame's `own` times if its picture has another size.
     The median of their ratio where both are neither black nor burnt out; every frame is compared with the
     reference itself, so that gains do not drift along the stack.
     """
     height, width = reference.shape
     y, x = np.mgrid[:height, :width]
     points = transform.scaled(1 / factor).apply(np.stack([x.ravel(), y.ravel()], axis=1))
+    if own is not None:
+        points = (points + 0.5) * (factor / own) - 0.5
     column, row = np.rint(points).astype(int).T
     inside = (column >= 0) & (column < frame.shape[1]) & (row >= 0) & (row < frame.shape[0])
     here, there = reference.ravel()[inside], frame[row[inside], column[inside]]
