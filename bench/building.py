@@ -14,7 +14,7 @@ import devices
 import numpy as np
 import passes
 
-from gpustack.align.estimate import see
+from gpustack.align.sight import see
 from gpustack.backend.gpu.backend import Gpu
 from gpustack.model.frame import PixelType
 

@@ -8,7 +8,7 @@ import numpy as np
 import passes
 from scene import Scene, Work
 
-from gpustack.align.estimate import BAND_SIGMA_PX, BRIGHTNESS_SIDE
+from gpustack.align.sight import BAND_SIGMA_PX, BRIGHTNESS_SIDE
 from gpustack.backend.gpu.tensor import Tensor
 from gpustack.backend.values import Band, Best, LevelBand, Mix, Part
 from gpustack.depth.surface import RIM_WEIGHT, SIGMA_PX

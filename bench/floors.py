@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gpustack.align.estimate import SAMPLES
+from gpustack.align.sight import SAMPLES
 
 ITEMSIZE = {"uint8": 1, "uint16": 2, "float32": 4}
 

@@ -24,7 +24,8 @@ from scene import Scene
 from sweep import Sweep
 from workbench import Workbench, all_bytes
 
-from gpustack.align.estimate import Sight, match, see
+from gpustack.align.estimate import match
+from gpustack.align.sight import Sight, see
 from gpustack.backend.gpu.device import Lane
 from gpustack.backend.gpu.tensor import Tensor
 from gpustack.engine.links import LINK_STEPS

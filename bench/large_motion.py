@@ -17,6 +17,7 @@ import numpy as np
 
 import gpustack
 from gpustack.align import estimate
+from gpustack.align.sight import see
 from gpustack.backend.cpu import Cpu
 from gpustack.model.frame import PixelType
 from gpustack.model.stack import Stack
@@ -67,7 +68,7 @@ def _error(backend: Any, here: Any, there: Any, true: Matrix) -> float | None:
     """Root mean square over the corners as a share of the width; None where the match is not trusted."""
     size = (here.shape[1], here.shape[0])
     lumas = (backend.survey_luma(picture, PixelType.UINT8, 1) for picture in (here, there))
-    first, second = (estimate.see(backend, luma, size) for luma in lumas)
+    first, second = (see(backend, luma, size) for luma in lumas)
     link = estimate.match(backend, first, second, Model.SIMILARITY)
     points = corners(*size)
     away = Transform(link.matrix).apply(points) - Transform(true).apply(points)

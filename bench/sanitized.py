@@ -21,7 +21,8 @@ from floors import BYTES, Shares
 from measure import REPOSITORY, BenchError
 from meter import Meter
 
-from gpustack.align.estimate import match, see
+from gpustack.align.estimate import match
+from gpustack.align.sight import see
 from gpustack.backend.cpu import Cpu
 from gpustack.backend.gpu.backend import Gpu
 from gpustack.backend.gpu.device import Device

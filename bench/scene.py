@@ -11,7 +11,7 @@ import passes
 from floors import Shares
 from sweep import Sweep
 
-from gpustack.align.estimate import SAMPLES
+from gpustack.align.sight import SAMPLES
 from gpustack.backend.gpu.backend import Gpu
 from gpustack.backend.gpu.tensor import Tensor
 from gpustack.backend.values import Band, Extent, Part

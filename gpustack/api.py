@@ -20,6 +20,7 @@ from gpustack.engine.run import locate as locate_stack
 from gpustack.errors import DecodeError, UsageError
 from gpustack.io.colour import developed, srgb_profile
 from gpustack.io.decode import Decoder, probe, working_colour
+from gpustack.io.flat import Flat
 from gpustack.io.metadata import Metadata, read_metadata
 from gpustack.io.write import oriented, write_picture, write_plane
 from gpustack.model.frame import Frame, Kind, PixelType
@@ -94,8 +95,8 @@ def stack(
 ) -> Result:
     """Align and fuse frames into one picture.
 
-    `frames`: paths of pictures (pages of a multi-page TIFF count each), arrays (h, w) or (h, w, c) of one
-    shape and dtype uint8, uint16 or float32 0..1, or a Stack. `settings`: what to do, see `Settings`.
+    `frames`: paths of pictures (pages of a multi-page TIFF count each), arrays (h, w) or (h, w, c) of
+    one dtype uint8, uint16 or float32 0..1, or a Stack. `settings`: what to do, see `Settings`.
     `transforms`: use these, one a frame, instead of estimating them. `progress`: is told where the run is.
     `keep_aligned`: is called with every frame and its aligned pixels.
 
@@ -103,7 +104,7 @@ def stack(
     budget is too small.
     """
     settings = settings or Settings()
-    whole, read, unpack = _opened(frames, settings.reference)
+    whole, read, unpack = _opened(frames, settings)
     places = None if transforms is None else [t if isinstance(t, Place) else Place(t) for t in transforms]
     outcome = run(
         whole, read, settings, places=places, progress=progress, keep_aligned=keep_aligned, unpack=unpack
@@ -121,10 +122,11 @@ def locate(
     """Find where frames lie against the reference, without fusing them; takes what `stack` takes.
 
     `keep_aligned` is called with every used frame and its aligned pixels, which costs a second pass. Raises
-    as `stack` does, and AlignError where a frame cannot be aligned and `settings.on_bad_frame` is fail.
+    as `stack` does, and AlignError where a frame cannot be aligned, or is shaken, and `settings.on_bad_frame`
+    is fail.
     """
     settings = settings or Settings()
-    whole, read, unpack = _opened(frames, settings.reference)
+    whole, read, unpack = _opened(frames, settings)
     return locate_stack(whole, read, settings, progress=progress, keep_aligned=keep_aligned, unpack=unpack)
 
 
@@ -134,25 +136,41 @@ def open_stack(paths: Sequence[str | Path]) -> Stack:
 
 
 def _opened(
-    frames: Sequence[str | Path | Pixels] | Stack, reference: str
+    frames: Sequence[str | Path | Pixels] | Stack, settings: Settings
 ) -> tuple[Stack, Read, Unpack | None]:
-    """The stack, and what reads and unpacks its frames, as the reference was taken."""
+    """The stack, and what reads and unpacks its frames, as the reference was taken.
+
+    What is to be divided by a flat field is decoded here in full.
+    """
     if not isinstance(frames, Stack):
         arrays = [frame for frame in frames if isinstance(frame, np.ndarray)]
         paths = [frame for frame in frames if not isinstance(frame, np.ndarray)]
         if arrays and paths:
             raise UsageError("Files and arrays cannot be mixed in one stack.", "Give one or the other.")
         if arrays:
-            return *_in_memory(arrays), None
+            whole, read = _in_memory(arrays)
+            return (
+                whole,
+                _sane(read if settings.flat is None else _flattened(read, whole, settings.flat)),
+                None,
+            )
         frames = open_stack(paths)
-    decoder = Decoder(frames.frames[frames.reference(reference)])
-    return frames, _sane(decoder), decoder.unpack
+    decoder = Decoder(frames.frames[frames.reference(settings.reference)])
+    if settings.flat is None:
+        return frames, _sane(decoder), decoder.unpack
+    return frames, _sane(_flattened(decoder, frames, settings.flat)), None
+
+
+def _flattened(read: Read, frames: Stack, path: str) -> Read:
+    """Read frames, divided by the flat field in a file."""
+    flat = Flat(Path(path), frames, read if isinstance(read, Decoder) else None)
+    return lambda frame, out: flat.divide(frame, read(frame, out), out)
 
 
 def _in_memory(arrays: list[Pixels]) -> tuple[Stack, Read]:
     described = tuple(_described(array, index) for index, array in enumerate(arrays))
     pictures = [np.ascontiguousarray(array if array.ndim == 3 else array[..., None]) for array in arrays]
-    return Stack(described), _sane(lambda frame, out: filled(pictures[frame.page], out))
+    return Stack(described), lambda frame, out: filled(pictures[frame.page], out)
 
 
 LARGEST_FLOAT = 1e6

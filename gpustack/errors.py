@@ -5,7 +5,7 @@ GpustackError                 exit 1
 ├── InputError                exit 3   unreadable or unfit input
 │   ├── DecodeError                    one file: not a picture, damaged, or of a kind not handled
 │   └── StackError                     files that do not belong together, or too few
-├── AlignError                exit 3   a frame that cannot be aligned
+├── AlignError                exit 3   a frame that cannot be aligned, or is shaken
 ├── PlanError                 exit 5   does not fit the memory budget
 ├── BackendError              exit 5   the device is missing, lost, or out of memory
 │   └── DeviceFullError                a device's memory does not hold what a plan needs
@@ -57,7 +57,7 @@ class StackError(InputError):
 
 
 class AlignError(GpustackError):
-    """A frame that cannot be aligned."""
+    """A frame that cannot be aligned, or is blurred by shake."""
 
     exit_code = 3
 

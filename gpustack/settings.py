@@ -16,7 +16,8 @@ class Method(StrEnum):
 
 
 class Model(StrEnum):
-    """What a frame may do against the reference, from nothing to a perspective."""
+    """What a frame may do against the reference, from nothing to a perspective; auto is the smallest of them but
+    none that explains the stack."""
 
     NONE = "none"
     SHIFT = "shift"
@@ -24,6 +25,7 @@ class Model(StrEnum):
     SIMILARITY = "similarity"
     AFFINE = "affine"
     HOMOGRAPHY = "homography"
+    AUTO = "auto"
 
 
 class Crop(StrEnum):
@@ -58,7 +60,7 @@ class DecoderName(StrEnum):
 
 
 class BadFrame(StrEnum):
-    """What is done about a frame that cannot be aligned."""
+    """What is done about a frame that cannot be aligned, or is blurred by shake."""
 
     SKIP = "skip"
     FAIL = "fail"
@@ -68,8 +70,8 @@ class BadFrame(StrEnum):
 class Settings:
     """What the user may choose; the defaults of the command line and of the Python API alike.
 
-    `reference` is first, middle, last or a frame index from 0. `ram_bytes` and `threads` are None for a
-    share of what the machine has.
+    `reference` is first, middle, last or a frame index from 0. `flat` is the path of a flat field.
+    `ram_bytes` and `threads` are None for a share of what the machine has.
     """
 
     method: Method = Method.AUTO
@@ -77,6 +79,7 @@ class Settings:
     reference: str = "middle"
     crop: Crop = Crop.AUTO
     interpolation: Interpolation = Interpolation.BICUBIC
+    flat: str | None = None
     on_bad_frame: BadFrame = BadFrame.SKIP
     backend: BackendName = BackendName.AUTO
     decoder: DecoderName = DecoderName.AUTO

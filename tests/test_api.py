@@ -106,7 +106,7 @@ def test_frames_that_do_not_belong_together(files: list[Path]) -> None:
     with pytest.raises(UsageError, match="cannot be mixed"):
         gpustack.stack([files[0], patchwork(1)[0]])
     with pytest.raises(StackError, match="pixel size"):
-        gpustack.stack([*patchwork(2), np.zeros((40, 61, 3), np.uint8)])
+        gpustack.stack([*patchwork(2), np.zeros((40, 61, 3), np.uint8)], Settings(align=Model.NONE))
     with pytest.raises(StackError, match="There is no frame"):
         gpustack.stack([])
     with pytest.raises(DecodeError, match=r"nowhere\.jpg"):

@@ -18,8 +18,9 @@ def with_gain(
 ) -> Transform:
     """The transform with the gain that brings the frame's brightness to the reference's.
 
-    Both are thumbnails of the luma, `factor` times smaller than the pictures that the transform speaks of, the
-    frame's `own` times if its picture has another size.
+    Both are thumbnails of the luma, `factor` times smaller than the pictures that the transform speaks of;
+    the frame's `own` times, if its picture has another size.
+
     The median of their ratio where both are neither black nor burnt out; every frame is compared with the
     reference itself, so that gains do not drift along the stack.
     """

@@ -16,23 +16,12 @@ import numpy as np
 
 from gpustack.align.motion import basis, small_motion
 from gpustack.align.seed import seeds
+from gpustack.align.sight import Sight
 from gpustack.backend.matching import best_shift
 from gpustack.backend.protocol import Backend
-from gpustack.backend.values import Samples, Sums
+from gpustack.backend.values import Sums
 from gpustack.model.transform import Matrix, corners, normalise
 from gpustack.settings import Model
-
-COARSEST = 32
-"""Shorter side of the coarsest level, in pixels: a shift of a sixth of the picture is then a few pixels."""
-
-BAND_SIGMA_PX = 4.0
-"""Width of the band-pass on each level: wider than the blur difference of neighbours, narrower than
-vignetting."""
-
-SAMPLES = 25_000
-"""Pixels looked at on a level, at most, and never more than a quarter of it: a motion has at most eight
-parameters, and the strongest edges hold nearly all that is known of them (bench/results/choices-alignment.json: twice
-as many cost more and are hardly better)."""
 
 STEPS = 20
 """Gauss-Newton steps on a level, at most; most levels settle in five."""
@@ -59,44 +48,17 @@ LEAST_SHARE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """One frame as alignment sees it: band-passed levels, coarsest first, and the samples of each."""
-
-    planes: list[Any]
-    samples: list[Samples[Any]]
-    sizes: list[tuple[int, int]]
-    brightness: np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class Link:
     """The motion from one frame's pixels to another's; `confidence` is the correlation reached, -1..1.
 
-    `trusted` is False where the match failed and the motion is the identity instead.
+    `trusted` is False where the match failed and the motion is the identity instead. `full` is the motion as
+    a homography, where the model is yet to be chosen.
     """
 
     matrix: Matrix
     confidence: float
     trusted: bool
-
-
-def see(backend: Backend[Any], luma: Any, size: tuple[int, int], levels: int | None = None) -> Sight:
-    """Prepare a frame's luma plane, of `size` (width, height), for alignment.
-
-    Frames that are matched need as many `levels`; without, they are as many as the size allows.
-    """
-    planes, sizes = [luma], [size]
-    while len(sizes) < levels if levels is not None else min(sizes[-1]) >= 2 * COARSEST:
-        planes.append(backend.reduce(planes[-1]))
-        sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
-    passed = [backend.band_pass(plane, BAND_SIGMA_PX) for plane in reversed(planes)]
-    counts = [max(1, min(SAMPLES, wide * high // 4)) for wide, high in reversed(sizes)]
-    samples = [backend.samples(plane, count) for plane, count in zip(passed, counts, strict=True)]
-    return Sight(passed, samples, sizes[::-1], backend.thumbnail(luma, BRIGHTNESS_SIDE))
-
-
-BRIGHTNESS_SIDE = 96
-"""Longer side of the picture that brightness is compared on: blur does not reach across its pixels."""
+    full: Matrix | None = None
 
 
 def match(

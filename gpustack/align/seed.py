@@ -110,7 +110,7 @@ def _moved(plane: Plane, motion: Matrix) -> Plane:
     at_x = back[0, 0] * x + back[0, 1] * y + back[0, 2]
     at_y = back[1, 0] * x + back[1, 1] * y + back[1, 2]
     inside = (at_x >= 0) & (at_x <= width - 1) & (at_y >= 0) & (at_y <= height - 1)
-    return _looked_up(plane, at_x, at_y) * inside
+    return np.asarray(_looked_up(plane, at_x, at_y) * inside)
 
 
 def _looked_up(plane: Plane, x: Plane, y: Plane) -> Plane:

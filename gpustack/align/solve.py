@@ -92,12 +92,12 @@ def _steps(
     rows = {index: row for row, index in enumerate(i for i in matrices if i != reference)}
     normal, right = np.zeros((len(rows), len(rows))), np.zeros((len(rows), 8))
     for edge in edges:
-        gap = motion_of(_gap(edge, matrices), *size)
+        difference = motion_of(gap(edge, matrices), *size)
         weight = _weight(edge, matrices, size)
         for index, other, sign in ((edge.here, edge.there, -1.0), (edge.there, edge.here, 1.0)):
             if index == reference:
                 continue
-            right[rows[index]] -= sign * weight * gap
+            right[rows[index]] -= sign * weight * difference
             normal[rows[index], rows[index]] += weight
             if other != reference:
                 normal[rows[index], rows[other]] -= weight
@@ -105,11 +105,11 @@ def _steps(
     return {index: steps[row] for index, row in rows.items()}
 
 
-def _gap(edge: Edge, matrices: dict[int, Matrix]) -> Matrix:
+def gap(edge: Edge, matrices: dict[int, Matrix]) -> Matrix:
     """The motion, in the pixels of frame `there`, from where the link puts a point to where the transforms
     put it."""
-    gap = matrices[edge.there] @ np.linalg.inv(matrices[edge.here]) @ np.linalg.inv(edge.link.matrix)
-    return np.asarray(gap / gap[2, 2])
+    between = matrices[edge.there] @ np.linalg.inv(matrices[edge.here]) @ np.linalg.inv(edge.link.matrix)
+    return np.asarray(between / between[2, 2])
 
 
 def _weight(edge: Edge, matrices: dict[int, Matrix], size: tuple[int, int]) -> float:
@@ -123,5 +123,5 @@ def _residual_px(edge: Edge, matrices: dict[int, Matrix], size: tuple[int, int])
     if edge.here not in matrices or edge.there not in matrices:
         return float("inf")
     points = corners(*size)
-    moved = Transform(_gap(edge, matrices)).apply(points) - points
+    moved = Transform(gap(edge, matrices)).apply(points) - points
     return float(np.sqrt((moved**2).sum(axis=1).mean()))

@@ -33,6 +33,7 @@ def align(
     reference: options.ReferenceOption = DEFAULT.reference,
     crop: options.CropOption = DEFAULT.crop,
     interpolation: options.InterpolationOption = DEFAULT.interpolation,
+    flat: options.FlatOption = None,
     on_bad_frame: options.BadFrameOption = DEFAULT.on_bad_frame,
     backend: options.BackendOption = DEFAULT.backend,
     decoder: options.DecoderOption = DEFAULT.decoder,
@@ -54,6 +55,7 @@ def align(
         reference=reference,
         crop=crop,
         interpolation=interpolation,
+        flat=None if flat is None else str(flat),
         on_bad_frame=on_bad_frame,
         backend=backend,
         decoder=decoder,
@@ -63,7 +65,7 @@ def align(
         threads=threads,
     )
     _check(save_transforms, output, overwrite)
-    frames = options.find(inputs, quiet=quiet)
+    frames = options.find(inputs, flat=flat, quiet=quiet)
     places = _align(frames, settings, output, quiet=quiet, overwrite=overwrite)
     _report(frames, settings, places, save_transforms, as_json=json_, quiet=quiet, overwrite=overwrite)
 

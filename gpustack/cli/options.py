@@ -59,8 +59,13 @@ InterpolationOption = Annotated[
         help="How moved frames are resampled: lanczos keeps more of the finest detail, and takes longer."
     ),
 ]
+FlatOption = Annotated[
+    Path | None,
+    typer.Option(help="A picture of an even surface with the same lens: its vignetting is divided out."),
+]
 BadFrameOption = Annotated[
-    BadFrame, typer.Option(help="A frame that cannot be aligned: skip it with a warning, or fail.")
+    BadFrame,
+    typer.Option(help="A frame that cannot be aligned, or is shaken: skip it with a warning, or fail."),
 ]
 BackendOption = Annotated[
     BackendName,
@@ -122,16 +127,19 @@ def devices_of(text: str) -> tuple[int, ...]:
     return numbers
 
 
-def find(inputs: list[str], *, outputs: list[Path] | None = None, quiet: bool = False) -> Stack:
+def find(
+    inputs: list[str], *, outputs: list[Path] | None = None, flat: Path | None = None, quiet: bool = False
+) -> Stack:
     """The stack that the inputs name; says on stderr what was left out.
 
-    A result of an earlier run that lies among the frames is not taken for one.
+    A result of an earlier run that lies among the frames is not taken for one, nor is the flat field.
     """
     found = discover(inputs, sys.stdin)
     results = {path.resolve() for path in outputs or []}
     paths = [path for path in found.paths if path.resolve() not in results]
     if not quiet:
         _tell_left_out(found, len(found.paths) - len(paths))
+    paths = [path for path in paths if flat is None or path.resolve() != flat.resolve()]
     if not paths:
         raise StackError("There is no frame to stack.", "Name picture files, or a folder that holds some.")
     return Stack(tuple(frame for path in paths for frame in probe(path)))

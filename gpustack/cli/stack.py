@@ -33,14 +33,13 @@ def stack(
     reference: options.ReferenceOption = DEFAULT.reference,
     crop: options.CropOption = DEFAULT.crop,
     interpolation: options.InterpolationOption = DEFAULT.interpolation,
+    flat: options.FlatOption = None,
     on_bad_frame: options.BadFrameOption = DEFAULT.on_bad_frame,
     depth: Annotated[
         Path | None, typer.Option(help="Write the depth map: .tif (float, frames) or .png (16 bit).")
     ] = None,
     confidence: Annotated[Path | None, typer.Option(help="Write how sure the depth is, 0 to 1.")] = None,
-    transforms: Annotated[
-        Path | None, typer.Option(help="Use the alignment in this file instead of estimating it.")
-    ] = None,
+    transforms: Annotated[Path | None, typer.Option(help="Use this alignment; none is estimated.")] = None,
     save_transforms: Annotated[Path | None, typer.Option(help="Write the alignment as JSON.")] = None,
     save_steps: Annotated[
         Path | None, typer.Option(help="Write aligned frames, winners and alignment into this folder.")
@@ -65,6 +64,7 @@ def stack(
         reference=reference,
         crop=crop,
         interpolation=interpolation,
+        flat=None if flat is None else str(flat),
         on_bad_frame=on_bad_frame,
         backend=backend,
         decoder=decoder,
@@ -76,7 +76,7 @@ def stack(
     )
     outputs = Outputs(output, depth, confidence, save_transforms, save_steps, overwrite)
     outputs.check()
-    frames = options.find(inputs, outputs=outputs.files, quiet=quiet)
+    frames = options.find(inputs, outputs=outputs.files, flat=flat, quiet=quiet)
     outputs.check_fit(frames)
     if dry_run:
         show_plan(frames, settings, as_json=json_)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from gpustack.align.estimate import Link, Sight, match
+from gpustack.align.estimate import Link, match
+from gpustack.align.sight import Sight
 from gpustack.align.solve import Edge
 from gpustack.backend.protocol import Backend
 from gpustack.engine.price import LINK_REACH, LINKS_AHEAD
@@ -73,10 +75,16 @@ class Links:
         The shorter links were asked for before, so they are done or at work: waiting for them ends.
         """
         guess = _by_way_of(first, second)
-        link = match(self._backend, here, there, self._model, guess)
+        model = Model.SIMILARITY if self._model is Model.AUTO else self._model
+        link = match(self._backend, here, there, model, guess)
         if guess is not None and not link.trusted:
-            return match(self._backend, here, there, self._model)
-        return link
+            link = match(self._backend, here, there, model)
+        return self._with_full(here, there, link) if self._model is Model.AUTO and link.trusted else link
+
+    def _with_full(self, here: Sight, there: Sight, link: Link) -> Link:
+        """The link, and its motion as a homography."""
+        full = match(self._backend, here, there, Model.HOMOGRAPHY, link.matrix)
+        return replace(link, full=full.matrix if full.trusted else link.matrix)
 
 
 def _by_way_of(first: Future[Link] | None, second: Future[Link] | None) -> Matrix | None:

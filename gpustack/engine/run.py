@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from gpustack.backend.choose import Choice, choose
 from gpustack.backend.memory import free_bytes, peak_bytes
+from gpustack.engine.bad_frames import settle
 from gpustack.engine.feed import Read, Source, Unpack
 from gpustack.engine.job import Job, Keep
 from gpustack.engine.path import Fused, render
@@ -20,13 +21,13 @@ from gpustack.engine.plan import Budget, make_plan
 from gpustack.engine.progress import Progress, Silent
 from gpustack.engine.report import FrameReport, Report
 from gpustack.engine.survey import Survey, still, survey
-from gpustack.errors import AlignError, DeviceFullError, StackError
+from gpustack.errors import DeviceFullError, StackError
 from gpustack.model.canvas import Canvas
 from gpustack.model.place import Place
 from gpustack.model.rect import Rows, cut
 from gpustack.model.stack import Stack
 from gpustack.model.transform import shared_box
-from gpustack.settings import CROP_LEAST, RAM_SHARE, VRAM_SHARE, BadFrame, Crop, Model, Settings
+from gpustack.settings import CROP_LEAST, RAM_SHARE, VRAM_SHARE, Crop, Model, Settings
 
 SMALLER = 0.8
 """What is tried next where a device was full before its budget was reached, as a share of what it held."""
@@ -170,27 +171,18 @@ def _surveyed(job: Job, request: Request) -> Survey:
                 found = Survey(request.places, found.noise)
         else:
             found = survey(job.backend, stack, job.source, reference, settings.align, job.plan, job.progress)
-    _settle_bad_frames(job, found, settings.on_bad_frame)
+    settle(stack, found.places, settings.on_bad_frame, job.progress)
     job.places, job.report.noise = found.places, found.noise
     return found
-
-
-def _settle_bad_frames(job: Job, found: Survey, wish: BadFrame) -> None:
-    """Name the frames that could not be aligned: left out with a warning, or the end of the run."""
-    for frame, place in zip(job.stack, found.places, strict=True):
-        if place.used:
-            continue
-        problem = f"{frame.name} shows too little in common with its neighbours to be aligned"
-        if wish is BadFrame.FAIL:
-            raise AlignError(f"{problem}.", "Leave it out, or let it be skipped with --on-bad-frame skip.")
-        job.progress.warn(f"{problem}, and is left out. Look at it; --on-bad-frame fail stops instead.")
 
 
 def _canvas(job: Job, crop: Crop, reference: int) -> Canvas:
     """The part of the reference that is rendered: all of it, or what every frame covers."""
     stack = job.stack
     wide, high = stack.frames[reference].size
-    used = [(place.transform, frame.size) for place, frame in zip(job.places, stack, strict=True) if place.used]
+    used = [
+        (place.transform, frame.size) for place, frame in zip(job.places, stack, strict=True) if place.used
+    ]
     left, top, right, bottom = shared_box([of for of, _ in used], wide, high, [size for _, size in used])
     whole = (left, top, right, bottom) == (0, 0, wide, high)
     if crop is Crop.AUTO and (right - left) * (bottom - top) < CROP_LEAST * wide * high:

@@ -12,15 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from gpustack.align.estimate import COARSEST, Sight, match, see
+from gpustack.align.estimate import Link, match
+from gpustack.align.sight import COARSEST, Sight, see
 from gpustack.backend.protocol import Backend
 from gpustack.backend.resample import resample
 from gpustack.engine.feed import Source
 from gpustack.model.frame import Frame
 from gpustack.model.rect import Rows
 from gpustack.model.stack import Stack
-from gpustack.model.transform import Matrix, Transform
+from gpustack.model.transform import Matrix, Transform, corners, normalise
 from gpustack.settings import Interpolation, Model
+
+REST_PX = 0.05
+"""A frame that moves less than this, in pixels of the survey, is taken to lie still: the estimate is no
+better, and resampling it would cost more sharpness than so small a shift."""
 
 SMALLEST = COARSEST // 4
 """Shorter side of the coarsest level of the smallest frame, in pixels: all frames have as many levels."""
@@ -67,11 +72,33 @@ def showings(
     found = [_cropped(frame, factor) for frame in stack]
     for index, frame in enumerate(stack):
         if frame.size != usual.size:
-            near = stack.frames[min(same, key=lambda other, index=index: abs(other - index))]
+            near = stack.frames[same[int(np.abs(np.array(same) - index).argmin())]]
             ways = (found[index], _resized(frame, usual, factor))
             beside = _cropped(near, factor)
             found[index] = _better(backend, source, (near, beside), frame, ways, model, levels(stack, factor))
     return tuple(found)
+
+
+def in_frames(transform: Transform, reference: Showing, frame: Showing) -> Transform:
+    """A transform between planes as one between frames; at rest, or a shift by whole pixels, where it nearly
+    is."""
+    if reference == frame and transform.travel(*reference.size) < REST_PX:
+        return Transform.identity()
+    if reference == frame and frame.zoom == (1.0, 1.0):
+        return transform.scaled(frame.factor)
+    matrix = normalise(frame.to_frame @ transform.matrix @ np.linalg.inv(reference.to_frame))
+    return _on_pixels(matrix, reference) if frame.like(reference) else Transform(matrix)
+
+
+def _on_pixels(matrix: Matrix, reference: Showing) -> Transform:
+    """A crop's transform; the shift by whole pixels that is no further from it than REST_PX, if there is
+    one."""
+    points = Transform(reference.to_frame).apply(corners(*reference.size))
+    moves = Transform(matrix).apply(points) - points
+    whole = np.eye(3)
+    whole[:2, 2] = np.rint(moves.mean(axis=0))
+    away = np.sqrt(((moves - whole[:2, 2]) ** 2).sum(axis=1)).max()
+    return Transform(whole if away < REST_PX * reference.factor else matrix)
 
 
 def levels(stack: Stack, factor: int) -> int:
@@ -93,7 +120,8 @@ def _better(
     model: Model,
     count: int,
 ) -> Showing:
-    """The way of seeing a frame in which it matches another frame best."""
+    """The way of seeing a frame in which it matches another frame best, and at the same scale: a match may
+    find its way at the wrong one, too."""
 
     def sights(frame: Frame, *shown: Showing) -> list[Sight]:
         pixels = source.decoded(frame, backend, None).sent(backend)
@@ -101,8 +129,13 @@ def _better(
 
     (here,) = sights(*beside)
     links = [match(backend, here, there, model) for there in sights(frame, *ways)]
-    best = max(range(len(ways)), key=lambda number: (links[number].trusted, links[number].confidence))
-    return ways[best]
+    return ways[max(range(len(ways)), key=lambda number: _merit(links[number]))]
+
+
+def _merit(link: Link) -> tuple[bool, float]:
+    """How good a match is; neighbours differ in scale by a percent, wrong ways by the ratio of sizes."""
+    growth = float(np.log(max(1e-9, abs(np.linalg.det(link.matrix[:2, :2]))))) / 2
+    return link.trusted, link.confidence - abs(growth)
 
 
 def _cropped(frame: Frame, factor: int) -> Showing:

@@ -7,10 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from gpustack.align.brightness import with_gain
-from gpustack.align.estimate import Sight, see
+from gpustack.align.shake import DETAIL_SIDE, Detail, shaken
+from gpustack.align.sight import Sight, see
 from gpustack.align.solve import Edge, Solution, solve
 from gpustack.backend.protocol import Backend
 from gpustack.engine.feed import Feed, Source
@@ -18,16 +17,12 @@ from gpustack.engine.links import Links
 from gpustack.engine.plan import Plan
 from gpustack.engine.price import survey_factor
 from gpustack.engine.progress import Progress
-from gpustack.engine.showing import Showing, levels, showings
+from gpustack.engine.showing import Showing, in_frames, levels, showings
 from gpustack.model.frame import Frame
 from gpustack.model.place import Place
 from gpustack.model.stack import Stack
-from gpustack.model.transform import Transform, corners, normalise
+from gpustack.model.transform import Transform
 from gpustack.settings import Model
-
-REST_PX = 0.05
-"""A frame that moves less than this, in pixels of the survey, is taken to lie still: the estimate is no
-better, and resampling it would cost more sharpness than so small a shift."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +37,18 @@ class Survey:
 class _Seen:
     sight: Sight
     noise: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Stack:
+    """What the survey keeps of all frames: how they were seen, their brightness and their detail."""
+
+    stack: Stack
+    reference: int
+    factor: int
+    shown: Sequence[Showing]
+    brightness: list[Any]
+    details: list[Detail]
 
 
 def still(backend: Backend[Any], stack: Stack, source: Source, reference: int) -> Survey:
@@ -75,10 +82,49 @@ def survey(
     feed = Feed(backend, stack.frames, source, slots=plan.slots, readers=plan.readers)
     progress.begin("survey", len(stack), stack.frames[0].megapixels)
     links = Links(backend, model, plan.threads)
-    edges, brightness, noise = _matched(feed, look, links, progress)
+    edges, small, noise = _matched(feed, look, links, progress)
+    seen = _Stack(stack, reference, factor, shown, *small)
+    return Survey(_without_shaken(seen, edges), noise)
+
+
+def _without_shaken(seen: _Stack, edges: list[Edge]) -> tuple[Place, ...]:
+    """Places of all frames, as if those that are shaken had not been there.
+
+    The reference gives its geometry even then; so does a frame without which others were out of reach.
+    """
+    places = _places(seen, edges)
+    bad = _shaken(seen, places)
+    if not bad:
+        return places
+    others = [edge for edge in edges if not {edge.here, edge.there} & (bad - {seen.reference})]
+    again = _places(seen, others)
+    held = all(new.used for index, new in enumerate(again) if places[index].used and index not in bad)
+    return tuple(
+        replace(old, used=False, shaken=True) if index in bad else new if held else old
+        for index, (old, new) in enumerate(zip(places, again, strict=True))
+    )
+
+
+def _shaken(seen: _Stack, places: Sequence[Place]) -> set[int]:
+    """The frames that are shaken, among those that are seen as the reference is."""
+    usual = seen.shown[seen.reference]
+    judged = [index for index, place in enumerate(places) if place.used and seen.shown[index] == usual]
+    side = min(DETAIL_SIDE, max(usual.size))
+    found = shaken(
+        [seen.details[index] for index in judged],
+        [places[index].transform for index in judged],
+        max(seen.stack.frames[seen.reference].size) / side,
+    )
+    return {judged[number] for number in found}
+
+
+def _places(seen: _Stack, edges: list[Edge]) -> tuple[Place, ...]:
+    """Where the frames lie and how bright they are, from their links."""
+    stack, reference, shown = seen.stack, seen.reference, seen.shown
     solution = solve(edges, len(stack), reference, shown[reference].size)
-    places = [_place(solution, index, reference, shown, factor) for index in range(len(stack))]
-    ratios = [max(frame.size) / max(seen.shape) for frame, seen in zip(stack, brightness, strict=True)]
+    places = [_place(solution, index, reference, shown, seen.factor) for index in range(len(stack))]
+    brightness = seen.brightness
+    ratios = [max(frame.size) / max(picture.shape) for frame, picture in zip(stack, brightness, strict=True)]
     for index, place in enumerate(places):
         if place.used and index != reference:
             gained = with_gain(
@@ -89,7 +135,7 @@ def survey(
                 ratios[index] if stack.frames[index].size != stack.frames[reference].size else None,
             )
             places[index] = replace(place, transform=gained)
-    return Survey(tuple(places), noise)
+    return tuple(places)
 
 
 def _matched(
@@ -97,50 +143,29 @@ def _matched(
     look: Callable[[Frame, Any], _Seen],
     links: Links,
     progress: Progress,
-) -> tuple[list[Edge], list[Any], float]:
-    """Edges between frames, brightness thumbnails, and the reference's noise."""
+) -> tuple[list[Edge], tuple[list[Any], list[Detail]], float]:
+    """Edges between frames, their brightness and detail, and the reference's noise."""
     brightness: list[Any] = []
+    details: list[Detail] = []
     noise = 0.0
     with closing(links), feed.open(look) as seen_frames:
         for index, seen in seen_frames:
             links.add(index, seen.sight)
             brightness.append(seen.sight.brightness)
+            details.append(seen.sight.detail)
             noise = seen.noise if seen.noise is not None else noise
             progress.advance(feed.waiting_share)
             del seen
-        return links.edges(), brightness, noise
+        return links.edges(), (brightness, details), noise
 
 
-def _place(
-    solution: Solution, index: int, reference: int, shown: Sequence[Showing], factor: int
-) -> Place:
+def _place(solution: Solution, index: int, reference: int, shown: Sequence[Showing], factor: int) -> Place:
     """What the solution says of one frame, in full-size pixels."""
     transform = solution.transforms[index]
     own = [edge for edge in solution.edges if index in (edge.here, edge.there)]
     confidence = 1.0 if index == reference else max((edge.link.confidence for edge in own), default=0.0)
     if transform is None:
         return Place(Transform.identity(), used=False, confidence=confidence)
-    transform = _in_frames(transform, shown[reference], shown[index])
+    transform = in_frames(transform, shown[reference], shown[index])
     residual = max((edge.residual_px for edge in own if edge.link.trusted), default=0.0)
     return Place(transform, True, confidence, residual * factor)
-
-
-def _in_frames(transform: Transform, reference: Showing, frame: Showing) -> Transform:
-    """A transform between planes as one between frames, at rest where it nearly is."""
-    if reference == frame and transform.travel(*reference.size) < REST_PX:
-        return Transform.identity()
-    if not frame.like(reference):
-        matrix = frame.to_frame @ transform.matrix @ np.linalg.inv(reference.to_frame)
-        return Transform(normalise(matrix))
-    found = transform.scaled(frame.factor)
-    return found if reference.size == frame.size else _on_pixels(found, reference)
-
-
-def _on_pixels(transform: Transform, reference: Showing) -> Transform:
-    """The shift by whole pixels that is no further from a crop's transform than REST_PX, if there is one."""
-    whole = np.eye(3)
-    middle = (corners(*reference.size)[2:3] / 2) * reference.factor
-    whole[:2, 2] = np.rint(transform.apply(middle) - middle)[0]
-    away = Transform(np.linalg.inv(whole) @ transform.matrix)
-    size = reference.size[0] * reference.factor, reference.size[1] * reference.factor
-    return Transform(whole) if away.travel(*size) < REST_PX * reference.factor else transform

@@ -1,12 +1,12 @@
 """Alignment as data: transforms in a JSON file, written by one run and applied by another.
 
     {"reference": 3, "width": 4000, "height": 3000,
-     "frames": [{"file": "a.jpg", "matrix": [[...], [...], [...]], "gain": 1.0, "used": true,
-                 "confidence": 0.97, "residual_px": 0.02}, ...]}
+     "frames": [{"file": "a.jpg", "width": 4000, "height": 3000, "matrix": [[...], [...], [...]],
+                 "gain": 1.0, "used": true, "confidence": 0.97, "residual_px": 0.02}, ...]}
 
 `matrix` maps pixels of the reference to pixels of the frame (x, y, 1; centres at whole numbers), as stored,
-before any EXIF rotation; `gain` is what the frame's values are multiplied by; frames
-that are not `used` take no part.
+before any EXIF rotation; the outer size is the reference's, and that of frames whose rows have none; `gain`
+is what the frame's values are multiplied by; frames that are not `used` take no part.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ def described(stack: Stack, reference: int, places: Sequence[Place]) -> dict[str
     rows = [
         {
             "file": frame.name,
+            "width": frame.width,
+            "height": frame.height,
             "matrix": place.transform.matrix.tolist(),
             "gain": place.transform.gain,
             "used": place.used,
@@ -41,7 +43,8 @@ def described(stack: Stack, reference: int, places: Sequence[Place]) -> dict[str
         }
         for frame, place in zip(stack, places, strict=True)
     ]
-    return {"reference": reference, "width": stack.width, "height": stack.height, "frames": rows}
+    width, height = stack.frames[reference].size
+    return {"reference": reference, "width": width, "height": height, "frames": rows}
 
 
 def save_transforms(
@@ -53,11 +56,14 @@ def save_transforms(
 
 
 def load_transforms(path: Path, stack: Stack) -> list[Place]:
-    """Read transforms for a stack: as many as it has frames, for frames of its size. Raises InputError."""
+    """Read transforms for a stack: as many as it has frames, for frames of their sizes. Raises InputError."""
     content = _read(path)
     try:
         size = int(content["width"]), int(content["height"])
         found = [_place(row) for row in content["frames"]]
+        sizes = [
+            (int(row.get("width", size[0])), int(row.get("height", size[1]))) for row in content["frames"]
+        ]
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InputError(
             f"{path.name} does not hold transforms ({error}).", "Write one with --save-transforms."
@@ -67,12 +73,13 @@ def load_transforms(path: Path, stack: Stack) -> list[Place]:
             f"{path.name} holds transforms of {len(found)} frames, and the stack has {len(stack)}.",
             "Give the same number of frames in the same order.",
         )
-    if size != (stack.width, stack.height):
-        raise InputError(
-            f"{path.name} is for frames of {size[0]}x{size[1]} pixels, and these have "
-            f"{stack.width}x{stack.height}.",
-            "Give frames of the size that was aligned.",
-        )
+    for frame, wanted in zip(stack, sizes, strict=True):
+        if frame.size != wanted:
+            raise InputError(
+                f"{path.name} is for frames of {wanted[0]}x{wanted[1]} pixels, and {frame.name} has "
+                f"{frame.width}x{frame.height}.",
+                "Give frames of the size that was aligned.",
+            )
     return found
 
 

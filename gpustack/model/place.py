@@ -11,7 +11,8 @@ from gpustack.model.transform import Transform
 class Place:
     """A frame's transform (reference pixels to frame pixels), and what is known of it.
 
-    `used` is False for a frame that could not be aligned and takes no part in the picture; `confidence` is
+    `used` is False for a frame that takes no part in the picture: one that could not be aligned, or that is
+    `shaken`, blurred all over by a movement of the camera; `confidence` is
     the best correlation of its links to other frames, 1 for the reference; `residual_px` is the largest
     disagreement of its trusted links with the transforms of the whole stack, in pixels of the frame.
     """
@@ -20,3 +21,4 @@ class Place:
     used: bool = True
     confidence: float = 1.0
     residual_px: float = 0.0
+    shaken: bool = False

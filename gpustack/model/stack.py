@@ -12,8 +12,10 @@ from gpustack.model.frame import Frame, Kind, PixelType
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Frames of one channel count and sample type, in stack order (index 0 first); sizes may differ where frames
-    are aligned."""
+    """Frames of one channel count and sample type, in stack order (index 0 first).
+
+    Their sizes may differ where they are aligned.
+    """
 
     frames: tuple[Frame, ...]
 

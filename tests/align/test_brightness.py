@@ -47,3 +47,10 @@ def test_a_few_burnt_pixels_do_not_change_the_gain() -> None:
 def test_a_frame_that_lies_elsewhere_keeps_its_brightness() -> None:
     away = Transform(np.array([[1.0, 0, 900], [0, 1, 0], [0, 0, 1]]))
     assert with_gain(away, THUMBNAIL, THUMBNAIL * np.float32(0.5), 4.0).gain == 1.0
+
+
+def test_frames_of_other_sizes_are_compared_where_they_show_the_same() -> None:
+    half = Transform(np.array([[0.5, 0, -0.25], [0, 0.5, -0.25], [0, 0, 1.0]]))
+    assert with_gain(half, THUMBNAIL, THUMBNAIL * np.float32(0.8), 4.0, 2.0).gain == pytest.approx(
+        1.25, rel=1e-3
+    )

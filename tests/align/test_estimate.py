@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpustack.align.estimate import Sight, match, see
+from gpustack.align.estimate import match
+from gpustack.align.sight import Sight, see
 from gpustack.backend.protocol import Backend
 from gpustack.model.transform import normalise
 from gpustack.settings import Model

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from gpustack.align import estimate
-from gpustack.align.estimate import Sight, match
+from gpustack.align.estimate import match
 from gpustack.align.seed import seeds
+from gpustack.align.sight import Sight
 from gpustack.backend.protocol import Backend
 from gpustack.settings import Model
 from tests.align.test_estimate import sight

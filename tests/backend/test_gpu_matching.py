@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gpustack.align.estimate import Sight, match, see
+from gpustack.align.estimate import match
+from gpustack.align.sight import Sight, see
 from gpustack.backend.cpu import Cpu
 from gpustack.backend.gpu.device import Lane
 from gpustack.backend.gpu.matching import Matching

@@ -119,7 +119,6 @@ def test_an_empty_folder_and_an_empty_list(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("odd", "said"),
     [
-        (np.zeros((HEIGHT, WIDTH - 2, 3), np.uint8), f"{WIDTH - 2}x{HEIGHT}"),
         (np.zeros((HEIGHT, WIDTH, 3), np.uint16), "uint16"),
         (np.zeros((HEIGHT, WIDTH, 3), np.float32), "float32"),
         (np.zeros((HEIGHT, WIDTH), np.uint8), "number of channels: 1"),

@@ -130,6 +130,7 @@ def default_text(name: str, option: Any) -> str:
         "--vram": f"{VRAM_SHARE:.0%} of what is free",
         "--threads": "all processors",
         "--transforms": "estimated",
+        "--flat": "none",
     }
     if option.required:
         return "required"

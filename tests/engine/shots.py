@@ -49,10 +49,12 @@ class Shelf:
     """Pictures in memory, read like files; counts how often each is read."""
 
     def __init__(self, pictures: list[Pixels]) -> None:
-        height, width, channels = pictures[0].shape
         kind = PixelType(pictures[0].dtype.name)
-        self.stack = headers(
-            len(pictures), width=width, height=height, channels=channels, pixel_type=kind, kind=Kind.ARRAY
+        self.stack = Stack(
+            tuple(
+                header(index, wide, high, channels, kind, Kind.ARRAY)
+                for index, (high, wide, channels) in enumerate(picture.shape for picture in pictures)
+            )
         )
         self.reads: Counter[str] = Counter()
         self._pictures = {frame.name: picture for frame, picture in zip(self.stack, pictures, strict=True)}

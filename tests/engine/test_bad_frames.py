@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
+import cv2
 import numpy as np
 import pytest
 
 import gpustack
 from gpustack.errors import AlignError
+from gpustack.model.transform import corners
 from gpustack.scenes import Shoot, render
 from gpustack.settings import BadFrame, Settings
 
 SHOOT = Shoot(
     frames=8, width=320, height=240, max_blur_px=5.0, breathing=0.02, drift_px=3.0, jitter_px=0.5, noise=1.0
 )
+
+FIRST = Settings(threads=2, reference="first")
+CORNERS = corners(SHOOT.width, SHOOT.height)
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +34,11 @@ def foreign() -> Any:
     return render("print", Shoot(frames=2, width=320, height=240, max_blur_px=2.0, seed=3)).frame(0)
 
 
-@pytest.mark.parametrize("kind", ["blank", "noise", "foreign"])
+@pytest.mark.parametrize("kind", ["blank", "noise", "foreign", "shaken"])
 def test_a_bad_frame_is_left_out(good: list[Any], foreign: Any, kind: str) -> None:
     blank = np.full_like(good[0], 90)
     noise = np.random.default_rng(0).integers(0, 255, good[0].shape).astype(np.uint8)
-    bad = {"blank": blank, "noise": noise, "foreign": foreign}[kind]
+    bad = {"blank": blank, "noise": noise, "foreign": foreign, "shaken": shake(good[5])}[kind]
     alone = gpustack.stack(good, Settings(threads=2, reference="0"))
     mixed = gpustack.stack([*good[:5], bad, *good[5:]], Settings(threads=2, reference="0"))
     assert [place.used for place in mixed.places] == [index != 5 for index in range(9)]
@@ -41,6 +47,11 @@ def test_a_bad_frame_is_left_out(good: list[Any], foreign: Any, kind: str) -> No
     assert "array[5]" in mixed.report.warnings[0]
     difference = np.abs(common(mixed, alone).astype(int) - common(alone, mixed))
     assert np.mean(difference) < 0.5
+
+
+def shake(frame: Any) -> Any:
+    """The frame blurred along a line of 11 pixels."""
+    return cv2.filter2D(frame, -1, np.eye(11) / 11)
 
 
 def common(result: gpustack.Result, other: gpustack.Result) -> Any:
@@ -56,6 +67,41 @@ def test_a_bad_frame_can_end_the_run(good: list[Any]) -> None:
     frames = [*good[:3], np.full_like(good[0], 90), *good[3:]]
     with pytest.raises(AlignError, match=r"array\[3\]"):
         gpustack.stack(frames, Settings(threads=2, on_bad_frame=BadFrame.FAIL))
+
+
+def test_a_shaken_frame_can_end_the_run(good: list[Any]) -> None:
+    frames = [*good[:3], shake(good[3]), *good[3:]]
+    with pytest.raises(AlignError, match=r"array\[3\] is blurred all over"):
+        gpustack.stack(frames, Settings(threads=2, on_bad_frame=BadFrame.FAIL))
+
+
+def test_a_shaken_reference_gives_the_geometry_and_nothing_else(good: list[Any]) -> None:
+    frames = [*good[:3], shake(good[3]), *good[4:]]
+    result = gpustack.stack(frames, Settings(threads=2, reference="3"))
+    assert [place.used for place in result.places] == [index != 3 for index in range(8)]
+    assert not result.transforms[3].moves
+    assert result.report.frames[3].share == 0.0
+    kept = gpustack.stack(good, Settings(threads=2, reference="3"))
+    # The place of a shaken frame is known to a pixel only, so the pictures may lie beside each other.
+    assert sharpness(common(result, kept)) > 0.9 * sharpness(common(kept, result))
+
+
+def sharpness(picture: Any) -> float:
+    return float(np.abs(np.diff(picture.astype(float), axis=0)).mean())
+
+
+def test_a_shaken_frame_does_not_pull_the_others(good: list[Any]) -> None:
+    frames = [*good[:3], shake(good[3]), *good[4:]]
+    found, without = gpustack.locate(frames, FIRST), gpustack.locate([*good[:3], *good[4:]], FIRST)
+    assert [place.shaken for place in found] == [index == 3 for index in range(8)]
+    for place, other in zip([*found[:3], *found[4:]], without, strict=True):
+        assert np.abs(place.transform.apply(CORNERS) - other.transform.apply(CORNERS)).max() < 0.3
+
+
+def test_frames_that_are_only_reached_through_a_shaken_one_stay(good: list[Any]) -> None:
+    with patch("gpustack.engine.links.LINK_STEPS", (1,)):
+        found = gpustack.locate([*good[:3], shake(good[3]), *good[4:]], FIRST)
+    assert [place.used for place in found] == [index != 3 for index in range(8)]
 
 
 def test_places_can_be_given_with_frames_left_out(good: list[Any]) -> None:

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpustack.engine import price
 from gpustack.engine.plan import Budget, Plan, make_plan
 from gpustack.errors import PlanError
 from gpustack.model.frame import Kind, PixelType
 from gpustack.model.stack import Stack
-from gpustack.settings import Interpolation, Method, Model, Settings
+from gpustack.settings import DecoderName, Interpolation, Method, Model, Settings
 from tests.engine.shots import headers
 
 GENEROUS = Budget(1 << 40, 4)
@@ -160,3 +161,11 @@ def test_a_plan_as_data_holds_every_field_and_the_sums() -> None:
     )
     assert data["bands"] == len(plan.bands)
     assert data["passes"] == ("survey", "auto")
+
+
+def test_a_flat_field_keeps_the_decoding_on_the_host() -> None:
+    stack, wish = headers(4, width=4000, height=3000), Settings(decoder=DecoderName.GPU)
+    assert price.device_decodes(stack, wish)
+    flat = replace(wish, flat="flat.tif")
+    assert not price.device_decodes(stack, flat)
+    assert price.predict(stack, flat, Method.AUTO, 1) > price.predict(stack, wish, Method.AUTO, 1)

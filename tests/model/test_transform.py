@@ -121,3 +121,9 @@ def test_frames_with_nothing_in_common_share_an_empty_box() -> None:
     away = Transform(np.array([[1.0, 0, 400], [0, 1, 0], [0, 0, 1]]))
     left, top, right, bottom = shared_box([Transform.identity(), away], WIDTH, HEIGHT)
     assert right <= left or bottom <= top
+
+
+def test_the_shared_box_heeds_the_sizes_of_frames() -> None:
+    crop = Transform(np.array([[1, 0, -20], [0, 1, -10], [0, 0, 1.0]]))
+    sizes = [(WIDTH, HEIGHT), (WIDTH - 50, HEIGHT - 40)]
+    assert shared_box([Transform.identity(), crop], WIDTH, HEIGHT, sizes) == (20, 10, WIDTH - 30, HEIGHT - 30)

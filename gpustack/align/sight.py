@@ -1,0 +1,54 @@
+"""What alignment keeps of a frame: band-passed levels, their strongest pixels, and small pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpustack.align.shake import DETAIL_SIDE, Detail, detail
+from gpustack.backend.protocol import Backend
+from gpustack.backend.values import Samples
+
+COARSEST = 32
+"""Shorter side of the coarsest level, in pixels: a shift of a sixth of the picture is then a few pixels."""
+
+BAND_SIGMA_PX = 4.0
+"""Width of the band-pass on each level: wider than the blur difference of neighbours, narrower than
+vignetting."""
+
+SAMPLES = 25_000
+"""Pixels looked at on a level, at most, and never more than a quarter of it: a motion has at most eight
+parameters, and the strongest edges hold nearly all that is known of them
+(bench/results/choices-alignment.json: twice as many cost more and are hardly better)."""
+
+BRIGHTNESS_SIDE = 96
+"""Longer side of the picture that brightness is compared on: blur does not reach across its pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One frame as alignment sees it: band-passed levels, coarsest first, and the samples of each."""
+
+    planes: list[Any]
+    samples: list[Samples[Any]]
+    sizes: list[tuple[int, int]]
+    brightness: np.ndarray[Any, Any]
+    detail: Detail
+
+
+def see(backend: Backend[Any], luma: Any, size: tuple[int, int], levels: int | None = None) -> Sight:
+    """Prepare a frame's luma plane, of `size` (width, height), for alignment.
+
+    Frames that are matched need as many `levels`; without, they are as many as the size allows.
+    """
+    planes, sizes = [luma], [size]
+    while len(sizes) < levels if levels is not None else min(sizes[-1]) >= 2 * COARSEST:
+        planes.append(backend.reduce(planes[-1]))
+        sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
+    passed = [backend.band_pass(plane, BAND_SIGMA_PX) for plane in reversed(planes)]
+    counts = [max(1, min(SAMPLES, wide * high // 4)) for wide, high in reversed(sizes)]
+    samples = [backend.samples(plane, count) for plane, count in zip(passed, counts, strict=True)]
+    brightness, picture = (backend.thumbnail(luma, side) for side in (BRIGHTNESS_SIDE, DETAIL_SIDE))
+    return Sight(passed, samples, sizes[::-1], brightness, detail(picture))
