@@ -16,8 +16,7 @@ class Method(StrEnum):
 
 
 class Model(StrEnum):
-    """What a frame may do against the reference, from nothing to a perspective; auto is the smallest of them but
-    none that explains the stack."""
+    """What a frame may do against the reference, from nothing to a perspective; auto chooses a stack's."""
 
     NONE = "none"
     SHIFT = "shift"

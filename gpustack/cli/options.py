@@ -42,7 +42,7 @@ MethodOption = Annotated[
     ),
 ]
 AlignOption = Annotated[
-    Model, typer.Option(help="What a frame may do against the reference; none moves no pixel.")
+    Model, typer.Option(help="What a frame may do against the reference; none moves no pixel, auto chooses.")
 ]
 ReferenceOption = Annotated[
     str,

@@ -35,15 +35,16 @@ class Report:
 
     `seconds` holds wall seconds by stage; `decode_seconds` is the time of all reading threads together,
     which runs beside the stages; `waiting_seconds` is how long the stages waited for it; `work_seconds` is
-    how long the pixels were worked on: `compute` on the host, `upload` and `kernels` on a device. `box` is
-    the part of the reference that was kept: left, top, width, height, before any rotation.
-    `device_bytes`: most device memory held, on any one device.
+    how long the pixels were worked on: `compute` on the host, `upload` and `kernels` on a device. `model` is
+    what the frames were taken to do against the reference, `box` the part of the reference that was kept:
+    left, top, width, height, before any rotation. `device_bytes`: most device memory held, on any one device.
     """
 
     method: str
     backend: str
     backend_reason: str
     plan: dict[str, Any]
+    model: str = "none"
     noise: float = 0.0
     box: tuple[int, int, int, int] = (0, 0, 0, 0)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -76,6 +77,7 @@ class Report:
             "backend": self.backend,
             "backend_reason": self.backend_reason,
             "plan": self.plan,
+            "model": self.model,
             "noise": self.noise,
             "box": list(self.box),
             "seconds": {stage: round(value, 3) for stage, value in self.seconds.items()},

@@ -172,7 +172,7 @@ def _surveyed(job: Job, request: Request) -> Survey:
         else:
             found = survey(job.backend, stack, job.source, reference, settings.align, job.plan, job.progress)
     settle(stack, found.places, settings.on_bad_frame, job.progress)
-    job.places, job.report.noise = found.places, found.noise
+    job.places, job.report.noise, job.report.model = found.places, found.noise, found.model.value
     return found
 
 

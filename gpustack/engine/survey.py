@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gpustack.align.brightness import with_gain
+from gpustack.align.choose import fitted
 from gpustack.align.shake import DETAIL_SIDE, Detail, shaken
 from gpustack.align.sight import Sight, see
 from gpustack.align.solve import Edge, Solution, solve
@@ -27,10 +28,11 @@ from gpustack.settings import Model
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """One place a frame, and the noise of the luma, 0..1."""
+    """One place a frame, the noise of the luma, 0..1, and the model that the places follow."""
 
     places: tuple[Place, ...]
     noise: float
+    model: Model = Model.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class _Stack:
     stack: Stack
     reference: int
     factor: int
+    model: Model
     shown: Sequence[Showing]
     brightness: list[Any]
     details: list[Detail]
@@ -70,7 +73,7 @@ def survey(
 ) -> Survey:
     """Match every frame with frames before it and solve for all transforms together."""
     factor = survey_factor(stack)
-    shown = showings(backend, stack, source, model, factor)
+    shown = showings(backend, stack, source, Model.SIMILARITY if model is Model.AUTO else model, factor)
     count, ways = levels(stack, factor), dict(zip(stack, shown, strict=True))
 
     def look(frame: Frame, pixels: Any) -> _Seen:
@@ -83,26 +86,25 @@ def survey(
     progress.begin("survey", len(stack), stack.frames[0].megapixels)
     links = Links(backend, model, plan.threads)
     edges, small, noise = _matched(feed, look, links, progress)
-    seen = _Stack(stack, reference, factor, shown, *small)
-    return Survey(_without_shaken(seen, edges), noise)
+    places, found = _without_shaken(_Stack(stack, reference, factor, model, shown, *small), edges)
+    return Survey(places, noise, found)
 
 
-def _without_shaken(seen: _Stack, edges: list[Edge]) -> tuple[Place, ...]:
-    """Places of all frames, as if those that are shaken had not been there.
+def _without_shaken(seen: _Stack, edges: list[Edge]) -> tuple[tuple[Place, ...], Model]:
+    """Places of all frames, as if those that are shaken had not been there; and their model.
 
     The reference gives its geometry even then; so does a frame without which others were out of reach.
     """
-    places = _places(seen, edges)
+    places, model = _places(seen, edges)
     bad = _shaken(seen, places)
     if not bad:
-        return places
+        return places, model
     others = [edge for edge in edges if not {edge.here, edge.there} & (bad - {seen.reference})]
-    again = _places(seen, others)
-    held = all(new.used for index, new in enumerate(again) if places[index].used and index not in bad)
-    return tuple(
-        replace(old, used=False, shaken=True) if index in bad else new if held else old
-        for index, (old, new) in enumerate(zip(places, again, strict=True))
-    )
+    again, better = _places(seen, others)
+    if all(new.used for index, new in enumerate(again) if places[index].used and index not in bad):
+        places, model = tuple(places[i] if i in bad else new for i, new in enumerate(again)), better
+    left = (replace(at, used=False, shaken=True) if i in bad else at for i, at in enumerate(places))
+    return tuple(left), model
 
 
 def _shaken(seen: _Stack, places: Sequence[Place]) -> set[int]:
@@ -118,10 +120,11 @@ def _shaken(seen: _Stack, places: Sequence[Place]) -> set[int]:
     return {judged[number] for number in found}
 
 
-def _places(seen: _Stack, edges: list[Edge]) -> tuple[Place, ...]:
-    """Where the frames lie and how bright they are, from their links."""
+def _places(seen: _Stack, edges: list[Edge]) -> tuple[tuple[Place, ...], Model]:
+    """Where the frames lie and how bright they are, from their links; and the model that they follow."""
     stack, reference, shown = seen.stack, seen.reference, seen.shown
-    solution = solve(edges, len(stack), reference, shown[reference].size)
+    given = edges, len(stack), reference, shown[reference].size
+    model, solution = fitted(*given) if seen.model is Model.AUTO else (seen.model, solve(*given))
     places = [_place(solution, index, reference, shown, seen.factor) for index in range(len(stack))]
     brightness = seen.brightness
     ratios = [max(frame.size) / max(picture.shape) for frame, picture in zip(stack, brightness, strict=True)]
@@ -135,7 +138,7 @@ def _places(seen: _Stack, edges: list[Edge]) -> tuple[Place, ...]:
                 ratios[index] if stack.frames[index].size != stack.frames[reference].size else None,
             )
             places[index] = replace(place, transform=gained)
-    return tuple(places)
+    return tuple(places), model
 
 
 def _matched(
