@@ -36,7 +36,7 @@ RESULTS = Path(__file__).with_name("results")
 FOUND = 7
 """What compute-sanitizer ends with where it found something."""
 
-TESTED = ("align", "backend", "depth", "fuse", "kernels")
+TESTED = ("align", "backend", "depth", "engine", "fuse", "kernels")
 """Folders of the tests that run on a device; the others may need packages that a bare machine lacks."""
 
 # pytest's own settings would need its plugin for time limits.
