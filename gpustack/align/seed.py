@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gpustack.align.lookup import bilinear
 from gpustack.backend.matching import best_shift
 from gpustack.model.transform import Matrix
 from gpustack.settings import Model
@@ -93,7 +94,7 @@ def _log_polar(plane: Plane) -> Plane:
     magnitude = np.fft.fftshift(np.abs(spectrum))
     radius = np.geomspace(_LOWEST, _HIGHEST, _RADII)[:, None] * side
     angle = np.arange(_ANGLES) * np.pi / _ANGLES
-    found = _looked_up(magnitude, side // 2 + radius * np.cos(angle), side // 2 + radius * np.sin(angle))
+    found = bilinear(magnitude, side // 2 + radius * np.cos(angle), side // 2 + radius * np.sin(angle))
     found = np.log(found + 1e-9)
     return np.asarray((found - found.mean(axis=1, keepdims=True)) * _window(_RADII)[:, None])
 
@@ -110,15 +111,4 @@ def _moved(plane: Plane, motion: Matrix) -> Plane:
     at_x = back[0, 0] * x + back[0, 1] * y + back[0, 2]
     at_y = back[1, 0] * x + back[1, 1] * y + back[1, 2]
     inside = (at_x >= 0) & (at_x <= width - 1) & (at_y >= 0) & (at_y <= height - 1)
-    return np.asarray(_looked_up(plane, at_x, at_y) * inside)
-
-
-def _looked_up(plane: Plane, x: Plane, y: Plane) -> Plane:
-    """Bilinear values; positions outside take those of the rim."""
-    height, width = plane.shape
-    x, y = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
-    left, top = np.minimum(x.astype(int), width - 2), np.minimum(y.astype(int), height - 2)
-    across, down = x - left, y - top
-    upper = plane[top, left] * (1 - across) + plane[top, left + 1] * across
-    lower = plane[top + 1, left] * (1 - across) + plane[top + 1, left + 1] * across
-    return np.asarray(upper * (1 - down) + lower * down)
+    return np.asarray(bilinear(plane, at_x, at_y) * inside)

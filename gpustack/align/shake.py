@@ -18,7 +18,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from gpustack.model.transform import Matrix, Transform
+from gpustack.align.lookup import bilinear
+from gpustack.model.transform import Transform
 
 Detail = npt.NDArray[np.float32]
 """(3, rows, columns): means over blocks of the squared slope across, the product of both, and down."""
@@ -99,18 +100,7 @@ def _seen_from(there: Detail, onto: Transform) -> Detail:
     middle = (_BLOCK + 1) / 2  # a block begins one pixel in, as slopes do
     y, x = np.mgrid[:rows, :columns].reshape(2, -1)
     points = onto.apply(np.stack([x, y], axis=1) * _BLOCK + middle)
-    return _looked_up(there, *((points - middle) / _BLOCK).T)
-
-
-def _looked_up(values: Detail, x: Matrix, y: Matrix) -> Detail:
-    """Bilinear values of each plane; positions outside take those of the rim."""
-    rows, columns = values.shape[1:]
-    x, y = np.clip(x, 0, columns - 1), np.clip(y, 0, rows - 1)
-    left, top = np.minimum(x.astype(int), columns - 2), np.minimum(y.astype(int), rows - 2)
-    across, down = x - left, y - top
-    upper = values[:, top, left] * (1 - across) + values[:, top, left + 1] * across
-    lower = values[:, top + 1, left] * (1 - across) + values[:, top + 1, left + 1] * across
-    return np.asarray(upper * (1 - down) + lower * down, np.float32)
+    return bilinear(there, *((points - middle) / _BLOCK).T).astype(np.float32)
 
 
 def _block_means(values: Plane) -> Plane:

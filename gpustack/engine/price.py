@@ -17,7 +17,7 @@ BAND_PLANES = 30
 """Float planes of band size that one thread has alive at most, halos included (pyramid, RGB)."""
 
 BAND_HALO = 14
-"""Rows around a band, both sides together, as far as memory is concerned."""
+"""Rows around a band on one side; on the CPU, BAND_PLANES allows for the other."""
 
 DEVICE_BAND_PLANES = 3
 """Float planes of band size on a GPU besides the image and its reduced copy: energy, luma, evidence,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,8 @@ from gpustack.model.rect import Rows, cut
 from gpustack.model.stack import Stack
 from gpustack.model.transform import shared_box
 from gpustack.settings import CROP_LEAST, RAM_SHARE, VRAM_SHARE, Crop, Model, Settings
+
+T = TypeVar("T")
 
 SMALLER = 0.8
 """What is tried next where a device was full before its budget was reached, as a share of what it held."""
@@ -88,14 +91,15 @@ def run(
         settings = replace(settings, align=Model.NONE)  # nothing is left to estimate
     choice = choose(settings.backend, settings.devices, settings.decoder)
     request = Request(stack, Source(read, unpack), settings, given, progress, keep_aligned)
-    return _within_device(choice, request, budget(settings, choice))
+    return _within_device(_fused, choice, request)
 
 
-def _within_device(choice: Choice, request: Request, allowed: Budget) -> Outcome:
-    """Run; where a device is full after all, plan for less and run again."""
+def _within_device(work: Callable[[Choice, Request, Budget], T], choice: Choice, request: Request) -> T:
+    """Do it; where a device is full after all, plan for less and do it again."""
+    allowed = budget(request.settings, choice)
     while True:
         try:
-            return _fused(choice, request, allowed)
+            return work(choice, request, allowed)
         except DeviceFullError as error:
             held = min(error.limit, allowed.vram_bytes)
             # Where even the smallest plan does not fit, making it raises PlanError with both numbers.
@@ -129,10 +133,15 @@ def locate(
     """Survey a stack without fusing it; `keep_aligned` is given every used frame on the canvas."""
     choice = choose(settings.backend, settings.devices[:1], settings.decoder)
     request = Request(stack, Source(read, unpack), settings, None, progress, keep_aligned)
-    with closing(_job(choice, request, budget(settings, choice))) as job:
+    return _within_device(_located, choice, request)
+
+
+def _located(choice: Choice, request: Request, allowed: Budget) -> tuple[Place, ...]:
+    with closing(_job(choice, request, allowed)) as job:
         found = _surveyed(job, request)
-        if keep_aligned is not None:
-            job.canvas = _canvas(job, settings.crop, stack.reference(settings.reference))
+        if job.keep_aligned is not None:
+            reference = request.stack.reference(request.settings.reference)
+            job.canvas = _canvas(job, request.settings.crop, reference)
             job.pass_over(job.plan.passes[-1], [])
         return found.places
 

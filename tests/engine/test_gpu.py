@@ -19,7 +19,7 @@ from gpustack.engine import run as running
 from gpustack.engine.plan import Budget, make_plan
 from gpustack.engine.price import DEVICE_RESERVE, Layout
 from gpustack.engine.run import Outcome
-from gpustack.errors import PlanError
+from gpustack.errors import DeviceFullError, PlanError
 from gpustack.model.frame import Kind, PixelType
 from gpustack.settings import BackendName, Crop, Method, Model, Settings
 from tests.cuda_on_cpu.device import ROOM, CpuDevice
@@ -197,6 +197,22 @@ def test_a_device_that_is_full_after_all_gets_a_smaller_plan(monkeypatch: pytest
     found = stacked(monkeypatch, settings, (device,), pictures)
     np.testing.assert_array_equal(found.fused.picture, wanted.fused.picture)
     assert found.report.plan["device_bytes"] < wanted.report.plan["device_bytes"]
+
+
+def test_locating_goes_back_to_the_plan_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf, budgets = Shelf(small()), []
+
+    def full_at_first(choice: Choice, request: Any, allowed: Budget) -> Any:
+        budgets.append(allowed.vram_bytes)
+        if len(budgets) == 1:
+            raise DeviceFullError(1 << 30, 1 << 27)
+        return located(choice, request, allowed)
+
+    located = running._located
+    monkeypatch.setattr(running, "choose", lambda *_: Choice("chosen by the test", (CpuDevice(),)))
+    monkeypatch.setattr(running, "_located", full_at_first)
+    assert len(running.locate(shelf.stack, shelf.read, Settings(threads=1))) == len(shelf.stack)
+    assert budgets[1] == int(running.SMALLER * (1 << 27)) < budgets[0]
 
 
 def test_too_little_device_memory_is_told_with_both_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
