@@ -24,8 +24,9 @@ MATTERS_PX = 0.1
 """A model that moves no pixel of any frame by more than this, in pixels of the survey, is not needed."""
 
 CERTAIN = 2.0
-"""So many times the disagreement of the links, for each step from the reference, must be left unexplained. It
-is 1.1 at most on rendered stacks where there is nothing to explain."""
+"""So many times the disagreement of the links, for each step from the reference, must be left unexplained:
+about twice what rendered stacks show where there is nothing to explain. It has not been tried on other
+scenes."""
 
 NEAR_PX = 0.3
 """A model smaller than the similarity is taken only where it leaves less than this. Where links disagree so

@@ -45,7 +45,7 @@ DECODE_SECONDS = {Kind.JPEG: 0.006, Kind.PNG: 0.030, Kind.TIFF: 0.030, Kind.RAW:
 """CPU seconds to decode a megapixel, on one core of a 2023 server."""
 
 FLAT_SECONDS = 0.008
-"""The same of dividing it by a flat field."""
+"""The same of dividing it by a flat field; for orientation."""
 
 READ_SECONDS = 0.0005
 """The same of reading a JPEG file that a GPU decodes: about half a megabyte, from the page cache."""
