@@ -8,12 +8,15 @@ import numpy as np
 import passes
 from scene import Scene, Work
 
-from gpustack.align.sight import BAND_SIGMA_PX, BRIGHTNESS_SIDE
+from gpustack.align.brightness import factor_of
+from gpustack.align.shake import DETAIL_SIDE
+from gpustack.align.sight import BAND_SIGMA_PX
 from gpustack.backend.gpu.tensor import Tensor
-from gpustack.backend.values import Band, Best, LevelBand, Mix, Part
+from gpustack.backend.values import Band, Best, LevelBand, Mix, Part, Spread
 from gpustack.depth.surface import RIM_WEIGHT, SIGMA_PX
 from gpustack.fuse.average import empty_mix
 from gpustack.fuse.measure import empty_best
+from gpustack.fuse.radius import RADII
 from gpustack.model.frame import PixelType
 from gpustack.model.mosaic import Mosaic
 from gpustack.model.transform import Transform
@@ -123,6 +126,36 @@ def _blended(s: Scene) -> Work:
     return lambda: s.gpu.blended(sums, nearest)
 
 
+def _mean(s: Scene) -> Mix[Tensor]:
+    """A mean of some frames, with how they spread."""
+    variance, ones = s.gpu.full(s.size, 0.5, "float32"), s.gpu.full(s.size, 1.0, "float32")
+    return Mix(s.image, ones, Spread(s.plane, variance, s.plane), squared=True)
+
+
+@case("undo a mean's blur")
+def _debias(s: Scene) -> Work:
+    mix = _mean(s)
+    return lambda: s.gpu.debias(s.image, mix, 0.5, 0.004, s.rows)
+
+
+@case("fit the blur's radius")
+def _blur_misfit(s: Scene) -> Work:
+    mix, best = _mean(s), Best(s.gpu.full(s.size, 1.0, "float32"), s.gpu.full(s.size, 1.0, "uint16"))
+    return lambda: s.gpu.blur_misfit(mix, best, 0.001, s.rows, RADII)
+
+
+@case("clamp to ranges, uint8")
+def _clamp(s: Scene) -> Work:
+    extent = s.extent(PixelType.UINT8)
+    return lambda: s.gpu.clamp(s.image, extent, PixelType.UINT8)
+
+
+@case("ranges around, uint8")
+def _around(s: Scene) -> Work:
+    extent = s.extent(PixelType.UINT8)
+    return lambda: s.gpu.around(extent, s.rows)
+
+
 @case("merge sums")
 def _merge_sums(s: Scene) -> Work:
     sums = [empty_mix(s.gpu, 3, *s.size, afar=False) for _ in range(2)]
@@ -161,6 +194,10 @@ def _single(name: str, call: Callable[[Scene], object]) -> None:
     case(name)(lambda s: lambda: call(s))
 
 
+def _light(s: Scene) -> object:
+    return s.gpu.light(s.frames[PixelType.UINT8], PixelType.UINT8, factor_of((s.size[1], s.size[0])), False)
+
+
 def _singles() -> None:
     _single("reduce a picture", lambda s: s.gpu.reduce(s.image))
     _single("reduce a plane", lambda s: s.gpu.reduce(s.plane))
@@ -173,14 +210,15 @@ def _singles() -> None:
     _single("surface: fill", lambda s: s.gpu.fill_in(s.plane, s.plane, s.coarse.channel(0), RIM_WEIGHT))
     _single("survey: luma", lambda s: s.luma())
     _single("survey: noise", lambda s: s.gpu.noise_level(s.frames[PixelType.UINT8], PixelType.UINT8))
-    _single("survey: thumbnail", lambda s: s.gpu.thumbnail(s.survey, BRIGHTNESS_SIDE))
-    _single("survey: band-pass", lambda s: s.gpu.band_pass(s.survey, BAND_SIGMA_PX))
+    _single("survey: thumbnail", lambda s: s.gpu.thumbnail(s.survey, DETAIL_SIDE))
+    _single("survey: light", _light)
+    _single("survey: band-pass", lambda s: s.gpu.band_pass(s.survey, s.gpu.reduce(s.survey), BAND_SIGMA_PX))
     _single("survey: samples", lambda s: s.gpu.samples(s.survey, s.samples))
 
 
 @case("survey: sums")
 def _sums(s: Scene) -> Work:
-    passed = s.gpu.band_pass(s.survey, BAND_SIGMA_PX)
+    passed = s.gpu.band_pass(s.survey, s.gpu.reduce(s.survey), BAND_SIGMA_PX)
     samples = s.gpu.samples(passed, s.samples)
     moved = np.array([[1, 0, 0.4], [0, 1, -0.3], [0, 0, 1.0]])
     return lambda: s.gpu.alignment_sums(samples, passed, moved, 1.0)

@@ -6,8 +6,9 @@ PSNR in dB of rendered scenes with a still camera, for the value that is used an
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,12 @@ import machine
 
 import gpustack
 from gpustack.engine import path
-from gpustack.fuse.auto import SoftMaximum
+from gpustack.fuse.auto import Auto
 from gpustack.fuse.average import Average
 from gpustack.fuse.levels import LaplacianFold
+from gpustack.fuse.radius import blur_radius
+from gpustack.fuse.scales import SoftMaximum
+from gpustack.model.canvas import Canvas
 from gpustack.scenes import Rendered, Shoot, names, render
 from gpustack.scenes.comparison import truth_psnr
 from gpustack.settings import Method, Model, Settings
@@ -31,7 +35,7 @@ SHOOT = Shoot(frames=16, width=640, height=480, max_blur_px=10.0, noise=1.0)
 def evidence(value: float) -> Iterator[None]:
     """How much a level heeds the finer ones."""
     with ExitStack() as patches:
-        for module in ("gpustack.backend.cpu", "gpustack.fuse.auto"):
+        for module in ("gpustack.backend.cpu", "gpustack.fuse.scales"):
             patches.enter_context(patch(f"{module}.EVIDENCE", value))
         yield
 
@@ -40,7 +44,7 @@ def evidence(value: float) -> Iterator[None]:
 def noise_levels(value: float) -> Iterator[None]:
     """How many noise energies are added before frames are compared."""
     with ExitStack() as patches:
-        for module in ("gpustack.fuse.measure", "gpustack.fuse.auto"):
+        for module in ("gpustack.fuse.measure", "gpustack.fuse.scales"):
             patches.enter_context(patch(f"{module}.NOISE_LEVELS", value))
         yield
 
@@ -55,7 +59,31 @@ def focus_sigma(value: float) -> Iterator[None]:
 @contextmanager
 def level_sigma(value: float) -> Iterator[None]:
     """Blur of a level's energy, for `auto`."""
-    with patch.object(path, "auto", lambda noise: LaplacianFold(SoftMaximum(noise, value))):
+    with patch("gpustack.fuse.auto.soft_scales", lambda noise: LaplacianFold(SoftMaximum(noise, value))):
+        yield
+
+
+def constant(module: str, name: str) -> Callable[[float], AbstractContextManager[object]]:
+    """A constant of a module of the package."""
+    return lambda value: patch(f"gpustack.{module}.{name}", value)
+
+
+@contextmanager
+def radius(factor: float) -> Iterator[None]:
+    """The fitted radius times a factor; 0 leaves the pyramid alone."""
+    with patch("gpustack.fuse.auto.blur_radius", lambda *given: factor * blur_radius(*given)):
+        yield
+
+
+@contextmanager
+def coded(linear: float) -> Iterator[None]:
+    """Whether values are taken for light as they are (1) or squared (0)."""
+    as_it_is = Auto._empty
+
+    def empty(self: Auto, backend: Any, canvas: Canvas, height: int) -> Any:
+        return as_it_is(self, backend, replace(canvas, linear=bool(linear)), height)
+
+    with patch.object(Auto, "_empty", empty):
         yield
 
 
@@ -64,6 +92,13 @@ CHOICES: tuple[tuple[str, Method, Any, tuple[float, ...]], ...] = (
     ("EVIDENCE", Method.PYRAMID, evidence, (0.0, 1.0, 4.0, 16.0)),
     ("NOISE_LEVELS", Method.AUTO, noise_levels, (1.0, 2.0, 3.0, 4.0)),
     ("SoftMaximum.sigma", Method.AUTO, level_sigma, (1.0, 1.5, 2.0)),
+    ("MEAN_SIGMA_PX", Method.AUTO, constant("fuse.auto", "MEAN_SIGMA_PX"), (1.5, 2.0, 2.5)),
+    ("MISFIT", Method.AUTO, constant("backend.debias", "MISFIT"), (1.5 / 255, 3 / 255, 6 / 255, 1.0)),
+    ("WIDEST_BLUR", Method.AUTO, constant("backend.debias", "WIDEST_BLUR"), (0.5, 1.0, 2.0)),
+    ("DEBIAS_NOISE", Method.AUTO, constant("backend.debias", "DEBIAS_NOISE"), (0.15, 0.3, 0.6)),
+    ("DEBIAS_SIGMA_PX", Method.AUTO, constant("backend.debias", "DEBIAS_SIGMA_PX"), (1.0, 2.0)),
+    ("radius", Method.AUTO, radius, (0.0, 0.85, 1.0, 1.2)),
+    ("linear", Method.AUTO, coded, (0.0, 1.0)),
     ("FOCUS_SIGMA_PX", Method.AVERAGE, focus_sigma, (1.0, 1.5, 2.0, 2.5)),
 )
 

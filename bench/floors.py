@@ -140,6 +140,25 @@ def _take(call: Call) -> float:
     return 4 * pixels + 44 * min(SAMPLES, pixels // 4)
 
 
+def _improve(call: Call) -> float:
+    """(estimate, plane, mean, plane, lost, strength, trust, spread, noise, squared, height, width, first,
+    out, rows): a channel's three planes and its result; three planes for all."""
+    return call.number(14) * call.number(11) * (16 * call.depth + 12)
+
+
+def _misfit(call: Call) -> float:
+    """(fit, sums): of the pixels that are compared six rungs, the mean's colours, depth, variance, energy and
+    index, once for all radii."""
+    fit = call.arguments[0]
+    height, width, stride = (int(fit[name]) for name in ("height", "width", "stride"))
+    return -(-height // stride) * -(-width // stride) * (24 + 4 * int(fit["channels"]) + 14)
+
+
+def _around(call: Call) -> float:
+    """(low, high, plane, height, width, first, low out, high out, rows)."""
+    return 2 * call.item * call.depth * call.number(4) * (call.number(3) + call.number(8))
+
+
 BYTES: dict[str, Callable[[Call], float]] = {
     "load_shifted": _load,
     "warp_bicubic": _load,
@@ -161,6 +180,14 @@ BYTES: dict[str, Callable[[Call], float]] = {
     # The nearest frame's picture is read where no frame was near: taken as nowhere.
     "blended": lambda call: call.pixels(7) * (8 * call.depth + 4),
     "pack": _pack,
+    "clamp_to": lambda call: call.depth * call.pixels(6) * (8 + 2 * call.item),
+    "around": _around,
+    "begin": lambda call: 12 * call.pixels(4),
+    "climb": lambda call: 20 * call.pixels(2),
+    "unblur": lambda call: 28 * call.pixels(9),
+    "trust": lambda call: call.pixels(8) * (4 * call.number(1) + 8),
+    "improve": _improve,
+    "misfit": _misfit,
     "fill_float32": lambda call: 4 * call.number(1),
     "fill_uint8": lambda call: call.number(1),
     "fill_uint16": lambda call: 2 * call.number(1),
@@ -174,7 +201,10 @@ BYTES: dict[str, Callable[[Call], float]] = {
         32 * -(-call.number(1) // call.number(5)) * call.number(2) * call.number(3) * call.item
     ),
     "thumbnail": lambda call: 4 * call.pixels(1),
+    # (frame, width, channels, scale, linear, burnt, high, wide, out, height, width): as the luma.
+    "light": lambda call: call.pixels(9) * call.number(6) * call.number(7) * call.number(2) * call.item,
     "blur": lambda call: 8 * call.pixels(2),
+    "band_pass": lambda call: 8 * call.pixels(5) + 4 * call.pixels(2),
     "strength": lambda call: call.pixels(4) * (8 + 4 / call.number(3)),
     "tally": lambda call: 4 * call.number(1),
     "narrow": lambda call: 4 * call.number(1),

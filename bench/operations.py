@@ -18,10 +18,11 @@ import numpy as np
 import simplejpeg
 
 from gpustack.backend.cpu import Cpu
-from gpustack.fuse.auto import auto
+from gpustack.fuse.scales import soft_scales
 from gpustack.model.canvas import Canvas
 from gpustack.model.frame import PixelType
 from gpustack.model.rect import cut
+from gpustack.model.tone import Tone
 from gpustack.model.transform import Transform
 from gpustack.settings import Interpolation
 
@@ -93,7 +94,7 @@ def loading() -> dict[str, float]:
     """A frame of 8 bits onto the canvas by a similarity, all in all: positions, floats, gain, resampling."""
     backend, strips = Cpu(1), cut(HEIGHT, ROWS)
     picture = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-    moved = Transform(np.array([[0.998, -0.003, 8.3], [0.003, 0.998, 3.6], [0, 0, 1.0]]), 1.01)
+    moved = Transform(np.array([[0.998, -0.003, 8.3], [0.003, 0.998, 3.6], [0, 0, 1.0]]), Tone((1.01,)))
 
     def load(interpolation: Interpolation) -> None:
         for rows in strips:
@@ -117,7 +118,7 @@ def whole_frames() -> dict[str, float]:
 def _folding(picture: Any, rows: int) -> Callable[[], None]:
     backend = Cpu(1)
     canvas = Canvas(0, 0, WIDTH, HEIGHT, 3, PixelType.UINT8, cut(HEIGHT, rows))
-    fold, still = auto(0.004), Transform.identity()
+    fold, still = soft_scales(0.004), Transform.identity()
     state = fold.start(backend, canvas)
     return lambda: fold.add(
         backend, state, 0, lambda band: backend.load(picture, still, PixelType.UINT8, WIDTH, band)

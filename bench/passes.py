@@ -11,15 +11,16 @@ import numpy as np
 from gpustack.backend.gpu.backend import Gpu
 from gpustack.backend.gpu.tensor import Tensor
 from gpustack.backend.values import Part
-from gpustack.fuse.auto import auto
 from gpustack.fuse.average import Average
 from gpustack.fuse.depthmap import Blend
 from gpustack.fuse.fold import Fold
 from gpustack.fuse.measure import Sharpest
 from gpustack.fuse.pyramid import pyramid
+from gpustack.fuse.scales import soft_scales
 from gpustack.model.canvas import Canvas
 from gpustack.model.frame import PixelType
 from gpustack.model.rect import Rows
+from gpustack.model.tone import Tone
 from gpustack.model.transform import Transform
 
 NOISE = 0.004
@@ -42,14 +43,14 @@ def warp(size: tuple[int, int]) -> Transform:
     """A similarity that stays inside a frame of `size` (rows, columns): a little larger and turned."""
     scale, turn, (y, x) = 0.998, 1e-4, ((side - 1) / 2 for side in size)
     across, down = x - scale * x + turn * y, y - scale * y - turn * x
-    return Transform(np.array([[scale, -turn, across], [turn, scale, down], [0, 0, 1.0]]), 1.01)
+    return Transform(np.array([[scale, -turn, across], [turn, scale, down], [0, 0, 1.0]]), Tone((1.01,)))
 
 
 def fold_of(name: str, size: tuple[int, int]) -> Fold[Any]:
     """The fold of a pass over frames of `size` (rows, columns)."""
     match name:
         case "auto":
-            return auto(NOISE)
+            return soft_scales(NOISE)
         case "pyramid":
             return pyramid()
         case "average":

@@ -92,7 +92,8 @@ class Enfuse:
     def commands(self, task: Task) -> list[Command]:
         """align_image_stack (-m: magnification changes with focus) writes TIFFs that enfuse reads."""
         weights = ["--exposure-weight=0", "--saturation-weight=0", "--contrast-weight=1", "--hard-mask"]
-        fuse = ["enfuse", *weights, f"--compression={JPEG_QUALITY}", f"--output={task.out}"]
+        compression = [f"--compression={JPEG_QUALITY}"] if task.out.suffix == ".jpg" else []
+        fuse = ["enfuse", *weights, *compression, f"--output={task.out}"]
         if not task.align:
             return [[*fuse, *_names(task)]]
         prefix = task.scratch / "aligned_"
@@ -103,10 +104,14 @@ class Enfuse:
 
 @dataclass(frozen=True)
 class OpenFocus:
-    """OpenFocus by its command line, with one of its fusion methods and its own alignment."""
+    """OpenFocus by its command line, with one of its fusion methods and its own alignment.
+
+    `steady`: frames that need no alignment have one brightness, and OpenFocus is told so.
+    """
 
     method: str
     cache: Path
+    steady: bool = False
 
     @property
     def name(self) -> str:
@@ -118,10 +123,11 @@ class OpenFocus:
         return OPENFOCUS.version(self.cache)
 
     def commands(self, task: Task) -> list[Command]:
-        """One command; its exposure matching stays on, as it is by default."""
+        """One command; its exposure matching stays on, as it is by default, unless frames are `steady`."""
         align = "openfocus" if task.align else "none"
+        told = ["--no-exposure-match"] if self.steady and not task.align else []
         program = OPENFOCUS.program(self.cache, "openfocus")
-        return [[program, "-i", *_names(task), "-o", str(task.out), "-m", self.method, "-a", align]]
+        return [[program, "-i", *_names(task), "-o", str(task.out), "-m", self.method, "-a", align, *told]]
 
 
 @dataclass(frozen=True)
@@ -159,7 +165,8 @@ class ShineStacker:
         return SHINESTACKER.version(self.cache)
 
     def commands(self, task: Task) -> list[Command]:
-        """The driver beside this file, run in Shine Stacker's environment; it writes JPEG at quality 100."""
+        """The driver beside this file, in Shine Stacker's environment; it writes JPEG at quality 100, or TIFF
+        where it reads TIFF."""
         python, align = SHINESTACKER.program(self.cache, "python"), "yes" if task.align else "no"
         return [[python, str(DRIVER), self.method, align, str(task.folder), str(task.scratch), str(task.out)]]
 
@@ -179,9 +186,21 @@ def peers(cache: Path) -> list[Competitor]:
     ]
 
 
-def symbolic(competitor: Competitor, align: bool) -> list[str]:
+def quality_peers(cache: Path) -> list[Competitor]:
+    """Every peer with all methods that take seconds and not minutes."""
+    others = [peer for peer in peers(cache) if not isinstance(peer, OpenFocus)]
+    methods = ("openfocus_a", "openfocus_b", "openfocus_c", "dct", "dtcwt", "guided_filter", "gfgfgf")
+    return [*others, *(OpenFocus(method, cache, steady=True) for method in methods)]
+
+
+def slow_peers(cache: Path) -> list[Competitor]:
+    """What takes minutes for a stack: OpenFocus's newest network."""
+    return [OpenFocus("stackmffv3", cache, steady=True)]
+
+
+def symbolic(competitor: Competitor, align: bool, out: str = "OUT.jpg") -> list[str]:
     """The competitor's commands with names in place of paths, fit for a result file."""
-    task = Task((Path("FRAMES"),), Path("FOLDER"), Path("OUT.jpg"), Path("SCRATCH"), align)
+    task = Task((Path("FRAMES"),), Path("FOLDER"), Path(out), Path("SCRATCH"), align)
     shown = [[Path(command[0]).name, *command[1:]] for command in competitor.commands(task)]
     return [" ".join(word.replace(str(DRIVER), DRIVER.name) for word in command) for command in shown]
 

@@ -1,87 +1,114 @@
-"""How close each method comes to the truth: `python bench/quality.py --json bench/results/quality.json`.
+"""How close ours and the peers come to the truth: `python bench/quality.py --json FILE`.
 
-Rendered scenes with known sharp picture and depth, still and with a camera that breathes, drifts and
-flickers, and the `cotton` set where GPUSTACK_DATA is given. PSNR in dB against the truth; depth as mean
-absolute error in frames.
+Rendered scenes with known sharp picture and depth, and two sets of the data folder where GPUSTACK_DATA is
+given; what is measured, and how, is in README.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-from dataclasses import replace
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import cv2
 import machine
-import numpy as np
+from frames import default_cache
+from measure import BenchError
+from peers import Competitor, ours, quality_peers, slow_peers
+from quality_cases import FULL, SMALL, Case, design, prepared
+from quality_runs import Row, case_of, commands, key, rows
+from stack import chosen
 
-import gpustack
-from gpustack.scenes import Rendered, Shoot, names, render
-from gpustack.scenes.comparison import psnr, truth_psnr
-from gpustack.settings import Method, Model, Settings
-
-STILL = Shoot(frames=16, width=640, height=480, max_blur_px=10.0, noise=1.0)
-MOVING = replace(STILL, breathing=0.03, drift_px=8.0, jitter_px=0.5, rotation_deg=0.3, flicker=0.02)
+from gpustack.scenes import Shoot
 
 
 def main() -> None:
-    """Measure every scene and write the table."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--json", type=Path, required=True)
-    target: Path = options.parse_args().json
-    rows = [row for name in names() for row in scene_rows(name)]
-    rows += cotton_rows()
-    machine.write_result(machine.heading("quality") | {"rows": rows}, target)
-    for row in rows:
-        print(row["scene"], row["camera"], {m: round(v, 2) for m, v in row["psnr_db"].items()})
+    """Measure the wanted cases and methods; the rows of others that are in the file stay."""
+    given = _options().parse_args()
+    size, root = SMALL if given.small else FULL, given.cache / "quality"
+    cases = [case for case in design(given.held_out) if not given.scenes or case.scene in given.scenes]
+    cases = [case for case in cases if case.first or not given.first]
+    try:
+        fast, slow = _competitors(given)
+        for case, competitors in _turns(cases, fast, slow):
+            _measure(case, competitors, size, root, given.json)
+    except BenchError as error:
+        raise SystemExit(f"quality: {error}") from None
 
 
-def scene_rows(name: str) -> list[dict[str, Any]]:
-    """One scene, with a still and a moving camera."""
-    return [_row(name, "still", STILL), _row(name, "moving", MOVING)]
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--json", type=Path, required=True, help="result file; its other rows are kept")
+    parser.add_argument("--cache", type=Path, default=default_cache(), help="frames and environments")
+    parser.add_argument("--scenes", type=_names, default=[], help="only these, by comma")
+    parser.add_argument("--methods", default="", help="only those whose name begins so, by comma")
+    parser.add_argument("--held-out", action="store_true", help="the scenes and seeds held out of tuning")
+    parser.add_argument("--first", action="store_true", help="only each scene's plainest case")
+    parser.add_argument("--small", action="store_true", help="12 frames of 480x360, for a quick look")
+    who = parser.add_mutually_exclusive_group()
+    who.add_argument("--ours-only", action="store_true", help="run ours; rows of peers stay as they are")
+    who.add_argument("--peers-only", action="store_true", help="run the peers")
+    return parser
 
 
-def _row(name: str, camera: str, shoot: Shoot) -> dict[str, Any]:
-    rendered = render(name, shoot)
-    frames = [rendered.frame(index) for index in range(shoot.frames)]
-    align = Model.NONE if camera == "still" else Model.SIMILARITY
-    results = {method.value: gpustack.stack(frames, Settings(method, align, depth=True)) for method in Method}
-    marks = {"best pixel of any frame": best_pixel(rendered, frames)} if camera == "still" else {}
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _competitors(given: argparse.Namespace) -> tuple[list[Competitor], list[Competitor]]:
+    """Those that are wanted and installed: the quick, and those that take minutes a stack."""
+    groups = (
+        ([] if given.peers_only else ours()) + ([] if given.ours_only else quality_peers(given.cache)),
+        [] if given.ours_only else slow_peers(given.cache),
+    )
+    wanted = chosen([each for group in groups for each in group], given.methods)
+    missing = [each.name for each in wanted if not each.version()]
+    if missing:
+        print(f"not installed: {', '.join(missing)}")
+    fast, slow = ([each for each in group if each in wanted and each.version()] for group in groups)
+    return fast, slow
+
+
+def _turns(
+    cases: Sequence[Case], fast: list[Competitor], slow: list[Competitor]
+) -> list[tuple[Case, list[Competitor]]]:
+    """All cases with the quick competitors, then the plainest of each scene with the slow ones."""
+    turns = [(case, fast) for case in cases] if fast else []
+    return turns + [(case, slow) for case in cases if case.first and slow]
+
+
+def _measure(case: Case, competitors: Sequence[Competitor], size: Shoot, root: Path, target: Path) -> None:
+    """Measure one case, and put its rows in the place of those that the file has of them."""
+    ready = prepared(case, size, root)
+    found = {key(row): row for row in rows(ready, competitors)}
+    kept = [row for row in _written(target) if key(row) not in found and not _stale(row, case, ready.digest)]
+    order = sorted([*kept, *found.values()], key=lambda row: [str(part) for part in key(row)])
+    result = machine.heading("quality") | {
+        "size": f"{size.width}x{size.height}x{size.frames}",
+        "commands": _commands(),
+        "rows": order,
+    }
+    machine.write_result(result, target, quiet=True)
+
+
+def _commands() -> dict[str, dict[str, list[str]]]:
+    """What is run, with names in place of paths, on still and on moving cameras."""
+    everybody = [*ours(), *quality_peers(Path("CACHE")), *slow_peers(Path("CACHE"))]
     return {
-        "scene": name,
-        "camera": camera,
-        "psnr_db": {m: truth_psnr(rendered, r.image, r.report.box) for m, r in results.items()},
-        "depth_error_frames": {m: depth_error(rendered, r) for m, r in results.items()},
-        "marks_db": marks,
+        each.name: {camera: commands(each, Case("", 0, camera)) for camera in ("still", "moving")}
+        for each in everybody
     }
 
 
-def best_pixel(rendered: Rendered, frames: list[Any]) -> float:
-    """The upper mark for choosing: at each pixel the frame value nearest to the truth."""
-    truth = rendered.truth
-    error = np.min([np.abs(frame / np.float32(255) - truth) for frame in frames], axis=0)
-    return psnr(error, np.zeros_like(error))
+def _written(target: Path) -> list[Row]:
+    """The rows that the result file has."""
+    found: list[Row] = json.loads(target.read_text())["rows"] if target.exists() else []
+    return found
 
 
-def depth_error(rendered: Rendered, result: gpustack.Result) -> float:
-    """Mean absolute error of the depth, in frames, over the part that was kept."""
-    left, top, width, height = result.report.box
-    assert result.depth is not None
-    return float(np.abs(result.depth - rendered.depth[top : top + height, left : left + width]).mean())
-
-
-def cotton_rows() -> list[dict[str, Any]]:
-    """The light-field set `cotton`, whose sharp picture is known."""
-    folder = Path(os.environ.get("GPUSTACK_DATA", "")) / "ground_truth" / "cotton"
-    if not (folder / "frames").is_dir():
-        print("cotton is left out: GPUSTACK_DATA does not name the data folder")
-        return []
-    truth = cv2.cvtColor(cv2.imread(str(folder / "input_Cam040.png")), cv2.COLOR_BGR2RGB) / 255.0
-    paths = sorted((folder / "frames").iterdir())
-    found = {m.value: gpustack.stack(paths, Settings(m, Model.NONE)).image / 255.0 for m in Method}
-    return [{"scene": "cotton", "camera": "still", "psnr_db": {m: psnr(i, truth) for m, i in found.items()}}]
+def _stale(row: Row, case: Case, digest: str) -> bool:
+    """Whether a row is of this case, but of frames that are not rendered so any more."""
+    return case_of(row) == case and row["digest"] != digest
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from gpustack.backend.gpu.device import Device
 from gpustack.backend.protocol import Backend
 from gpustack.model.frame import PixelType
 from gpustack.model.rect import Rows
+from gpustack.model.tone import Tone
 from gpustack.model.transform import Transform
 from gpustack.settings import Interpolation, Model
 
@@ -65,13 +66,14 @@ def check(device: str, largest: bool) -> int:
 
 
 def resampled(backend: Backend[Any]) -> Iterator[Any]:
-    """What a backend makes of a frame that is turned, by each interpolation."""
+    """What a backend makes of a frame that is turned, by each interpolation, and the frame's light."""
     frame = backend.upload(np.random.default_rng(3).integers(0, 256, (*ALIGNED, 3), dtype=np.uint8))
-    turned = Transform(np.array([[0.99, 0.03, -2.6], [-0.02, 1.01, 1.7], [0, 0, 1.0]]), 1.02)
+    turned = Transform(np.array([[0.99, 0.03, -2.6], [-0.02, 1.01, 1.7], [0, 0, 1.0]]), Tone((1.02,)))
     rows = Rows(0, ALIGNED[0])
     for interpolation in Interpolation:
         band = backend.load(frame, turned, PixelType.UINT8, ALIGNED[1], rows, interpolation=interpolation)
         yield backend.download(band.image)
+    yield backend.light(frame, PixelType.UINT8, 5, False)
 
 
 def motion(backend: Backend[Any]) -> Any:

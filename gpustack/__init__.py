@@ -14,13 +14,17 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from gpustack.api import Result, locate, open_stack, stack
+    from gpustack.comparing import Comparison, compare
     from gpustack.errors import GpustackError
     from gpustack.model.place import Place
+    from gpustack.model.tone import Tone
     from gpustack.model.transform import Transform
-    from gpustack.settings import BadFrame, Crop, Interpolation, Method, Model, Settings
+    from gpustack.settings import BadFrame, Brightness, Crop, Interpolation, Method, Model, Settings
 
 __all__ = [
     "BadFrame",
+    "Brightness",
+    "Comparison",
     "Crop",
     "GpustackError",
     "Interpolation",
@@ -29,8 +33,10 @@ __all__ = [
     "Place",
     "Result",
     "Settings",
+    "Tone",
     "Transform",
     "__version__",
+    "compare",
     "locate",
     "open_stack",
     "stack",
@@ -38,6 +44,8 @@ __all__ = [
 
 _HOMES = {
     "BadFrame": "gpustack.settings",
+    "Brightness": "gpustack.settings",
+    "Comparison": "gpustack.comparing",
     "Crop": "gpustack.settings",
     "GpustackError": "gpustack.errors",
     "Interpolation": "gpustack.settings",
@@ -46,7 +54,9 @@ _HOMES = {
     "Place": "gpustack.model.place",
     "Result": "gpustack.api",
     "Settings": "gpustack.settings",
+    "Tone": "gpustack.model.tone",
     "Transform": "gpustack.model.transform",
+    "compare": "gpustack.comparing",
     "locate": "gpustack.api",
     "open_stack": "gpustack.api",
     "stack": "gpustack.api",

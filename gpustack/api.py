@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack import __version__
-from gpustack.engine.feed import Read, Unpack, filled
+from gpustack.engine.feed import Read, Source, filled
 from gpustack.engine.job import Keep
 from gpustack.engine.progress import Progress
 from gpustack.engine.report import Report
@@ -27,7 +28,7 @@ from gpustack.model.frame import Frame, Kind, PixelType
 from gpustack.model.place import Place
 from gpustack.model.stack import Stack
 from gpustack.model.transform import Transform
-from gpustack.settings import JPEG_QUALITY, Settings
+from gpustack.settings import JPEG_QUALITY, Brightness, Settings
 
 Pixels = npt.NDArray[Any]
 Plane = npt.NDArray[np.float32]
@@ -104,10 +105,17 @@ def stack(
     budget is too small.
     """
     settings = settings or Settings()
-    whole, read, unpack = _opened(frames, settings)
+    whole, source = _opened(frames, settings)
     places = None if transforms is None else [t if isinstance(t, Place) else Place(t) for t in transforms]
     outcome = run(
-        whole, read, settings, places=places, progress=progress, keep_aligned=keep_aligned, unpack=unpack
+        whole,
+        source.read,
+        settings,
+        places=places,
+        progress=progress,
+        keep_aligned=keep_aligned,
+        unpack=source.unpack,
+        shrink=source.shrink,
     )
     return _upright(whole.frames[whole.reference(settings.reference)], outcome)
 
@@ -126,8 +134,16 @@ def locate(
     is fail.
     """
     settings = settings or Settings()
-    whole, read, unpack = _opened(frames, settings)
-    return locate_stack(whole, read, settings, progress=progress, keep_aligned=keep_aligned, unpack=unpack)
+    whole, source = _opened(frames, settings)
+    return locate_stack(
+        whole,
+        source.read,
+        settings,
+        progress=progress,
+        keep_aligned=keep_aligned,
+        unpack=source.unpack,
+        shrink=source.shrink,
+    )
 
 
 def open_stack(paths: Sequence[str | Path]) -> Stack:
@@ -135,13 +151,8 @@ def open_stack(paths: Sequence[str | Path]) -> Stack:
     return Stack(tuple(frame for path in paths for frame in probe(Path(path))))
 
 
-def _opened(
-    frames: Sequence[str | Path | Pixels] | Stack, settings: Settings
-) -> tuple[Stack, Read, Unpack | None]:
-    """The stack, and what reads and unpacks its frames, as the reference was taken.
-
-    What is to be divided by a flat field is decoded here in full.
-    """
+def _opened(frames: Sequence[str | Path | Pixels] | Stack, settings: Settings) -> tuple[Stack, Source]:
+    """The stack, and what reads its frames, as the reference was taken."""
     if not isinstance(frames, Stack):
         arrays = [frame for frame in frames if isinstance(frame, np.ndarray)]
         paths = [frame for frame in frames if not isinstance(frame, np.ndarray)]
@@ -149,22 +160,33 @@ def _opened(
             raise UsageError("Files and arrays cannot be mixed in one stack.", "Give one or the other.")
         if arrays:
             whole, read = _in_memory(arrays)
-            return (
-                whole,
-                _sane(read if settings.flat is None else _flattened(read, whole, settings.flat)),
-                None,
-            )
+            source = Source(read) if settings.flat is None else _flattened(read, whole, settings.flat)
+            return whole, replace(source, read=_sane(source.read))
         frames = open_stack(paths)
     decoder = Decoder(frames.frames[frames.reference(settings.reference)])
-    if settings.flat is None:
-        return frames, _sane(decoder), decoder.unpack
-    return frames, _sane(_flattened(decoder, frames, settings.flat)), None
+    if settings.flat is not None:
+        source = _flattened(decoder, frames, settings.flat)
+    else:
+        # Light is compared: that of the luma alone is another than that of the colours.
+        colours = settings.brightness is Brightness.CHANNELS or any(f.kind is not Kind.JPEG for f in frames)
+        source = Source(decoder, decoder.unpack, partial(decoder.reduced, colours=colours))
+    return frames, replace(source, read=_sane(source.read))
 
 
-def _flattened(read: Read, frames: Stack, path: str) -> Read:
-    """Read frames, divided by the flat field in a file."""
-    flat = Flat(Path(path), frames, read if isinstance(read, Decoder) else None)
-    return lambda frame, out: flat.divide(frame, read(frame, out), out)
+def _flattened(read: Read, frames: Stack, path: str) -> Source:
+    """Read frames, divided by the flat field in a file; that is done here, so nothing is left to backends."""
+    decoder = read if isinstance(read, Decoder) else None
+    flat = Flat(Path(path), frames, decoder)
+
+    def shrunk(frame: Frame, by: int) -> Pixels:
+        assert decoder is not None
+        pixels = decoder.reduced(frame, by, colours=True)
+        small = replace(frame, width=pixels.shape[1], height=pixels.shape[0])
+        return flat.divide(small, pixels, None)
+
+    return Source(
+        lambda frame, out: flat.divide(frame, read(frame, out), out), None, shrunk if decoder else None
+    )
 
 
 def _in_memory(arrays: list[Pixels]) -> tuple[Stack, Read]:

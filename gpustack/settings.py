@@ -41,6 +41,14 @@ class Interpolation(StrEnum):
     LANCZOS = "lanczos"
 
 
+class Brightness(StrEnum):
+    """What is done about frames that are brighter or darker than the reference."""
+
+    NONE = "none"
+    GAIN = "gain"
+    CHANNELS = "channels"
+
+
 class BackendName(StrEnum):
     """Where the pixels are worked on."""
 
@@ -78,6 +86,7 @@ class Settings:
     reference: str = "middle"
     crop: Crop = Crop.AUTO
     interpolation: Interpolation = Interpolation.BICUBIC
+    brightness: Brightness = Brightness.GAIN
     flat: str | None = None
     on_bad_frame: BadFrame = BadFrame.SKIP
     backend: BackendName = BackendName.AUTO
@@ -101,6 +110,10 @@ FOCUS_SIGMA_PX = 1.5
 """Blur of the focus measure. Below it the noise of single pixels chooses; above it the choice at a depth
 edge spreads into the neighbour's texture (hairs lose 0.3 dB at 2.0 and 0.7 at 2.5, smooth scenes gain as
 much: bench/results/choices.json)."""
+
+MEAN_SIGMA_PX = 2.0
+"""The same of the mean whose blur `auto` undoes: what it does at a depth edge is taken only where the pyramid
+agrees."""
 
 NOISE_LEVELS = 3.0
 """How many times the focus measure's noise is added to it before frames are compared: where nothing but

@@ -7,21 +7,26 @@ ROOMY_PICTURE_KERNEL fold_in(const float* __restrict__ image, int image_plane, i
     const int x = own_x(), y = own_y();
     if (x >= width || y >= height) return;
     const size_t here = (size_t)y * width + x;
-    const float share = admit(part, here, energy[here], !valid || valid[here]);
-    if (share == 0.0f) return;
+    const Admitted admitted = admit(part, here, energy[here], !valid || valid[here]);
+    if (admitted.share == 0.0f) return;
+    if (part.depth) {
+        const float* at = image + here;
+        const size_t plane = image_plane;
+        spread_in(part, here, admitted, channels < 3 ? at[0] : luma_of(at[0], at[plane], at[2 * plane]));
+    }
     for (int c = 0; c < channels; ++c)
-        keep(part, (size_t)c * part.plane + here, image[(size_t)c * image_plane + here], share);
+        keep(part, (size_t)c * part.plane + here, image[(size_t)c * image_plane + here], admitted.share);
 }
 
 // Fold a picture in by how near its frame is to the depth surface: 1 / (1 + |depth - frame|).
-PICTURE_KERNEL keep_nearest(const float* __restrict__ image, int image_plane, int channels,
+ROOMY_PICTURE_KERNEL keep_nearest(const float* __restrict__ image, int image_plane, int channels,
                             const float* __restrict__ depth, const unsigned char* __restrict__ valid, int height, int width,
                             const __grid_constant__ Part part) {
     const int x = own_x(), y = own_y();
     if (x >= width || y >= height) return;
     const size_t here = (size_t)y * width + x;
     const float closeness = 1.0f / (1.0f + fabsf(depth[here] - (float)part.index));
-    if (admit(part, here, closeness, !valid || valid[here]) == 0.0f) return;
+    if (admit(part, here, closeness, !valid || valid[here]).share == 0.0f) return;
     for (int c = 0; c < channels; ++c)
         keep(part, (size_t)c * part.plane + here, image[(size_t)c * image_plane + here], 1.0f);
 }
@@ -32,9 +37,17 @@ __device__ __forceinline__ void merge_winner(const Part& part, const Part& other
     if (!(theirs > mine || (theirs == mine && other.frame[i] < part.frame[i]))) return;
     part.energy[i] = theirs;
     part.frame[i] = other.frame[i];
+    if (part.depth) part.sharpest[i] = other.sharpest[i];
     if (!with_image || !part.kept || !other.kept) return;
     for (int c = 0; c < channels; ++c)
         part.kept[(size_t)c * part.plane + i] = other.kept[(size_t)c * other.plane + i];
+}
+
+// Mean and variance of the indices of two runs together, the other's having a share of the weight.
+__device__ __forceinline__ void merge_spread(const Part& part, const Part& other, size_t i, float share) {
+    const float away = other.depth[i] - part.depth[i], step = share * away, variance = part.variance[i];
+    part.depth[i] += step;
+    part.variance[i] = variance + (share * (other.variance[i] - variance) + step * away * (1.0f - share));
 }
 
 PICTURE_KERNEL merge(const __grid_constant__ Part part, const __grid_constant__ Part other, int channels, int height,
@@ -52,6 +65,7 @@ PICTURE_KERNEL merge(const __grid_constant__ Part part, const __grid_constant__ 
             const size_t i = (size_t)c * part.plane + here;
             part.kept[i] += share * (other.kept[(size_t)c * other.plane + here] - part.kept[i]);
         }
+        if (part.depth) merge_spread(part, other, here, share);
     }
     merge_winner(part, other, here, channels, !part.total);
 }

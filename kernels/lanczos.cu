@@ -38,8 +38,8 @@ __device__ __forceinline__ void lanczos(float t, float weight[TAPS]) {
 // The samples of all channels at a spot, written `plane` values apart. Channels share a tap's address and are counted when
 // this is compiled: in a loop over them the compiler would keep 36 addresses, more than there are registers.
 template <int CHANNELS>
-__device__ __forceinline__ void sample(const PIXEL* __restrict__ frame, int height, int width, const Spot& spot, float scale,
-                                       float* __restrict__ out, size_t plane) {
+__device__ __forceinline__ void sample(const PIXEL* __restrict__ frame, int height, int width, const Spot& spot,
+                                       const Toning& toning, float* __restrict__ out, size_t plane) {
     float sum[CHANNELS] = {};
 #pragma unroll
     for (int j = 0; j < TAPS; ++j) {
@@ -49,13 +49,13 @@ __device__ __forceinline__ void sample(const PIXEL* __restrict__ frame, int heig
         for (int i = 0; i < TAPS; ++i) {
             const PIXEL* pixel = line + (size_t)clamped(spot.left + FIRST_TAP + i, width) * CHANNELS;
 #pragma unroll
-            for (int c = 0; c < CHANNELS; ++c) part[c] += (float)pixel[c] * scale * spot.across[i];
+            for (int c = 0; c < CHANNELS; ++c) part[c] += (float)pixel[c] * toning.scale[c] * spot.across[i];
         }
 #pragma unroll
         for (int c = 0; c < CHANNELS; ++c) sum[c] += part[c] * spot.down[j];
     }
 #pragma unroll
-    for (int c = 0; c < CHANNELS; ++c) out[c * plane] = sum[c];
+    for (int c = 0; c < CHANNELS; ++c) out[c * plane] = sum[c] + toning.offset[c];
 }
 
 ROOMY_PICTURE_KERNEL warp_lanczos(const PIXEL* __restrict__ frame, int frame_height, int frame_width, int channels,
@@ -69,9 +69,9 @@ ROOMY_PICTURE_KERNEL warp_lanczos(const PIXEL* __restrict__ frame, int frame_hei
     lanczos(fminf(fmaxf(at.x - left, 0.0f), 1.0f), spot.across);
     lanczos(fminf(fmaxf(at.y - top, 0.0f), 1.0f), spot.down);
     const size_t here = (size_t)y * width + x, plane = (size_t)height * width;
-    if (channels == 1) sample<1>(frame, frame_height, frame_width, spot, warp.scale, out + here, plane);
-    if (channels == 2) sample<2>(frame, frame_height, frame_width, spot, warp.scale, out + here, plane);
-    if (channels == 3) sample<3>(frame, frame_height, frame_width, spot, warp.scale, out + here, plane);
-    if (channels == 4) sample<4>(frame, frame_height, frame_width, spot, warp.scale, out + here, plane);
+    if (channels == 1) sample<1>(frame, frame_height, frame_width, spot, warp.toning, out + here, plane);
+    if (channels == 2) sample<2>(frame, frame_height, frame_width, spot, warp.toning, out + here, plane);
+    if (channels == 3) sample<3>(frame, frame_height, frame_width, spot, warp.toning, out + here, plane);
+    if (channels == 4) sample<4>(frame, frame_height, frame_width, spot, warp.toning, out + here, plane);
     if (valid) valid[here] = covered(warp, at, frame_height, frame_width);
 }

@@ -78,7 +78,7 @@ __device__ __forceinline__ void fold(const LevelBand& band, const Part& part, co
                                      int top, float energy) {
     const size_t here = (size_t)(y - band.first) * band.width + x;
     const bool valid = !band.valid || band.valid[(size_t)y * band.width + x];
-    const float share = admit(part, here, energy, valid);
+    const float share = admit(part, here, energy, valid).share;
     for (int c = 0; c < band.channels; ++c) {
         if (share != 0.0f) keep(part, (size_t)c * part.plane + here, detail(band, work, c, y, x, column, top), share);
         if (band.low && valid)

@@ -1,6 +1,7 @@
 // The focus measure: squared 4-neighbour Laplacians of the luma at full and at half size, in units of their noise, smoothed,
 // and folded at once into what is kept. Bytes a pixel: luma 4c in and 4 out; curvature of the half size 2; measure 4 + 1, and
-// the part: a soft choice reads image and mean and writes the mean, 12c, and 12 to 18 besides; a hard one 4 to 10.
+// the part: a soft choice reads image and mean and writes the mean, 12c, and 12 to 18 besides, 16 to 20 more with a
+// spread; a hard one 4 to 10.
 // With: expand.cuh, part.cuh
 
 #define TILE_X 32
@@ -84,9 +85,10 @@ ROOMY_PICTURE_KERNEL fold_sharpness(const float* __restrict__ luma, const float*
         const int y = y0 + row;
         const float energy = settled(work, taps, row) + expanded(half, (height + 1) / 2, (width + 1) / 2, y, x);
         const size_t from = (size_t)y * width + x, to = (size_t)(y - first) * width + x;
-        const float share = admit(part, to, energy, !valid || valid[from]);
-        if (share == 0.0f || !part.kept) continue;
+        const Admitted admitted = admit(part, to, energy, !valid || valid[from]);
+        if (admitted.share == 0.0f || !part.kept) continue;
+        if (part.depth) spread_in(part, to, admitted, luma[from]);
         for (int c = 0; c < channels; ++c)
-            keep(part, (size_t)c * part.plane + to, image[(size_t)c * image_plane + from], share);
+            keep(part, (size_t)c * part.plane + to, image[(size_t)c * image_plane + from], admitted.share);
     }
 }

@@ -2,16 +2,27 @@
 
 // What is kept of a band over the frames (Part of the backend's protocol): rows without gaps; `plane` is the distance
 // between the channels of `kept`, the winner's image or, with `total`, the running mean. `ties`: an earlier frame may come
-// late, so equal energies must be compared by frame.
+// late, so equal energies must be compared by frame. With `depth` the mean has a spread: mean and variance of the frames'
+// indices, and the luma of the sharpest; `squared`: the mean is of squared values.
 struct Part {
     float* energy;
     unsigned short* frame;
     float* kept;
     float* total;
+    float* depth;
+    float* variance;
+    float* sharpest;
     int plane;
     float noise;
     int index;
     int ties;
+    int squared;
+};
+
+// What became of a frame at a pixel: the share that its values get (0: nothing changes), and whether it is the sharpest.
+struct Admitted {
+    float share;
+    bool won;
 };
 
 // base^8 by squaring: multiplications alone, so every device rounds alike.
@@ -30,8 +41,8 @@ __device__ __forceinline__ float soften(const Part& part, size_t i, float energy
     return gain / fmaxf(total, 1e-30f);
 }
 
-// Fold one frame's energy into the part at i; returns the share that its values get: 0 means that nothing changes.
-__device__ __forceinline__ float admit(const Part& part, size_t i, float energy, bool valid) {
+// Fold one frame's energy into the part at i.
+__device__ __forceinline__ Admitted admit(const Part& part, size_t i, float energy, bool valid) {
     const float best = part.energy[i];
     if (!valid) energy = -2.0f;  // never wins and weighs nothing
     const bool won = energy > best || (part.ties && energy == best && part.index < part.frame[i]);
@@ -40,12 +51,22 @@ __device__ __forceinline__ float admit(const Part& part, size_t i, float energy,
         part.energy[i] = energy;
         part.frame[i] = (unsigned short)part.index;
     }
-    return share;
+    return {share, won};
 }
 
 // Fold one value into what is kept.
 __device__ __forceinline__ void keep(const Part& part, size_t i, float value, float share) {
     if (!part.kept) return;
     const float before = part.kept[i];
+    if (part.squared) value *= value;
     part.kept[i] = part.total ? before + (value - before) * share : value;
+}
+
+// Fold the frame's index into the spread, and its luma where it is the sharpest (West, "Updating mean and variance
+// estimates", CACM 22, 1979).
+__device__ __forceinline__ void spread_in(const Part& part, size_t i, const Admitted& admitted, float luma) {
+    const float share = admitted.share, depth = part.depth[i], away = (float)part.index - depth, step = away * share;
+    part.depth[i] = depth + step;
+    part.variance[i] = (part.variance[i] + step * away) * (1.0f - share);
+    if (admitted.won) part.sharpest[i] = luma;
 }

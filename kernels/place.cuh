@@ -1,9 +1,15 @@
-// Where a pixel of the canvas lies in a frame: for the stages that resample frames. Positions are made in double and rounded
-// once, as on the CPU, so they depend on the pixel alone and not on the band.
+// Where a pixel of the canvas lies in a frame, and what its samples become: for the stages that load frames. Positions are
+// made in double and rounded once, as on the CPU, so they depend on the pixel alone and not on the band.
+
+// Samples of each channel are multiplied by a scale, the gain divided by white, and an offset is added to what is resampled
+// of them. No offset is -0: adding it changes no bit.
+struct Toning {
+    float scale[4], offset[4];
+};
 
 struct Warp {
     double m[9];        // canvas pixel to frame pixel, row by row
-    float scale;        // gain divided by white
+    Toning toning;
     float slack;        // pixels outside the frame that still count as covered
     int first_row;      // canvas row of the band's first
     int perspective;    // whether the last row is other than 0 0 1

@@ -1,4 +1,5 @@
-// What alignment reads off a frame (h, w, c) as decoded and off its luma: the shrunk luma, the noise, a thumbnail.
+// What alignment reads off a frame (h, w, c) as decoded and off its luma: the shrunk luma, the noise, a
+// thumbnail, and the mean light.
 
 // Luma 0..1 of one pixel of a frame; gray, and gray with alpha, have their value first.
 __device__ __forceinline__ float frame_luma(const PIXEL* __restrict__ pixel, int channels, float scale) {
@@ -106,4 +107,30 @@ ROOMY_PICTURE_KERNEL thumbnail(const float* __restrict__ plane, int plane_height
     if (threadIdx.x || x >= width) return;
     for (int i = 1; i < GPUSTACK_THREADS_X; ++i) sum += sums[threadIdx.y][i];
     out[(size_t)y * width + x] = sum;
+}
+
+// The light behind a value coded as sRGB: a cubic that is nearly its decoding, and needs no power.
+__device__ __forceinline__ float light_of(float value) {
+    return value * (value * (value * 0.305306011f + 0.682171111f) + 0.012522878f);
+}
+
+// Mean light of one colour, blockIdx.z, over blocks of `high` x `wide` pixels of a frame; `linear` values are light already,
+// and those from `burnt` on are infinite. A row of threads makes one block's, as in `thumbnail`.
+ROOMY_PICTURE_KERNEL light(const PIXEL* __restrict__ frame, int frame_width, int channels, float scale, int linear,
+                           float burnt, int high, int wide, float* __restrict__ out, int height, int width) {
+    __shared__ float sums[GPUSTACK_THREADS_Y][GPUSTACK_THREADS_X];
+    const int x = blockIdx.x * GPUSTACK_THREADS_Y + threadIdx.y, y = blockIdx.y, from = min(x, width - 1) * wide;
+    float sum = 0.0f;
+    for (int r = 0; r < high; ++r) {
+        const PIXEL* line = frame + ((size_t)(y * high + r) * frame_width + from) * channels + blockIdx.z;
+        for (int c = threadIdx.x; c < wide; c += GPUSTACK_THREADS_X) {
+            const float value = fmaxf((float)line[c * channels] * scale, 0.0f);
+            sum += value >= burnt ? 1.0f / 0.0f : linear ? value : light_of(value);
+        }
+    }
+    sums[threadIdx.y][threadIdx.x] = sum;
+    __syncthreads();
+    if (threadIdx.x || x >= width) return;
+    for (int i = 1; i < GPUSTACK_THREADS_X; ++i) sum += sums[threadIdx.y][i];
+    out[((size_t)blockIdx.z * height + y) * width + x] = sum / (float)(high * wide);
 }

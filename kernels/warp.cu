@@ -32,6 +32,7 @@ PICTURE_KERNEL warp_bicubic(const PIXEL* __restrict__ frame, int frame_height, i
     const size_t here = (size_t)y * width + x, plane = (size_t)height * width;
     for (int c = 0; c < channels; ++c)
         out[c * plane + here] = sampled(frame + c, frame_height, frame_width, channels, (int)left, (int)top, across, down,
-                                        warp.scale);
+                                        warp.toning.scale[c]) +
+                                warp.toning.offset[c];
     if (valid) valid[here] = covered(warp, at, frame_height, frame_width);
 }

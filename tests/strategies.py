@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gpustack.model.canvas import Canvas
 from gpustack.model.frame import PixelType
 from gpustack.model.rect import cut
+from gpustack.model.tone import Tone
 from gpustack.model.transform import Transform, normalise, shared_box
 
 Picture = npt.NDArray[Any]
@@ -85,17 +86,27 @@ small = st.floats(-1, 1, allow_nan=False, width=32)
 
 
 @st.composite
+def tones(draw: st.DrawFn, most: float) -> Tone:
+    """A gain 0.9..1.1 for all colours, or one for each with an offset up to 0.02; times `most`."""
+    gains, offsets = ([most * draw(small) for _ in range(3)] for _ in range(2))
+    if draw(st.booleans()):
+        return Tone.of(1 + 0.1 * gains[0])
+    return Tone.of([1 + 0.1 * gain for gain in gains], [0.02 * offset for offset in offsets])
+
+
+@st.composite
 def similarities(draw: st.DrawFn, width: int, height: int, most: float = 1.0) -> Transform:
-    """Shift up to 5 % of the width, scale 0.95..1.05, turn up to 2 degrees, gain 0.9..1.1; times `most`."""
+    """Shift up to 5 % of the width, scale 0.95..1.05, turn up to 2 degrees, gain 0.9..1.1; times `most`; the
+    colours may have tones of their own."""
     turn = np.deg2rad(2.0) * most * draw(small)
-    scale, gain = 1 + 0.05 * most * draw(small), 1 + 0.1 * most * draw(small)
+    scale = 1 + 0.05 * most * draw(small)
     cos, sin = scale * np.cos(turn), scale * np.sin(turn)
     x, y = (width - 1) / 2, (height - 1) / 2
     shift = [0.05 * width * most * draw(small) for _ in "xy"]
     matrix = np.array(
         [[cos, -sin, x - cos * x + sin * y + shift[0]], [sin, cos, y - sin * x - cos * y + shift[1]]]
     )
-    return Transform(np.vstack([matrix, [0.0, 0.0, 1.0]]), gain)
+    return Transform(np.vstack([matrix, [0.0, 0.0, 1.0]]), draw(tones(most)))
 
 
 @st.composite
@@ -104,7 +115,7 @@ def homographies(draw: st.DrawFn, width: int, height: int, most: float = 1.0) ->
     near = draw(similarities(width, height, most))
     lean = np.eye(3)
     lean[2, :2] = [0.02 * most * draw(small) / side for side in (width, height)]
-    return Transform(normalise(near.matrix @ lean), near.gain)
+    return Transform(normalise(near.matrix @ lean), near.tone)
 
 
 @st.composite

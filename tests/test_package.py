@@ -27,6 +27,8 @@ LONGEST_FUNCTION, LONGEST_FILE, LONGEST_KERNEL_FILE = 60, 400, 200
 def test_the_public_names() -> None:
     assert gpustack.__all__ == [
         "BadFrame",
+        "Brightness",
+        "Comparison",
         "Crop",
         "GpustackError",
         "Interpolation",
@@ -35,8 +37,10 @@ def test_the_public_names() -> None:
         "Place",
         "Result",
         "Settings",
+        "Tone",
         "Transform",
         "__version__",
+        "compare",
         "locate",
         "open_stack",
         "stack",

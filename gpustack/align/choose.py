@@ -107,7 +107,7 @@ def restricted(transform: Transform, model: Model, size: tuple[int, int]) -> Tra
     motion = motion_of(transform.matrix, *size)
     across = _moves(size) @ basis(model).T
     nearest = np.linalg.lstsq(across, _moves(size) @ motion, rcond=None)[0]
-    return Transform(normalise(small_motion(basis(model).T @ nearest, *size)), transform.gain)
+    return Transform(normalise(small_motion(basis(model).T @ nearest, *size)), transform.tone)
 
 
 def _left_over(matrix: Matrix, model: Model, size: tuple[int, int]) -> float:

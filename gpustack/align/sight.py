@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
-
-import numpy as np
 
 from gpustack.align.shake import DETAIL_SIDE, Detail, detail
 from gpustack.backend.protocol import Backend
@@ -23,9 +22,6 @@ SAMPLES = 25_000
 parameters, and the strongest edges hold nearly all that is known of them
 (bench/results/choices-alignment.json: twice as many cost more and are hardly better)."""
 
-BRIGHTNESS_SIDE = 96
-"""Longer side of the picture that brightness is compared on: blur does not reach across its pixels."""
-
 
 @dataclass(frozen=True, slots=True)
 class Sight:
@@ -34,7 +30,6 @@ class Sight:
     planes: list[Any]
     samples: list[Samples[Any]]
     sizes: list[tuple[int, int]]
-    brightness: np.ndarray[Any, Any]
     detail: Detail
 
 
@@ -43,12 +38,12 @@ def see(backend: Backend[Any], luma: Any, size: tuple[int, int], levels: int | N
 
     Frames that are matched need as many `levels`; without, they are as many as the size allows.
     """
-    planes, sizes = [luma], [size]
+    planes, sizes = [luma, backend.reduce(luma)], [size]
     while len(sizes) < levels if levels is not None else min(sizes[-1]) >= 2 * COARSEST:
         planes.append(backend.reduce(planes[-1]))
         sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
-    passed = [backend.band_pass(plane, BAND_SIGMA_PX) for plane in reversed(planes)]
+    pairs = list(pairwise(planes))
+    passed = [backend.band_pass(plane, coarse, BAND_SIGMA_PX) for plane, coarse in reversed(pairs)]
     counts = [max(1, min(SAMPLES, wide * high // 4)) for wide, high in reversed(sizes)]
     samples = [backend.samples(plane, count) for plane, count in zip(passed, counts, strict=True)]
-    brightness, picture = (backend.thumbnail(luma, side) for side in (BRIGHTNESS_SIDE, DETAIL_SIDE))
-    return Sight(passed, samples, sizes[::-1], brightness, detail(picture))
+    return Sight(passed, samples, sizes[::-1], detail(backend.thumbnail(luma, DETAIL_SIDE)))

@@ -23,8 +23,8 @@ from gpustack.model.transform import Matrix, Transform, corners
 ROUNDS = 10
 """Rounds of solving and re-weighing, at most; motions of up to a tenth of the picture settle in four."""
 
-SETTLED = 1e-9
-"""A largest step, as a share of half the diagonal, below which nothing changes any more."""
+SETTLED = 1e-6
+"""A largest step, as a share of half the diagonal, below which nothing changes any more that matters."""
 
 OUTLIER_PX = 0.5
 """A link that disagrees with the others by more than this counts less, in inverse proportion (Huber)."""
@@ -92,8 +92,8 @@ def _steps(
     rows = {index: row for row, index in enumerate(i for i in matrices if i != reference)}
     normal, right = np.zeros((len(rows), len(rows))), np.zeros((len(rows), 8))
     for edge in edges:
-        difference = motion_of(gap(edge, matrices), *size)
-        weight = _weight(edge, matrices, size)
+        between = gap(edge, matrices)
+        difference, weight = motion_of(between, *size), _weight(edge, between, size)
         for index, other, sign in ((edge.here, edge.there, -1.0), (edge.there, edge.here, 1.0)):
             if index == reference:
                 continue
@@ -112,9 +112,11 @@ def gap(edge: Edge, matrices: dict[int, Matrix]) -> Matrix:
     return np.asarray(between / between[2, 2])
 
 
-def _weight(edge: Edge, matrices: dict[int, Matrix], size: tuple[int, int]) -> float:
-    """Confidence, less for a link that the others contradict."""
-    return edge.link.confidence * min(1.0, OUTLIER_PX / max(_residual_px(edge, matrices, size), 1e-9))
+def _weight(edge: Edge, between: Matrix, size: tuple[int, int]) -> float:
+    """Confidence over the variance to expect, which grows with the square of a pixel of the level that the
+    match ended on; less for a link that the others contradict."""
+    precision = edge.link.confidence / 4.0**edge.link.coarser
+    return precision * min(1.0, OUTLIER_PX / max(_length(between, size), 1e-9))
 
 
 def _residual_px(edge: Edge, matrices: dict[int, Matrix], size: tuple[int, int]) -> float:
@@ -122,6 +124,11 @@ def _residual_px(edge: Edge, matrices: dict[int, Matrix], size: tuple[int, int])
     reach."""
     if edge.here not in matrices or edge.there not in matrices:
         return float("inf")
+    return _length(gap(edge, matrices), size)
+
+
+def _length(between: Matrix, size: tuple[int, int]) -> float:
+    """How far a motion moves the corners, root mean square, in pixels."""
     points = corners(*size)
-    moved = Transform(gap(edge, matrices)).apply(points) - points
+    moved = Transform(between).apply(points) - points
     return float(np.sqrt((moved**2).sum(axis=1).mean()))

@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gpustack.backend import filters, folding, matching
+from gpustack.backend import debias, filters, folding, matching
 from gpustack.backend.memory import free_bytes
 from gpustack.backend.protocol import Backend
-from gpustack.backend.resample import planar, resample
+from gpustack.backend.resample import resample
 from gpustack.backend.values import (
     EVIDENCE,
     BackendInfo,
@@ -40,7 +40,7 @@ from gpustack.settings import Interpolation
 T = TypeVar("T")
 Array = npt.NDArray[Any]
 
-_SURVEY_ROWS = 64  # rows of the shrunk plane made at a time: no float copy of the whole frame
+_SURVEY_ROWS = 32  # rows of the shrunk plane made at a time: no float copy of the whole frame
 _SMALLEST_WEIGHT = np.float32(1e-6)  # a weight below this is rounding: the surface is one frame away
 
 
@@ -192,6 +192,14 @@ class Cpu:
         valid = None if band.valid is None else band.valid[inner]
         folding.fold_in(part, frame, band.image[:, inner], energy, valid)
 
+    def blur_misfit(
+        self, mix: Mix[Array], best: Best[Array], floor: float, inner: slice, radii: Sequence[float], /
+    ) -> Host:
+        return debias.misfit(mix, best, floor, inner, radii)
+
+    def debias(self, estimate: Array, mix: Mix[Array], radius: float, noise: float, inner: slice, /) -> Array:
+        return debias.debias(estimate, mix, radius, noise, inner)
+
     def merge(self, part: Part[Array], other: Part[Array], /) -> None:
         folding.merge(part, other)
 
@@ -243,6 +251,12 @@ class Cpu:
         np.minimum(extent.low, other.low, out=extent.low)
         np.maximum(extent.high, other.high, out=extent.high)
 
+    def clamp(self, image: Array, extent: Extent[Array], kind: PixelType, /) -> None:
+        folding.clamp(image, extent, kind)
+
+    def around(self, extent: Extent[Array], inner: slice, /) -> Extent[Array]:
+        return folding.around(extent, inner)
+
     def pack(self, image: Array, kind: PixelType, extent: Extent[Array] | None, /) -> Host:
         values = folding.to_integers(image, kind)
         if extent is not None:
@@ -258,16 +272,29 @@ class Cpu:
         for first in range(0, height, _SURVEY_ROWS):
             target = out[first : first + _SURVEY_ROWS]
             part = frame[first * factor : (first + len(target)) * factor, : width * factor]
-            luma = filters.luma(planar(part, np.float32(1 / kind.white)))
+            luma = filters.luma_of(part)
             target[:] = cv2.resize(luma, (width, len(target)), interpolation=cv2.INTER_AREA)
+        out *= np.float32(1 / kind.white)
         return out
 
-    def band_pass(self, plane: Array, sigma: float, /) -> Array:
-        return np.asarray(plane - filters.smooth(plane, sigma))
+    def band_pass(self, plane: Array, coarse: Array, sigma: float, /) -> Array:
+        return filters.band_pass(plane, coarse, sigma)
 
     def thumbnail(self, plane: Array, longest: int, /) -> Host:
         height, width = matching.thumbnail_size(plane.shape, longest)
         return cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
+
+    def light(self, frame: Array, kind: PixelType, factor: int, linear: bool, /) -> Host:
+        high, wide = (min(factor, side) for side in frame.shape[:2])
+        colours, rows, columns = matching.colours(frame.shape[2]), len(frame) // high, frame.shape[1] // wide
+        out = np.empty((colours, rows, columns), np.float32)
+        step = max(1, _SURVEY_ROWS // high)
+        for first in range(0, rows, step):
+            target = out[:, first : first + step]
+            part = frame[first * high : (first + target.shape[1]) * high, : columns * wide, :colours]
+            for small, plane in zip(target, matching.lit(part, kind, linear), strict=True):
+                small[:] = cv2.resize(plane, (columns, len(small)), interpolation=cv2.INTER_AREA)
+        return out
 
     def noise_level(self, frame: Array, kind: PixelType, /) -> float:
         firsts = matching.noise_strips(len(frame))

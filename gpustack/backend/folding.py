@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gpustack.backend.filters import SCRATCH
-from gpustack.backend.values import Best, Extent, Mix, Part
+from gpustack.backend.filters import SCRATCH, luma
+from gpustack.backend.values import Best, Extent, Mix, Part, Spread
 from gpustack.model.frame import PixelType
 
 Array = npt.NDArray[Any]
@@ -23,25 +23,34 @@ def fold_in(part: Part[Array], frame: int, image: Array, energy: Array, valid: A
     if valid is not None:
         energy = np.where(valid != 0, energy, np.float32(-2))
     if part.mix is not None:
-        _mix_in(part.mix, part.best.energy, energy, image, part.noise)
+        _mix_in(part.mix, part.best, energy, image, part.noise, frame)
     _keep_best(part.best, energy, frame, image)
 
 
 def merge(part: Part[Array], other: Part[Array]) -> None:
     """Fold in what another run of frames kept."""
-    if part.mix is not None and other.mix is not None:
-        _merge_mix(part.mix, part.best.energy, other.mix, other.best.energy, part.noise)
     best, another = part.best, other.best
     won = (another.energy > best.energy) | ((another.energy == best.energy) & (another.frame < best.frame))
-    _take(best, won.astype(np.uint8) * np.uint8(255), another.energy, another.frame, another.image)
+    mask = won.astype(np.uint8) * np.uint8(255)
+    if part.mix is not None and other.mix is not None:
+        _merge_mix(part.mix, best.energy, other.mix, another.energy, part.noise)
+        if part.mix.spread is not None and other.mix.spread is not None:
+            cv2.copyTo(other.mix.spread.sharpest, mask, part.mix.spread.sharpest)
+    _take(best, mask, another.energy, another.frame, another.image)
     best.last = max(best.last, another.last)
 
 
-def _keep_best(best: Best[Array], energy: Array, frame: int, image: Array) -> None:
+def _won(best: Best[Array], energy: Array, frame: int) -> Array:
+    """Where the frame is the sharpest so far, as a mask."""
     won = cv2.compare(energy, best.energy, cv2.CMP_GT)
     if frame < best.last:
         tied = (energy == best.energy) & (best.frame > frame)
         np.copyto(won, np.uint8(255), where=tied)
+    return won
+
+
+def _keep_best(best: Best[Array], energy: Array, frame: int, image: Array) -> None:
+    won = _won(best, energy, frame)
     index = SCRATCH.like("frame", best.frame)
     index.fill(frame)
     _take(best, won, energy, index, image)
@@ -57,15 +66,37 @@ def _take(best: Best[Array], won: Array, energy: Array, frame: Array, image: Arr
             cv2.copyTo(np.ascontiguousarray(source), won, target)
 
 
-def _mix_in(mix: Mix[Array], best: Array, energy: Array, image: Array, noise: float) -> None:
+def _mix_in(
+    mix: Mix[Array], best: Best[Array], energy: Array, image: Array, noise: float, frame: int
+) -> None:
     new = np.maximum(energy, np.float32(-noise)) + np.float32(noise)
-    old = np.maximum(best, np.float32(0)) + np.float32(noise)
+    old = np.maximum(best.energy, np.float32(0)) + np.float32(noise)
     share = _soften(mix.total, new, old)
     step = SCRATCH.like("mix", share)
     for mean, value in zip(mix.mean, image, strict=True):
-        np.subtract(value, mean, out=step)
+        if mix.squared:
+            np.multiply(value, value, out=step)
+            np.subtract(step, mean, out=step)
+        else:
+            np.subtract(value, mean, out=step)
         np.multiply(step, share, out=step)
         np.add(mean, step, out=mean)
+    if mix.spread is not None:
+        _spread_in(mix.spread, share, np.float32(frame))
+        cv2.copyTo(luma(image), _won(best, energy, frame), mix.spread.sharpest)
+
+
+def _spread_in(spread: Spread[Array], share: Array, index: np.float32) -> None:
+    """Fold an index into the weighted mean and variance (West, "Updating mean and variance estimates", CACM
+    22, 1979)."""
+    away, step = SCRATCH.like("away", share), SCRATCH.like("mix", share)
+    np.subtract(index, spread.depth, out=away)
+    np.multiply(away, share, out=step)
+    np.add(spread.depth, step, out=spread.depth)
+    np.multiply(step, away, out=step)
+    np.add(spread.variance, step, out=spread.variance)
+    np.subtract(np.float32(1), share, out=away)
+    np.multiply(spread.variance, away, out=spread.variance)
 
 
 def _soften(total: Array, new: Array, old: Array) -> Array:
@@ -86,7 +117,18 @@ def _merge_mix(mix: Mix[Array], best: Array, other: Mix[Array], other_best: Arra
     mine = mix.total * _eighth_power(np.minimum(1, a / b))
     theirs = other.total * _eighth_power(np.minimum(1, b / a))
     np.add(mine, theirs, out=mix.total)
-    mix.mean += (theirs / np.maximum(mix.total, _SMALLEST_TOTAL)) * (other.mean - mix.mean)
+    share = theirs / np.maximum(mix.total, _SMALLEST_TOTAL)
+    mix.mean += share * (other.mean - mix.mean)
+    if mix.spread is not None and other.spread is not None:
+        _merge_spread(mix.spread, other.spread, share)
+
+
+def _merge_spread(spread: Spread[Array], other: Spread[Array], share: Array) -> None:
+    """Mean and variance of two runs together, the other's having a share of the weight."""
+    away = other.depth - spread.depth
+    step = share * away
+    spread.depth += step
+    spread.variance += share * (other.variance - spread.variance) + (step * away) * (1 - share)
 
 
 def _eighth_power(base: Array) -> Array:
@@ -106,6 +148,28 @@ def widen(extent: Extent[Array], image: Array, valid: Array | None) -> None:
     seen = np.broadcast_to(valid != 0, values.shape)
     np.minimum(extent.low, values, out=extent.low, where=seen)
     np.maximum(extent.high, values, out=extent.high, where=seen)
+
+
+def clamp(image: Array, extent: Extent[Array], kind: PixelType) -> None:
+    """Clamp an image in place; 0 where the range is empty."""
+    unit = np.float32(1 / kind.white)
+    np.maximum(image, extent.low * unit, out=image)
+    np.minimum(image, extent.high * unit, out=image)
+    np.copyto(image, np.float32(0), where=extent.low > extent.high)
+
+
+def around(extent: Extent[Array], inner: slice) -> Extent[Array]:
+    """The range over 3 x 3 pixels, of the rows `inner`; empty where the pixel's own is."""
+    square = np.ones((3, 3), np.uint8)
+    low = np.stack([cv2.erode(plane, square, borderType=cv2.BORDER_REPLICATE)[inner] for plane in extent.low])
+    high = np.stack(
+        [cv2.dilate(plane, square, borderType=cv2.BORDER_REPLICATE)[inner] for plane in extent.high]
+    )
+    own_low, own_high = extent.low[:, inner], extent.high[:, inner]
+    empty = own_low > own_high
+    np.copyto(low, own_low, where=empty)
+    np.copyto(high, own_high, where=empty)
+    return Extent(low, high)
 
 
 def to_integers(image: Array, kind: PixelType) -> Array:

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from gpustack.backend.toning import Toning
+
 Array = npt.NDArray[Any]
 F = np.float32
 
@@ -59,12 +61,12 @@ def _sinc(t: Array) -> Array:
     return np.asarray((((_SINC[3] * z + _SINC[2]) * z + _SINC[1]) * z + _SINC[0]) * z + F(1))
 
 
-def sampled(frame: Array, x: Array, y: Array, scale: np.float32) -> Array:
-    """Values (c, h, w) float32, times `scale`, of a frame at positions x, y (h, w) float32.
+def sampled(frame: Array, x: Array, y: Array, toning: Toning) -> Array:
+    """Values (c, h, w) float32, scaled but without the offset, of a frame at positions x, y (h, w) float32.
 
     frame: (h, w, c) of integers or floats; its edge repeats outside.
     """
-    source, above = _bordered(frame, y, scale)
+    source, above = _bordered(frame, y, toning)
     out = np.empty((frame.shape[2], *x.shape), F)
     step = max(1, _CHUNK // x.shape[1])
     for first in range(0, len(x), step):
@@ -84,15 +86,15 @@ def _whole(position: Any, length: int) -> Any:
     return np.clip(np.floor(position), F(-_FAR), F(length + _FAR))
 
 
-def _bordered(frame: Array, y: Array, scale: np.float32) -> tuple[Array, int]:
-    """The rows that positions y look at, as float32 times `scale`, with all the columns that any position
+def _bordered(frame: Array, y: Array, toning: Toning) -> tuple[Array, int]:
+    """The rows that positions y look at, as float32 and scaled, with all the columns that any position
     can look at; and the whole position that the first row is the first tap of."""
     height = len(frame)
     lowest, highest = (int(_whole(at, height)) for at in (y.min(), y.max()))
     start, stop = lowest + FIRST, highest + FIRST + TAPS
     first = min(max(start, 0), height - 1)
     last = min(max(stop, first + 1), height)
-    part = np.multiply(frame[first:last], scale, dtype=F)
+    part = toning.scaled(frame[first:last])
     above, below = max(0, first - start), max(0, stop - last)
     left, right = _FAR - FIRST, _FAR + FIRST + TAPS
     return cv2.copyMakeBorder(part, above, below, left, right, cv2.BORDER_REPLICATE), first - above - FIRST

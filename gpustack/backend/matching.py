@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from gpustack.backend.filters import SCRATCH
+from gpustack.backend.resample import planar
 from gpustack.backend.values import Samples, Sums
 from gpustack.model.frame import PixelType
 from gpustack.model.transform import Matrix
@@ -28,6 +30,14 @@ MAD_TO_SIGMA = 1.4826
 EVERY = 7
 """The threshold of a plane's samples is read off every so many pixels (10 times faster)."""
 
+CHOSEN_FROM = 0.35
+"""Samples are every so-manieth of this share of a plane's pixels, those with the larger gradients. The very
+largest lie together where the frame is in focus: they say little of scale and turn, and are wrong where the
+other frame is blurred differently (bench/results/choices-alignment.json)."""
+
+BURNT = 0.97
+"""Values from this on are taken to be burnt out, or beyond what their encoding is known for."""
+
 LEAST_INSIDE = 16
 """With fewer samples inside the other frame there is nothing to solve."""
 
@@ -35,40 +45,80 @@ NOISE_ROWS = 32
 """Rows of the strips that noise is measured on."""
 
 _NOISE_STRIPS = 32  # a sample of the frame is enough to measure noise
+_STRIP = 64  # rows whose slopes are worked out at a time, while they are in the cache
+_INDICES = 1 << 17  # pixels that are listed at a time
+_PIECE = 3 << 10  # samples at a time: for more, OpenBLAS starts threads, which contend with ours
+_DECODING = tuple(np.float32(of) for of in (0.305306011, 0.682171111, 0.012522878))
 _EDGE = 2  # pixels at the border that are not sampled: their gradient mirrors
 
 
 def strongest(plane: Array, count: int) -> Samples[Array]:
-    """About `count` pixels of a plane with the largest gradient, and the Jacobian of their value under
-    eight motions."""
-    across = cv2.Sobel(plane, cv2.CV_32F, 1, 0, scale=1 / 8)
-    down = cv2.Sobel(plane, cv2.CV_32F, 0, 1, scale=1 / 8)
-    strength = across * across + down * down
-    for border in (np.s_[:_EDGE], np.s_[-_EDGE:], np.s_[:, :_EDGE], np.s_[:, -_EDGE:]):
-        strength[border] = -1
+    """About `count` of the pixels of a plane with the larger gradients, spread evenly over those, and the
+    Jacobian of their value under eight motions."""
+    strength = _strength(plane)
     picked = _above_threshold(strength.ravel(), count)
     y, x = np.divmod(picked, plane.shape[1])
-    jacobian = _jacobian(plane.shape, x, y, across.ravel()[picked], down.ravel()[picked])
-    return Samples(x.astype(np.float32), y.astype(np.float32), plane.ravel()[picked], jacobian)
+    value = plane.ravel()
+    jacobian = _jacobian(plane.shape, x, y, *_slopes(value, picked, plane.shape[1]))
+    return Samples(x.astype(np.float32), y.astype(np.float32), value[picked], jacobian)
+
+
+def _strength(plane: Array) -> Array:
+    """The squared gradient of a plane, -1 at the border; good until the next one of this thread."""
+    strength = SCRATCH.like("strength", plane)
+    for first in range(_EDGE, len(plane) - _EDGE, _STRIP):
+        stop = min(first + _STRIP, len(plane) - _EDGE)
+        part = plane[first - 1 : stop + 1]
+        across, down = SCRATCH.lines("slopes", 2, part.size).reshape(2, *part.shape)
+        cv2.Sobel(part, cv2.CV_32F, 1, 0, across, scale=1 / 8)
+        cv2.Sobel(part, cv2.CV_32F, 0, 1, down, scale=1 / 8)
+        across *= across
+        down *= down
+        np.add(across[1:-1], down[1:-1], out=strength[first:stop])
+    for border in (np.s_[:_EDGE], np.s_[-_EDGE:], np.s_[:, :_EDGE], np.s_[:, -_EDGE:]):
+        strength[border] = -1
+    return strength
+
+
+def _slopes(values: Array, at: Array, width: int) -> tuple[Array, Array]:
+    """Sobel / 8 across and down at some pixels inside a plane, as OpenCV sums it."""
+    (a, b, c), (d, _, e), (f, g, h) = (
+        [values[at + (row * width + column)] for column in (-1, 0, 1)] for row in (-1, 0, 1)
+    )
+    eighth, quarter = np.float32(1 / 8), np.float32(1 / 4)
+    across = eighth * ((c - a) + (h - f)) + quarter * (e - d)
+    down = (eighth * (f + h) + quarter * g) - (eighth * (a + c) + quarter * b)
+    return across, down
 
 
 def _above_threshold(strength: Array, count: int) -> Array:
-    """Indices of about the `count` largest, ascending."""
+    """Indices of about `count` of the larger ones, ascending."""
     part = strength[::EVERY]
     rank = threshold_rank(len(part), count)
-    threshold = max(0.0, float(np.partition(part, rank)[rank]))
-    picked = np.flatnonzero(strength >= threshold)
-    return picked[:: thinning(len(picked), count)]
+    reached = strength >= max(0.0, float(np.partition(part, rank)[rank]))
+    step = thinning(int(np.count_nonzero(reached)), count)
+    return _every(reached, step)
+
+
+def _every(chosen: Array, step: int) -> Array:
+    """Indices of every so-manieth element that is set, ascending; a list of all would be as large as the
+    plane."""
+    parts, seen = [], 0
+    for first in range(0, len(chosen), _INDICES):
+        found = np.flatnonzero(chosen[first : first + _INDICES])
+        parts.append(found[-seen % step :: step] + first)
+        seen += len(found)
+    return np.concatenate(parts)
 
 
 def threshold_rank(length: int, count: int) -> int:
     """Rank of the threshold, from the smallest, among `length` pixels taken EVERY so often."""
-    return min(length - 1, max(0, length - 1 - count // EVERY))
+    return min(length - 1, max(0, length - 1 - max(count // EVERY, int(CHOSEN_FROM * length))))
 
 
 def thinning(picked: int, count: int) -> int:
-    """Every so-manieth of the picked pixels is kept: ties must not make them many more than `count`."""
-    return max(1, -(-picked // (2 * count)))
+    """Every so-manieth of the picked pixels is kept: about `count`, and less than twice as many."""
+    return max(1, round(picked / count))
 
 
 def _jacobian(shape: tuple[int, ...], x: Array, y: Array, across: Array, down: Array) -> Array:
@@ -79,7 +129,8 @@ def _jacobian(shape: tuple[int, ...], x: Array, y: Array, across: Array, down: A
     v = ((y - (shape[0] - 1) / 2) / unit).astype(np.float32)
     du, dv = across * np.float32(unit), down * np.float32(unit)
     inward = -(du * u + dv * v)
-    return np.stack([du, dv, du * u, du * v, dv * u, dv * v, inward * u, inward * v], axis=1)
+    # One motion after the other in memory, as `sums` goes through them.
+    return np.stack([du, dv, du * u, du * v, dv * u, dv * v, inward * u, inward * v]).T
 
 
 def half_diagonal(shape: tuple[int, ...]) -> float:
@@ -89,27 +140,60 @@ def half_diagonal(shape: tuple[int, ...]) -> float:
 
 def sums(samples: Samples[Array], plane: Array, matrix: Matrix, contrast: float) -> Sums:
     """Normal equations for the differences between the samples and `plane` at their moved positions."""
-    x, y = _moved(samples, matrix)
-    if not len(x):
+    count = len(samples.x)
+    if not count:
         return no_sums(0.0)
-    inside = (x >= 0) & (x <= plane.shape[1] - 1) & (y >= 0) & (y <= plane.shape[0] - 1)
-    share = float(inside.mean())
-    if inside.sum() < LEAST_INSIDE:
+    positions = _moved(samples, matrix)
+    inside = _inside(positions, plane.shape)
+    share = 1.0 if inside is None else float(inside.mean())
+    if share * count < LEAST_INSIDE:
         return no_sums(share)
-    found = _looked_up(plane, np.compress(inside, x), np.compress(inside, y))
-    value, jacobian = np.compress(inside, samples.value), np.compress(inside, samples.jacobian, axis=0)
-    difference = value - np.float32(contrast) * found
-    spread = float(np.median(np.abs(difference))) * MAD_TO_SIGMA + 1e-9
-    weight = np.minimum(1, HUBER * spread / np.maximum(np.abs(difference), 1e-12)).astype(np.float32)
-    columns = np.concatenate([jacobian, found[:, None]], axis=1)
-    weighted = columns * weight[:, None]
-    return Sums(
-        (weighted.T @ columns).astype(np.float64),
-        (weighted.T @ difference).astype(np.float64),
-        spread,
-        _correlation(value, found),
-        share,
-    )
+    found, difference = both = SCRATCH.lines("both", 2, count)
+    _look_up(plane, positions, found)
+    np.multiply(found, np.float32(-contrast), out=difference)
+    difference += samples.value
+    weight, spread = _weights(difference, inside)
+    weighted = SCRATCH.lines("weighted", 9, count)
+    jacobian = samples.jacobian.T
+    np.multiply(jacobian, weight, out=weighted[:8])
+    np.multiply(found, weight, out=weighted[8])
+    motions, rest = _products(weighted, jacobian), _products(weighted, both)
+    hessian = np.column_stack([motions, np.append(motions[8], rest[8, 0])])
+    correlation = _correlation(*(_chosen(values, inside) for values in (samples.value, found)))
+    return Sums(hessian, rest[:, 1], spread, correlation, share)
+
+
+def _weights(difference: Array, inside: Array | None) -> tuple[Array, float]:
+    """Huber's weights of the differences, 0 outside; and the robust spread of those inside."""
+    size = np.abs(difference, out=SCRATCH.lines("size", 1, len(difference))[0])
+    spread = _median(_chosen(size, inside)) * MAD_TO_SIGMA + 1e-9
+    bound = np.float32(HUBER * spread)
+    np.maximum(size, bound, out=size)
+    weight = np.divide(bound, size, out=size)
+    if inside is not None:
+        weight *= inside
+    return weight, spread
+
+
+def _median(values: Array) -> float:
+    """The median, for two thirds of the time that NumPy's takes."""
+    half = len(values) // 2
+    parted = np.partition(values, half)
+    upper = parted[half]
+    return float(upper if len(values) % 2 else (parted[:half].max() + upper) / np.float32(2))
+
+
+def _chosen(values: Array, inside: Array | None) -> Array:
+    return values if inside is None else np.compress(inside, values)
+
+
+def _products(a: Array, b: Array) -> Array:
+    """(rows of a, rows of b): scalar products of lines (rows, n); short pieces stay in the cache,
+    and in the BLAS's kernel for small matrices, which is four times as fast here."""
+    total = np.zeros((len(a), len(b)))
+    for first in range(0, a.shape[1], _PIECE):
+        total += a[:, first : first + _PIECE] @ b[:, first : first + _PIECE].T
+    return total
 
 
 def no_sums(share: float) -> Sums:
@@ -117,28 +201,45 @@ def no_sums(share: float) -> Sums:
     return Sums(np.eye(9), np.zeros(9), 0.0, 0.0, share)
 
 
-def _moved(samples: Samples[Array], matrix: Matrix) -> tuple[Array, Array]:
+def _moved(samples: Samples[Array], matrix: Matrix) -> Array:
+    """(2, n) float32: the positions of the samples in the other plane, worked out in float64."""
     x, y = samples.x.astype(np.float64), samples.y.astype(np.float64)
-    w = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2]
-    across = (matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2]) / w
-    down = (matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2]) / w
-    return across.astype(np.float32), down.astype(np.float32)
+    out = SCRATCH.lines("positions", 2, len(x))
+    whole = matrix[2, 0] == matrix[2, 1] == 0 and matrix[2, 2] == 1
+    scale = None if whole else matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2]
+    for line, row in zip(out, matrix[:2], strict=True):
+        moved = row[0] * x
+        moved += row[1] * y
+        moved += row[2]
+        if scale is not None:
+            moved /= scale
+        line[:] = moved
+    return out
 
 
-def _looked_up(plane: Array, x: Array, y: Array) -> Array:
-    """Bicubic values at scattered positions; rows of 16,384 because a remap's side is limited to 32,767."""
-    length = 1 << 14
-    padded = -(-len(x) // length) * length
-    maps = [np.resize(axis, padded).reshape(-1, length) for axis in (x, y)]
-    found = cv2.remap(plane, maps[0], maps[1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return found.ravel()[: len(x)]
+def _inside(positions: Array, shape: tuple[int, ...]) -> Array | None:
+    """Which positions (2, n) lie in a plane; None where all do."""
+    last = np.array([shape[1] - 1, shape[0] - 1])
+    if (positions.min(axis=1) >= 0).all() and (positions.max(axis=1) <= last).all():
+        return None
+    x, y = positions
+    return np.asarray((x >= 0) & (x <= last[0]) & (y >= 0) & (y <= last[1]))
+
+
+def _look_up(plane: Array, positions: Array, out: Array) -> None:
+    """Bicubic values at scattered positions; a few at a time because a remap's side is limited to 32,767."""
+    for first in range(0, len(out), _PIECE):
+        x, y = (axis[None, first : first + _PIECE] for axis in positions)
+        cv2.remap(
+            plane, x, y, cv2.INTER_CUBIC, out[None, first : first + _PIECE], borderMode=cv2.BORDER_REPLICATE
+        )
 
 
 def _correlation(a: Array, b: Array) -> float:
     """Pearson correlation; 0 where one of the two is constant."""
-    a, b = a - a.mean(dtype=np.float64), b - b.mean(dtype=np.float64)
-    norm = float(np.sqrt((a * a).sum() * (b * b).sum()))
-    return float((a * b).sum()) / norm if norm > 0 else 0.0
+    a, b = (values - values.mean(dtype=np.float64).astype(np.float32) for values in (a, b))
+    norm = float(np.sqrt(float(a @ a) * float(b @ b)))
+    return float(a @ b) / norm if norm > 0 else 0.0
 
 
 def best_shift(here: Array, there: Array) -> tuple[float, float]:
@@ -163,6 +264,34 @@ def thumbnail_size(shape: tuple[int, ...], longest: int) -> tuple[int, int]:
     """(height, width) of a plane shrunk until its longer side is at most `longest`."""
     shrink = min(1.0, longest / max(shape))
     return max(1, round(shape[0] * shrink)), max(1, round(shape[1] * shrink))
+
+
+def colours(channels: int) -> int:
+    """How many of a frame's channels are not alpha."""
+    return 1 if channels < 3 else 3
+
+
+def light_of(values: Array) -> Array:
+    """The light behind values coded as sRGB: a cubic that is within 0.2 % of white from its decoding, and
+    needs no power, which every device rounds in its own way."""
+    third, second, first = _DECODING
+    return np.asarray(values * (values * (values * third + second) + first))
+
+
+def lit(part: Array, kind: PixelType, linear: bool) -> Sequence[Array]:
+    """The light of each channel of part of a frame (h, w, c); for bytes, looked up in a table."""
+    scale = np.float32(1 / kind.white)
+    if kind is PixelType.UINT8:
+        return cv2.split(cv2.LUT(part, _lit(np.arange(256, dtype=np.float32) * scale, linear)))
+    return list(_lit(planar(part, scale), linear))
+
+
+def _lit(values: Array, linear: bool) -> Array:
+    """Light of values, which are changed; below black there is none."""
+    np.maximum(values, np.float32(0), out=values)
+    light = values if linear else light_of(values)
+    light[values >= np.float32(BURNT)] = np.inf
+    return light
 
 
 def noise_strips(height: int) -> range:

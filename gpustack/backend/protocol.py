@@ -204,6 +204,29 @@ class Backend(Protocol[A]):
         """
         ...
 
+    def blur_misfit(
+        self, mix: Mix[A], best: Best[A], floor: float, inner: slice, radii: Sequence[float], /
+    ) -> Host:
+        """How badly the mean fits the sharpest frames, blurred as if one frame's distance were a blur disk of
+        each of some radii in pixels.
+
+        (n, 1 + len(radii)) float64 for every FIT_STRIDE-th row of `inner`: the number of pixels compared,
+        and their summed squared differences in luma. Compared is every FIT_STRIDE-th pixel whose focus
+        measure is above FIT_ENERGY times `floor` and whose variance is below FIT_VARIANCE. Halo
+        `debias_halo()`. Waits.
+        """
+        ...
+
+    def debias(self, estimate: A, mix: Mix[A], radius: float, noise: float, inner: slice, /) -> A:
+        """The estimate (c, h, w), made better by a mean of frames whose blur is undone; the rows `inner`.
+
+        A frame's distance in index blurs by a disk of `radius` pixels, the mean therefore by the variance of
+        its indices times radius^2 / 4. To the mean is added what the same blur takes away from the estimate,
+        where that is above noise (`noise`: a frame's, 0..1). Where the mean is far from the estimate (MISFIT)
+        or its blur is wide (WIDEST_BLUR), the estimate stays. Halo `debias_halo()`.
+        """
+        ...
+
     def merge(self, part: Part[A], other: Part[A], /) -> None:
         """Fold what another run of frames kept into `part`, in place, by the same rule."""
         ...
@@ -247,6 +270,15 @@ class Backend(Protocol[A]):
         """Fold another running range into `extent`, in place."""
         ...
 
+    def clamp(self, image: A, extent: Extent[A], kind: PixelType, /) -> None:
+        """Clamp an image (c, h, w) to a range, in place; 0 where that is empty."""
+        ...
+
+    def around(self, extent: Extent[A], inner: slice, /) -> Extent[A]:
+        """The range over 3 x 3 pixels, the edge repeated, of the rows `inner`; empty where the pixel's own
+        is. Halo 1."""
+        ...
+
     def pack(self, image: A, kind: PixelType, extent: Extent[A] | None, /) -> Host:
         """Image -> (h, w, c) on the host in the frames' dtype: scaled, rounded half to even, clamped to
         `extent`; 0 where that is empty. Waits."""
@@ -257,12 +289,25 @@ class Backend(Protocol[A]):
         remainder is dropped."""
         ...
 
-    def band_pass(self, plane: A, sigma: float, /) -> A:
-        """The plane minus its Gaussian blur of sigma pixels: brightness and vignetting go, edges stay."""
+    def band_pass(self, plane: A, coarse: A, sigma: float, /) -> A:
+        """The plane minus its blur of sigma pixels, 1.5 at least: brightness and vignetting go, edges stay.
+
+        The blur is that of `coarse`, its `reduce`, by a Gaussian of sqrt(sigma^2 - 2) / 2, expanded.
+        """
         ...
 
     def thumbnail(self, plane: A, longest: int, /) -> Host:
         """The plane, area-averaged until its longer side is at most `longest` pixels, on the host. Waits."""
+        ...
+
+    def light(self, frame: A, kind: PixelType, factor: int, linear: bool, /) -> Host:
+        """Mean light of the colours of a frame (h, w, c), over blocks of factor x factor pixels; a remainder
+        is dropped. (1 or 3, rows, columns) float32, 1 is white, on the host. Waits.
+
+        Blur moves light about and neither makes nor takes any, which does not hold for coded values: those,
+        if not `linear`, are decoded by the cubic `matching.light_of`, nearly as sRGB. A block with a
+        value from `matching.BURNT` on has infinite light: how much was cut off is not known.
+        """
         ...
 
     def noise_level(self, frame: A, kind: PixelType, /) -> float:

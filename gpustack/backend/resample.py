@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.backend import lanczos
+from gpustack.backend.toning import Toning
 from gpustack.backend.values import Band
 from gpustack.model.rect import Rows
 from gpustack.model.transform import Transform
@@ -26,23 +27,23 @@ def resample(
 ) -> Band[Array]:
     """Rows of the canvas from a frame (h, w, c): image (c, rows, width) float32 0..1 and the mask of
     covered pixels."""
-    scale = np.float32(place.gain / white)
+    toning = Toning.of(place.tone, white, frame.shape[2])
     shift = whole_shift(place)
     if shift is not None:
-        return _copied(frame, shift, scale, width, rows)
+        return _copied(frame, shift, toning, width, rows)
     x, y = _positions(place, width, rows)
     valid = _covered(x, y, frame.shape)
     sampled = lanczos.sampled if interpolation is Interpolation.LANCZOS else _bicubic
-    return Band(sampled(frame, x, y, scale), valid)
+    return Band(toning.lift(sampled(frame, x, y, toning)), valid)
 
 
-def _bicubic(frame: Array, x: Array, y: Array, scale: np.float32) -> Array:
-    """Values (c, h, w) float32, times `scale`, of a frame (h, w, c) at positions x, y (h, w); y is
-    changed."""
+def _bicubic(frame: Array, x: Array, y: Array, toning: Toning) -> Array:
+    """Values (c, h, w) float32, scaled but without the offset, of a frame (h, w, c) at positions x, y (h, w);
+    y is changed."""
     lowest, highest = float(y.min()), float(y.max())
     first = int(np.clip(np.floor(lowest) - _REACH, 0, len(frame) - 1))
     last = int(np.clip(np.ceil(highest) + _REACH + 1, first + 1, len(frame)))
-    source = np.multiply(frame[first:last], scale, dtype=np.float32)
+    source = toning.scaled(frame[first:last])
     # Exact: `first` is whole and y lies on a grid at least as coarse, so any band finds the same sub-pixel
     # position.
     y -= np.float32(first)
@@ -57,18 +58,18 @@ def whole_shift(place: Transform) -> tuple[int, int] | None:
     return (round(dx), round(dy)) if np.array_equal(place.matrix, shift) else None
 
 
-def _copied(frame: Array, shift: tuple[int, int], scale: np.float32, width: int, rows: Rows) -> Band[Array]:
+def _copied(frame: Array, shift: tuple[int, int], toning: Toning, width: int, rows: Rows) -> Band[Array]:
     """Whole-pixel shift: values are copied; pixels outside the frame repeat its edge and are marked."""
     dx, dy = shift
     height, frame_width = frame.shape[:2]
     within = dx >= 0 and dy + rows.start >= 0 and dx + width <= frame_width and dy + rows.stop <= height
     if within:
         part = frame[dy + rows.start : dy + rows.stop, dx : dx + width]
-        return Band(planar(part, scale))
+        return Band(toning.lift(planar(part, toning.scale)))
     y, x = np.arange(rows.start, rows.stop) + dy, np.arange(width) + dx
     part = frame[np.clip(y, 0, height - 1)[:, None], np.clip(x, 0, frame_width - 1)[None, :]]
     valid = ((y >= 0) & (y < height))[:, None] & ((x >= 0) & (x < frame_width))[None, :]
-    return Band(planar(part, scale), valid.astype(np.uint8) * np.uint8(255))
+    return Band(toning.lift(planar(part, toning.scale)), valid.astype(np.uint8) * np.uint8(255))
 
 
 def _positions(place: Transform, width: int, rows: Rows) -> tuple[Array, Array]:
@@ -113,9 +114,9 @@ def _separated(image: Array) -> Array:
     return np.ascontiguousarray(np.moveaxis(image, -1, 0))
 
 
-def planar(part: Array, scale: np.float32) -> Array:
-    """(h, w, c) of any dtype -> (c, h, w) float32 times `scale`."""
+def planar(part: Array, scale: Array | np.float32) -> Array:
+    """(h, w, c) of any dtype -> (c, h, w) float32 times `scale`, one for all channels or (c,)."""
     out = np.empty((part.shape[2], *part.shape[:2]), np.float32)
-    for source, plane in zip(cv2.split(part), out, strict=True):
-        np.multiply(source, scale, out=plane, dtype=np.float32)
+    for source, plane, times in zip(cv2.split(part), out, np.broadcast_to(scale, len(out)), strict=True):
+        np.multiply(source, times, out=plane, dtype=np.float32)
     return out

@@ -8,6 +8,7 @@ import typer
 
 from gpustack import __version__
 from gpustack.cli.align import align
+from gpustack.cli.compare import compare
 from gpustack.cli.demo import demo
 from gpustack.cli.doctor import doctor
 from gpustack.cli.plan import plan
@@ -41,7 +42,7 @@ def _common(
     del version
 
 
-for _command in (stack, align, plan, demo, doctor):
+for _command in (stack, align, plan, compare, demo, doctor):
     app.command()(_command)
 
 

@@ -24,7 +24,10 @@ def demo(
         "gpustack-demo"
     ),
     scene: Annotated[
-        str, typer.Option(help="The scene to render: macro, hairs, cards, dome, print or crystal.")
+        str,
+        typer.Option(
+            help="The scene to render: macro, hairs, cards, dome, print, crystal, wing, lights or skin."
+        ),
     ] = "macro",
     method: options.MethodOption = DEFAULT.method,
     overwrite: options.OverwriteOption = False,

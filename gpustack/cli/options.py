@@ -17,6 +17,7 @@ from gpustack.settings import (
     VRAM_SHARE,
     BackendName,
     BadFrame,
+    Brightness,
     Crop,
     DecoderName,
     Interpolation,
@@ -59,12 +60,20 @@ InterpolationOption = Annotated[
         help="How moved frames are resampled: lanczos keeps more of the finest detail, and takes longer."
     ),
 ]
+BrightnessOption = Annotated[
+    Brightness,
+    typer.Option(
+        help="How frames are brought to the reference's brightness: by a gain, by a gain and an offset of "
+        "each colour (channels), or not at all (none)."
+    ),
+]
 FlatOption = Annotated[
     Path | None,
     typer.Option(help="A picture of an even surface with the same lens: its vignetting is divided out."),
 ]
 BadFrameOption = Annotated[
     BadFrame,
+    Brightness,
     typer.Option(help="A frame that cannot be aligned, or is shaken: skip it with a warning, or fail."),
 ]
 BackendOption = Annotated[

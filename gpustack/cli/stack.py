@@ -33,6 +33,7 @@ def stack(
     reference: options.ReferenceOption = DEFAULT.reference,
     crop: options.CropOption = DEFAULT.crop,
     interpolation: options.InterpolationOption = DEFAULT.interpolation,
+    brightness: options.BrightnessOption = DEFAULT.brightness,
     flat: options.FlatOption = None,
     on_bad_frame: options.BadFrameOption = DEFAULT.on_bad_frame,
     depth: Annotated[
@@ -41,9 +42,7 @@ def stack(
     confidence: Annotated[Path | None, typer.Option(help="Write how sure the depth is, 0 to 1.")] = None,
     transforms: Annotated[Path | None, typer.Option(help="Use this alignment; none is estimated.")] = None,
     save_transforms: Annotated[Path | None, typer.Option(help="Write the alignment as JSON.")] = None,
-    save_steps: Annotated[
-        Path | None, typer.Option(help="Write aligned frames, winners and alignment into this folder.")
-    ] = None,
+    save_steps: Annotated[Path | None, typer.Option(help="Write steps of the work into this folder.")] = None,
     backend: options.BackendOption = DEFAULT.backend,
     decoder: options.DecoderOption = DEFAULT.decoder,
     ram: options.RamOption = None,
@@ -64,6 +63,7 @@ def stack(
         reference=reference,
         crop=crop,
         interpolation=interpolation,
+        brightness=brightness,
         flat=None if flat is None else str(flat),
         on_bad_frame=on_bad_frame,
         backend=backend,

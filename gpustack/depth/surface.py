@@ -42,28 +42,28 @@ class Surface:
     confidence: Plane
 
 
-def surface(backend: Backend[Any], winners: npt.NDArray[np.uint16], energies: Plane, floor: float) -> Surface:
-    """The surface through `winners` (h, w), given their focus measure (h, w) and the focus measure of noise
-    alone."""
+def surface(backend: Backend[Any], found: npt.NDArray[Any], energies: Plane, floor: float) -> Surface:
+    """The surface through `found` (h, w), the sharpest frames or depths between them, given their focus
+    measure (h, w) and the focus measure of noise alone."""
     confidence = _confidence(energies, floor)
-    winners = _seen(winners, energies)
-    median = backend.median(backend.lend(winners.astype(np.float32)))
+    depths = _seen(found, energies)
+    median = backend.median(backend.lend(depths))
     top, bottom = backend.smooth_by(median, backend.lend(confidence), SIGMA_PX)
     depth = backend.download(_filled(backend, top, bottom, confidence.shape))
     median = backend.download(median)
     keep = (np.abs(depth - median) > STEP_FRAMES) & (confidence > 0.5)
     np.copyto(depth, median, where=keep)
-    np.clip(depth, winners.min(), winners.max(), out=depth)
+    np.clip(depth, depths.min(), depths.max(), out=depth)
     return Surface(depth, confidence)
 
 
-def _seen(winners: npt.NDArray[np.uint16], energies: Plane) -> npt.NDArray[np.uint16]:
-    """The winners, with the lowest of them where no frame covers a pixel: the 65535 there is no depth."""
+def _seen(found: npt.NDArray[Any], energies: Plane) -> Plane:
+    """The depths, with the lowest of them where no frame covers a pixel and there is none."""
     unseen = energies < 0
     if not unseen.any():
-        return winners
-    lowest = 0 if unseen.all() else winners[~unseen].min()
-    return np.where(unseen, np.uint16(lowest), winners)
+        return found.astype(np.float32)
+    lowest = 0 if unseen.all() else found[~unseen].min()
+    return np.where(unseen, lowest, found).astype(np.float32)
 
 
 def _confidence(energies: Plane, floor: float) -> Plane:

@@ -27,6 +27,11 @@ Unpack = Callable[[Frame, Pixels], Mosaic | Jpeg | None]
 the bytes of its JPEG file, in the `room` of that array, and returns how to make the frame of them."""
 
 
+Shrink = Callable[[Frame, int], Pixels]
+"""Decodes a frame at one of its kind's reductions, (h // by, w // by, c) of its dtype, for its luma or its
+colours, as it was made for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """A frame on the host: pixels (h, w, c); or samples (h, w, 1), or bytes (n,), and how the frame is made
@@ -45,10 +50,12 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What reads the frames of a stack; `unpack`, where there is one, for backends that develop or decode."""
+    """What reads the frames of a stack; `unpack`, where there is one, for backends that develop or decode,
+    `shrink` for who looks at the luma of small pictures only."""
 
     read: Read
     unpack: Unpack | None = None
+    shrink: Shrink | None = None
 
     def decoded(self, frame: Frame, backend: Backend[Any], slot: Pixels | None) -> Decoded:
         """A frame as a backend takes it, in the slot if given; in any thread."""
@@ -61,6 +68,14 @@ class Source:
             return Decoded(how.room(out), how)
         return Decoded(out if how is None else room(out), how)
 
+    def reduction(self, frame: Frame, backend: Backend[Any], factor: int) -> int:
+        """By how many times `shrink` is to shrink a frame that is looked at shrunk by a factor; 0 where it
+        spares nothing, and the frame is decoded as always."""
+        if self.shrink is None or (self.unpack is not None and _left_to(backend, frame.kind)):
+            return 0
+        by = frame.kind.reduction(factor)
+        return by if by > 1 or frame.kind is Kind.JPEG else 0
+
 
 def _left_to(backend: Backend[Any], kind: Kind) -> bool:
     """Whether a backend makes frames of such files itself, where it can."""
@@ -71,9 +86,18 @@ class Feed:
     """The frames of one pass over one backend, in order, each looked at once it is decoded."""
 
     def __init__(
-        self, backend: Backend[Any], frames: Sequence[Frame], source: Source, *, slots: int, readers: int
+        self,
+        backend: Backend[Any],
+        frames: Sequence[Frame],
+        source: Source,
+        *,
+        slots: int,
+        readers: int,
+        reduction: Callable[[Frame], int] = lambda _: 0,
     ) -> None:
+        """`reduction` tells of each frame by how many times `source.shrink` shrinks it; 0: it is whole."""
         self._backend, self._frames, self._source = backend, frames, source
+        self._reduction = reduction
         self._slots, self._readers = slots, readers
         self._stream: Stream[Any] | None = None
 
@@ -115,6 +139,9 @@ class Feed:
 
     def _decoded(self, frame: Frame) -> Decoded:
         """A frame in one of the backend's slots, or anywhere where it has none."""
+        by = self._reduction(frame)
+        if by and self._source.shrink is not None:
+            return self._shrunk(self._source.shrink(frame, by))
         slot = self._backend.slot((frame.height, frame.width, frame.channels), frame.pixel_type.value)
         try:
             return self._source.decoded(frame, self._backend, slot)
@@ -122,6 +149,11 @@ class Feed:
             if slot is not None:
                 self._backend.drop(slot)
             raise
+
+    def _shrunk(self, pixels: Pixels) -> Decoded:
+        """A small frame; what is decoded of a partial block at its edge is cut off on the way."""
+        slot = self._backend.slot(pixels.shape, pixels.dtype.name)
+        return Decoded(np.ascontiguousarray(pixels) if slot is None else filled(pixels, slot))
 
 
 def filled(pixels: Pixels, out: Pixels | None) -> Pixels:

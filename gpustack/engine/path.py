@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from gpustack.backend.protocol import Backend
 from gpustack.depth.surface import Surface, surface
-from gpustack.fuse.auto import auto
+from gpustack.fuse.auto import Auto
 from gpustack.fuse.average import Average
 from gpustack.fuse.depthmap import Blend
 from gpustack.fuse.fold import Fold, Footprint, PictureFold
@@ -57,14 +57,27 @@ def render(backend: Backend[Any], pass_over: PassOver, method: Method, noise: fl
             return _along_surface(backend, pass_over, noise)
         case Method.AVERAGE:
             return _by_weight(backend, pass_over, noise, depth)
-        case _:
-            return _by_scale(backend, pass_over, method, noise, depth)
+        case Method.PYRAMID:
+            return _by_scale(backend, pass_over, noise, depth)
+        case Method.AUTO:
+            return _by_both(backend, pass_over, noise, depth)
 
 
-def _by_scale(backend: Backend[Any], pass_over: PassOver, method: Method, noise: float, depth: bool) -> Fused:
-    fold, sharpest = auto(noise) if method is Method.AUTO else pyramid(), Sharpest()
+def _by_both(backend: Backend[Any], pass_over: PassOver, noise: float, depth: bool) -> Fused:
+    fold = Auto(noise)
+    (state,) = pass_over("auto", [fold])
+    winners = fold.winners(backend, state)
+    found = None
+    if depth:
+        depths, energies = fold.depths(backend, state), fold.energies(backend, state)
+        found = surface(backend, depths, energies, energy_noise(noise))
+    return Fused(fold.finish(backend, state), winners, found)
+
+
+def _by_scale(backend: Backend[Any], pass_over: PassOver, noise: float, depth: bool) -> Fused:
+    fold, sharpest = pyramid(), Sharpest()
     folds: list[Fold[Any]] = [fold, sharpest] if depth else [fold]
-    state, *more = pass_over(method.value, folds)
+    state, *more = pass_over("pyramid", folds)
     found = _surface(backend, sharpest, more.pop(), noise) if depth else None
     return Fused(fold.finish(backend, state), fold.winners(backend, state), found)
 
@@ -101,7 +114,7 @@ SURFACE = Footprint(3.0, 29.0, 8.0)
 def passing(method: Method, channels: int, pixel_type: PixelType, depth: bool) -> Footprint:
     """What the states of a method's largest pass take; `depth`: a depth map is wanted, too."""
     folds: dict[Method, PictureFold[Any]] = {
-        Method.AUTO: auto(0.0),
+        Method.AUTO: Auto(0.0),
         Method.PYRAMID: pyramid(),
         Method.AVERAGE: Average(0.0),
         Method.DEPTHMAP: Blend(np.zeros((0, 0), np.float32)),
@@ -109,7 +122,9 @@ def passing(method: Method, channels: int, pixel_type: PixelType, depth: bool) -
     size = folds[method].footprint(channels, pixel_type.itemsize)
     if method is Method.DEPTHMAP:
         return size.beside(Footprint(0.0, 0.0, 8.0))
-    return size.beside(Sharpest().footprint(channels, pixel_type.itemsize)) if depth else size
+    if depth and method is Method.PYRAMID:
+        return size.beside(Sharpest().footprint(channels, pixel_type.itemsize))
+    return size.beside(Footprint(0.0, 0.0, 10.0)) if depth else size
 
 
 def footprint(method: Method, channels: int, pixel_type: PixelType, depth: bool) -> Footprint:

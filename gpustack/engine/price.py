@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpustack.backend.values import debias_halo
 from gpustack.engine.path import PASSES, footprint, passing
 from gpustack.fuse.fold import Footprint
+from gpustack.fuse.radius import FINISHING_ROWS
 from gpustack.model.frame import Kind
 from gpustack.model.stack import Stack
 from gpustack.settings import SURVEY_SIDE, DecoderName, Interpolation, Method, Model, Settings
@@ -23,10 +25,17 @@ DEVICE_BAND_PLANES = 3
 """Float planes of band size on a GPU besides the image and its reduced copy: energy, luma, evidence,
 half-size planes."""
 
+FINISHING_PLANES, FINISHING_MORE_PLANES = 4, 8
+"""Float planes of a strip on a GPU while a blur is undone, for each channel and besides: estimate and mean
+put together from bands, what was lost and how far they are apart; weight, spread, rungs, strength, trust."""
+
+FINISHING_RANGES = 5
+"""Pictures of a strip in the frames' dtype: two ranges with two ends each, and the packed strip."""
+
 DEVICE_RESERVE = 32 << 20
 """Small arrays of a GPU's pool: samples, sums, what a pool keeps of sizes not wanted any more."""
 
-SURVEY_PLANES = 9
+SURVEY_PLANES = 7
 """Float planes of survey size that one reader has alive at most: luma, band-pass, gradients, strength."""
 
 LINK_REACH = 4
@@ -35,7 +44,7 @@ LINK_REACH = 4
 LINKS_AHEAD = 2
 """How many frames may be read on while one is still matched."""
 
-SIGHT_PLANES = 2
+SIGHT_PLANES = 1.5
 """The same, of one frame that waits to be matched: its band-passed levels, and the samples of each."""
 
 DECODE_FACTOR = {Kind.JPEG: 0.35, Kind.PNG: 1.0, Kind.TIFF: 1.1, Kind.RAW: 2.7, Kind.ARRAY: 0.0}
@@ -58,15 +67,20 @@ DECODER_STAGING = 1.0
 """The same in page-locked host memory: the file's bits, or coefficients of progressive ones; a guess, too."""
 
 PASS_SECONDS = {
-    "survey": 0.060,
     "measure": 0.009,
     "average": 0.014,
     "pyramid": 0.018,
-    "auto": 0.028,
+    "auto": 0.040,
     "blend": 0.006,
 }
 """CPU seconds a megapixel and frame of each pass, without decoding, on the same core. For orientation, not
 a promise."""
+
+SURVEY_SECONDS = 0.030
+"""CPU seconds of the survey a frame, without decoding, and those of a megapixel of the plane that it looks
+at."""
+
+SURVEY_PLANE_SECONDS = 0.025
 
 WARP_SECONDS = {Interpolation.BICUBIC: 0.017, Interpolation.LANCZOS: 0.115}
 """CPU seconds to resample a megapixel, in every pass but the survey."""
@@ -92,13 +106,26 @@ def device_bytes(stack: Stack, settings: Settings, layout: Layout) -> int:
     pixels = stack.width * stack.height
     rows = min(layout.band_rows + 2 * BAND_HALO, stack.height)
     band = rows * stack.width * 4 * (1.25 * stack.channels + DEVICE_BAND_PLANES)
-    packed = rows * stack.width * stack.channels * stack.pixel_type.itemsize
     frames = DEVICE_FRAMES * stack.largest.nbytes
     decoder = DECODER_FRAMES * stack.largest.nbytes if device_decodes(stack, settings) else 0.0
     survey = _sight_bytes(stack, 1, 1) if settings.align is not Model.NONE else 0
     during, after = (_on_device(held(*traits), layout) for held in (passing, footprint))
-    peaks = frames + pixels * during + band, frames + survey, pixels * after + packed
+    peaks = (
+        frames + pixels * during + band,
+        frames + survey,
+        pixels * after + _finishing_bytes(stack, settings, layout),
+    )
     return int(max(peaks) + decoder) + DEVICE_RESERVE  # a decoder keeps what it took
+
+
+def _finishing_bytes(stack: Stack, settings: Settings, layout: Layout) -> float:
+    """What the end of a run takes on a GPU: the packed band; `auto` undoes a blur first, strip by strip."""
+    packed = stack.channels * stack.pixel_type.itemsize
+    if settings.method is not Method.AUTO:
+        return min(layout.band_rows + 2 * BAND_HALO, stack.height) * stack.width * packed
+    rows = min(FINISHING_ROWS, layout.band_rows) + 2 * debias_halo()
+    floats = FINISHING_PLANES * stack.channels + FINISHING_MORE_PLANES
+    return min(rows, stack.height) * stack.width * (4 * floats + FINISHING_RANGES * packed)
 
 
 def _on_device(held: Footprint, layout: Layout) -> float:
@@ -136,12 +163,16 @@ def survey_bytes(stack: Stack, settings: Settings, readers: int, slots: int, on_
 def _sight_bytes(stack: Stack, readers: int, slots: int) -> int:
     """What `readers` frames take while they are looked at, and the sights that wait to be matched."""
     plane = 4 * (stack.width // survey_factor(stack)) * (stack.height // survey_factor(stack))
-    return plane * (SURVEY_PLANES * readers + SIGHT_PLANES * (slots + 1 + LINK_REACH + LINKS_AHEAD))
+    return int(plane * (SURVEY_PLANES * readers + SIGHT_PLANES * (slots + 1 + LINK_REACH + LINKS_AHEAD)))
 
 
 def survey_factor(stack: Stack) -> int:
-    """By how many times the survey's planes are smaller than the frames."""
-    return max(1, round(max(stack.width, stack.height) / SURVEY_SIDE))
+    """By how many times the survey's planes are smaller than the frames.
+
+    For RAW an even number, if not 1: half the size needs no demosaicking.
+    """
+    times = max(1, round(max(stack.width, stack.height) / SURVEY_SIDE))
+    return times - times % 2 if stack.kind is Kind.RAW and times > 1 else times
 
 
 def passes(settings: Settings, method: Method) -> tuple[str, ...]:
@@ -155,7 +186,11 @@ def predict(stack: Stack, settings: Settings, method: Method, threads: int) -> f
     names = passes(settings, method)
     decoding = READ_SECONDS if device_decodes(stack, settings) else DECODE_SECONDS[stack.kind]
     decoding += 0.0 if settings.flat is None else FLAT_SECONDS
-    work = sum(PASS_SECONDS[name] + decoding for name in names)
-    if settings.align is not Model.NONE:
-        work += WARP_SECONDS[settings.interpolation] * (len(names) - 1)
-    return work * len(stack) * stack.largest.megapixels / threads
+    renders = [name for name in names if name in PASS_SECONDS]
+    work = sum(PASS_SECONDS[name] for name in renders) + decoding * len(names)
+    if settings.align is Model.NONE:
+        return work * len(stack) * stack.largest.megapixels / threads
+    work += (
+        WARP_SECONDS[settings.interpolation] * len(renders) + SURVEY_PLANE_SECONDS / survey_factor(stack) ** 2
+    )
+    return (work * stack.largest.megapixels + SURVEY_SECONDS) * len(stack) / threads

@@ -21,7 +21,7 @@ class FrameReport:
         return {
             "file": self.file,
             "matrix": self.place.transform.matrix.tolist(),
-            "gain": self.place.transform.gain,
+            **self.place.transform.tone.as_dict(),
             "used": self.place.used,
             "confidence": self.place.confidence,
             "residual_px": self.place.residual_px,

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from gpustack.backend.choose import Choice, choose
 from gpustack.backend.memory import free_bytes, peak_bytes
 from gpustack.engine.bad_frames import settle
-from gpustack.engine.feed import Read, Source, Unpack
+from gpustack.engine.feed import Read, Shrink, Source, Unpack
 from gpustack.engine.job import Job, Keep
 from gpustack.engine.path import Fused, render
 from gpustack.engine.plan import Budget, make_plan
@@ -24,11 +24,13 @@ from gpustack.engine.report import FrameReport, Report
 from gpustack.engine.survey import Survey, still, survey
 from gpustack.errors import DeviceFullError, StackError
 from gpustack.model.canvas import Canvas
+from gpustack.model.frame import Kind, PixelType
 from gpustack.model.place import Place
 from gpustack.model.rect import Rows, cut
 from gpustack.model.stack import Stack
+from gpustack.model.tone import AS_IT_IS
 from gpustack.model.transform import shared_box
-from gpustack.settings import CROP_LEAST, RAM_SHARE, VRAM_SHARE, Crop, Model, Settings
+from gpustack.settings import CROP_LEAST, RAM_SHARE, VRAM_SHARE, Brightness, Crop, Model, Settings
 
 T = TypeVar("T")
 
@@ -74,13 +76,15 @@ def run(
     progress: Progress | None = None,
     keep_aligned: Keep | None = None,
     unpack: Unpack | None = None,
+    shrink: Shrink | None = None,
 ) -> Outcome:
     """Align and fuse a stack.
 
-    `read` decodes a frame, `unpack` does so for backends that do the rest; `places` replace the
-    survey's; `keep_aligned` is given every frame on the canvas. Raises what decoding raises; StackError for
-    a reference that does not exist, or another number of transforms than frames; PlanError where the budget
-    is too small; BackendError where CUDA, or a decoder on it, was asked for and does not work.
+    `read` decodes a frame, `unpack` does so for backends that do the rest, `shrink` at a smaller size
+    for the survey; `places` replace the survey's; `keep_aligned` is given every frame on the canvas. Raises
+    what decoding raises; StackError for a reference that does not exist, or another number of transforms than
+    frames; PlanError where the budget is too small; BackendError where CUDA, or a decoder on it, was asked
+    for and does not work.
     """
     if places is not None and len(places) != len(stack):
         raise StackError(
@@ -90,7 +94,7 @@ def run(
     if given is not None:
         settings = replace(settings, align=Model.NONE)  # nothing is left to estimate
     choice = choose(settings.backend, settings.devices, settings.decoder)
-    request = Request(stack, Source(read, unpack), settings, given, progress, keep_aligned)
+    request = Request(stack, Source(read, unpack, shrink), settings, given, progress, keep_aligned)
     return _within_device(_fused, choice, request)
 
 
@@ -129,10 +133,11 @@ def locate(
     progress: Progress | None = None,
     keep_aligned: Keep | None = None,
     unpack: Unpack | None = None,
+    shrink: Shrink | None = None,
 ) -> tuple[Place, ...]:
     """Survey a stack without fusing it; `keep_aligned` is given every used frame on the canvas."""
     choice = choose(settings.backend, settings.devices[:1], settings.decoder)
-    request = Request(stack, Source(read, unpack), settings, None, progress, keep_aligned)
+    request = Request(stack, Source(read, unpack, shrink), settings, None, progress, keep_aligned)
     return _within_device(_located, choice, request)
 
 
@@ -179,7 +184,10 @@ def _surveyed(job: Job, request: Request) -> Survey:
             if request.places is not None:
                 found = Survey(request.places, found.noise)
         else:
-            found = survey(job.backend, stack, job.source, reference, settings.align, job.plan, job.progress)
+            found = survey(job.backend, stack, job.source, reference, settings, job.plan, job.progress)
+    if settings.brightness is Brightness.NONE:
+        plain = (replace(at, transform=at.transform.with_tone(AS_IT_IS)) for at in found.places)
+        found = replace(found, places=tuple(plain))
     settle(stack, found.places, settings.on_bad_frame, job.progress)
     job.places, job.report.noise, job.report.model = found.places, found.noise, found.model.value
     return found
@@ -206,7 +214,8 @@ def _canvas(job: Job, crop: Crop, reference: int) -> Canvas:
     job.report.box = (left, top, width, height)
     bands = cut(height, job.plan.band_rows)
     covered = whole or crop is Crop.AUTO
-    return Canvas(left, top, width, height, stack.channels, stack.pixel_type, bands, covered)
+    linear = stack.kind is Kind.RAW or stack.pixel_type is PixelType.FLOAT32
+    return Canvas(left, top, width, height, stack.channels, stack.pixel_type, bands, covered, linear)
 
 
 def _complete(report: Report, job: Job, found: Survey, fused: Fused) -> None:

@@ -49,9 +49,10 @@ class Showing:
         """Whether a pixel of the plane is as many of the frame's as with another one."""
         return (self.factor, self.zoom) == (other.factor, other.zoom)
 
-    def plane(self, backend: Backend[Any], pixels: Any, frame: Frame) -> Any:
-        """The luma of a frame (h, w, c), as the survey sees it."""
-        luma = backend.survey_luma(pixels, frame.pixel_type, self.factor)
+    def plane(self, backend: Backend[Any], pixels: Any, frame: Frame, reduction: int = 1) -> Any:
+        """The luma of a frame (h, w, c), or of one that is decoded so many times smaller, as the survey sees
+        it."""
+        luma = backend.survey_luma(pixels, frame.pixel_type, self.factor // reduction)
         if self.zoom == (1.0, 1.0):
             return luma
         width, height = self.size

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gpustack.align.brightness import with_gain
+from gpustack.align.brightness import Light, factor_of, seen_light, tones
 from gpustack.align.choose import fitted
 from gpustack.align.shake import DETAIL_SIDE, Detail, shaken
 from gpustack.align.sight import Sight, see
@@ -19,11 +19,11 @@ from gpustack.engine.plan import Plan
 from gpustack.engine.price import survey_factor
 from gpustack.engine.progress import Progress
 from gpustack.engine.showing import Showing, in_frames, levels, showings
-from gpustack.model.frame import Frame
+from gpustack.model.frame import Frame, Kind
 from gpustack.model.place import Place
 from gpustack.model.stack import Stack
 from gpustack.model.transform import Transform
-from gpustack.settings import Model
+from gpustack.settings import Brightness, Model, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +38,33 @@ class Survey:
 @dataclass(frozen=True, slots=True)
 class _Seen:
     sight: Sight
+    light: Light
     noise: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Stack:
-    """What the survey keeps of all frames: how they were seen, their brightness and their detail."""
+    """What the survey keeps of all frames: how they were seen, their light and their detail."""
 
     stack: Stack
     reference: int
     factor: int
-    model: Model
+    settings: Settings
     shown: Sequence[Showing]
-    brightness: list[Any]
+    lights: list[Light]
     details: list[Detail]
 
 
 def still(backend: Backend[Any], stack: Stack, source: Source, reference: int) -> Survey:
     """The survey of frames that are not to be moved: only the reference is looked at, for its noise."""
-    frame = stack.frames[reference]
-    seen = source.decoded(frame, backend, None).sent(backend)
-    noise = backend.noise_level(seen, frame.pixel_type)
+    noise = _noise(backend, source, stack.frames[reference])
     return Survey((Place(Transform.identity()),) * len(stack), noise)
+
+
+def _noise(backend: Backend[Any], source: Source, frame: Frame) -> float:
+    """The noise of a whole frame: in a smaller one it has averaged out."""
+    pixels = source.decoded(frame, backend, None).sent(backend)
+    return backend.noise_level(pixels, frame.pixel_type)
 
 
 def survey(
@@ -67,26 +72,41 @@ def survey(
     stack: Stack,
     source: Source,
     reference: int,
-    model: Model,
+    settings: Settings,
     plan: Plan,
     progress: Progress,
 ) -> Survey:
-    """Match every frame with frames before it and solve for all transforms together."""
-    factor = survey_factor(stack)
+    """Match every frame with frames before it and solve for all transforms together.
+
+    Tones are estimated even where `settings.brightness` is none: shaken frames are told by their contrast.
+    """
+    factor, model = survey_factor(stack), settings.align
     shown = showings(backend, stack, source, Model.SIMILARITY if model is Model.AUTO else model, factor)
     count, ways = levels(stack, factor), dict(zip(stack, shown, strict=True))
+    smaller = {frame: source.reduction(frame, backend, way.factor) for frame, way in ways.items()}
+    known = _noise(backend, source, stack.frames[reference]) if smaller[stack.frames[reference]] > 1 else None
 
     def look(frame: Frame, pixels: Any) -> _Seen:
-        luma = ways[frame].plane(backend, pixels, frame)
-        is_reference = frame is stack.frames[reference]
-        noise = backend.noise_level(pixels, frame.pixel_type) if is_reference else None
-        return _Seen(see(backend, luma, ways[frame].size, count), noise)
+        way, by = ways[frame], max(1, smaller[frame])
+        luma = way.plane(backend, pixels, frame, by)
+        noise = known
+        if noise is None and frame is stack.frames[reference]:
+            noise = backend.noise_level(pixels, frame.pixel_type)
+        light = _light(backend, pixels, frame, by, colours=settings.brightness is Brightness.CHANNELS)
+        return _Seen(see(backend, luma, way.size, count), light, noise)
 
-    feed = Feed(backend, stack.frames, source, slots=plan.slots, readers=plan.readers)
+    feed = Feed(
+        backend,
+        stack.frames,
+        source,
+        slots=plan.slots,
+        readers=plan.readers,
+        reduction=lambda frame: smaller[frame],
+    )
     progress.begin("survey", len(stack), stack.frames[0].megapixels)
     links = Links(backend, model, plan.threads)
     edges, small, noise = _matched(feed, look, links, progress)
-    places, found = _without_shaken(_Stack(stack, reference, factor, model, shown, *small), edges)
+    places, found = _without_shaken(_Stack(stack, reference, factor, settings, shown, *small), edges)
     return Survey(places, noise, found)
 
 
@@ -124,21 +144,14 @@ def _places(seen: _Stack, edges: list[Edge]) -> tuple[tuple[Place, ...], Model]:
     """Where the frames lie and how bright they are, from their links; and the model that they follow."""
     stack, reference, shown = seen.stack, seen.reference, seen.shown
     given = edges, len(stack), reference, shown[reference].size
-    model, solution = fitted(*given) if seen.model is Model.AUTO else (seen.model, solve(*given))
+    model = seen.settings.align
+    model, solution = fitted(*given) if model is Model.AUTO else (model, solve(*given))
     places = [_place(solution, index, reference, shown, seen.factor) for index in range(len(stack))]
-    brightness = seen.brightness
-    ratios = [max(frame.size) / max(picture.shape) for frame, picture in zip(stack, brightness, strict=True)]
-    for index, place in enumerate(places):
-        if place.used and index != reference:
-            gained = with_gain(
-                place.transform,
-                brightness[reference],
-                brightness[index],
-                ratios[reference],
-                ratios[index] if stack.frames[index].size != stack.frames[reference].size else None,
-            )
-            places[index] = replace(place, transform=gained)
-    return tuple(places), model
+    used = [place.transform if place.used else None for place in places]
+    colours = seen.settings.brightness is Brightness.CHANNELS
+    found = tones(seen.lights, used, reference, colours=colours)
+    toned = zip(places, found, strict=True)
+    return tuple(replace(at, transform=at.transform.with_tone(tone)) for at, tone in toned), model
 
 
 def _matched(
@@ -146,20 +159,29 @@ def _matched(
     look: Callable[[Frame, Any], _Seen],
     links: Links,
     progress: Progress,
-) -> tuple[list[Edge], tuple[list[Any], list[Detail]], float]:
-    """Edges between frames, their brightness and detail, and the reference's noise."""
-    brightness: list[Any] = []
+) -> tuple[list[Edge], tuple[list[Light], list[Detail]], float]:
+    """Edges between frames, their light and detail, and the reference's noise."""
+    lights: list[Light] = []
     details: list[Detail] = []
     noise = 0.0
     with closing(links), feed.open(look) as seen_frames:
         for index, seen in seen_frames:
             links.add(index, seen.sight)
-            brightness.append(seen.sight.brightness)
+            lights.append(seen.light)
             details.append(seen.sight.detail)
             noise = seen.noise if seen.noise is not None else noise
             progress.advance(feed.waiting_share)
             del seen
-        return links.edges(), (brightness, details), noise
+        return links.edges(), (lights, details), noise
+
+
+def _light(backend: Backend[Any], pixels: Any, frame: Frame, reduction: int, *, colours: bool) -> Light:
+    """The light of a frame, decoded so many times smaller; a RAW file holds light as it is."""
+    width, height = frame.size
+    factor = factor_of((width // reduction, height // reduction))
+    linear = frame.kind is Kind.RAW
+    values = backend.light(pixels, frame.pixel_type, factor, linear)
+    return seen_light(values, factor * reduction, frame.size, linear=linear, colours=colours)
 
 
 def _place(solution: Solution, index: int, reference: int, shown: Sequence[Showing], factor: int) -> Place:

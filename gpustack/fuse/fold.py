@@ -3,7 +3,7 @@ merged."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -83,6 +83,16 @@ def assembled(
 
     backend.each(work, range(len(canvas.bands)))
     return out
+
+
+def across(backend: Backend[Any], parts: Sequence[Any], bands: Sequence[Rows], rows: Rows) -> Any:
+    """Rows of a plane or image that lies in parts, one for each band."""
+    pieces = []
+    for part, band in zip(parts, bands, strict=True):
+        first, last = max(rows.start, band.start), min(rows.stop, band.stop)
+        if first < last:
+            pieces.append(backend.rows(part, slice(first - band.start, last - band.start)))
+    return pieces[0] if len(pieces) == 1 else backend.stack_rows(pieces)
 
 
 class PictureFold(Fold[S], Protocol[S]):

@@ -14,6 +14,7 @@ all, and are worked on in bands too. Each band hands its reduced rows down to th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -102,9 +103,22 @@ class LaplacianFold:
 
     def add(self, backend: Backend[Any], state: LevelsState, index: int, view: View, /) -> None:
         """Fold one frame in, level by level."""
-        for level, coarser in zip(state.levels, [*state.levels[1:], None], strict=True):
-            source = view if level.number == 0 else partial(_rows_of, backend, level)
-            work = partial(self._add_band, backend, state, index, level, coarser, source)
+        work = partial(self.add_finest, backend, state, index, view)
+        backend.each(work, range(len(state.canvas.bands)))
+        self.add_coarser(backend, state, index)
+
+    def add_finest(
+        self, backend: Backend[Any], state: LevelsState, index: int, view: View, number: int
+    ) -> None:
+        """Fold one band of a frame into the finest level."""
+        self._add_band(backend, state, index, state.levels[0], state.levels[1], view, number)
+
+    def add_coarser(self, backend: Backend[Any], state: LevelsState, index: int) -> None:
+        """Fold the frame, all of whose bands were folded into the finest level, into the others."""
+        for level, coarser in zip(state.levels[1:], [*state.levels[2:], None], strict=True):
+            work = partial(
+                self._add_band, backend, state, index, level, coarser, partial(_rows_of, backend, level)
+            )
             backend.each(work, range(len(level.bands)))
 
     def _add_band(
@@ -152,18 +166,22 @@ class LaplacianFold:
 
     def finish(self, backend: Backend[Any], state: LevelsState, /) -> Pixels:
         """Collapse the levels and pack the picture into the frames' dtype."""
+        kind, channels = state.canvas.pixel_type, state.canvas.channels
+        collapse = self.collapsed(backend, state)
+
+        def band(number: int) -> Pixels:
+            return backend.pack(collapse(number), kind, state.extent[number])
+
+        return assembled(backend, state.canvas, kind.value, channels, band)
+
+    def collapsed(self, backend: Backend[Any], state: LevelsState) -> Callable[[int], Any]:
+        """Gives the picture (c, rows, w) float32 of any band by its number."""
         base, *between, finest = state.levels[::-1]
         image = backend.stack_rows([part.kept for part in base.parts])
         for level in between:
             parts = [self._collapsed(backend, level, image, number) for number in range(len(level.bands))]
             image = backend.stack_rows(parts)
-        kind, channels = state.canvas.pixel_type, state.canvas.channels
-
-        def band(number: int) -> Pixels:
-            picture = self._collapsed(backend, finest, image, number)
-            return backend.pack(picture, kind, state.extent[number])
-
-        return assembled(backend, state.canvas, kind.value, channels, band)
+        return partial(self._collapsed, backend, finest, image)
 
     def _collapsed(self, backend: Backend[Any], level: Level, coarse: Any, number: int) -> Any:
         """One band of a level's picture, from the coarser picture and the kept detail."""

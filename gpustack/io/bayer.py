@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 
 from gpustack.io.raw_directory import black_repeats, calibrates_samples, drops_zeros
-from gpustack.model.mosaic import GREEN, PATTERNS, Mosaic, Sites
+from gpustack.model.mosaic import BLUE, GREEN, PATTERNS, RED, Mosaic, Sites
 
 if TYPE_CHECKING:
     import rawpy
 
 _SECOND_GREEN = 3
+# From the first or the second of two samples to the middle between them, a quarter of the way to the next.
+_TOWARDS = (np.array([0, 0.75, 0.25], np.float32), np.array([0.25, 0.75, 0], np.float32))
 _LARGEST_GAIN = 1 << 15  # with more, samples of 16 bits may leave the 32 bits of LibRaw's integers
 
 
@@ -39,6 +43,36 @@ def bayer(
         (black[upper_left], black[upper_right], black[lower_left], black[lower_right]),
         (gain[upper_left], gain[upper_right], gain[lower_left], gain[lower_right]),
     )
+
+
+def at_half_size(samples: npt.NDArray[Any], mosaic: Mosaic) -> npt.NDArray[Any]:
+    """Linear camera RGB (h // 2, w // 2, 3) uint16 of a mosaic (h, w), a pixel for each four samples.
+
+    Colours are where the pixel's middle is, or edges would have coloured sides and the luma lie off by a
+    tenth of a pixel: the two greens' mean is there; red and blue lie half a sample beside it, and are
+    interpolated.
+    """
+    height, width = (side // 2 for side in samples.shape)
+    out = np.zeros((height, width, 3), np.uint16)
+    for colour in (RED, GREEN, BLUE):
+        sites = [site for site in range(4) if mosaic.colours[site] == colour]
+        planes = [_centred(samples, mosaic, site) for site in sites]
+        out[..., colour] = np.rint(sum(planes) / np.float32(len(planes)))
+    return out
+
+
+def _centred(samples: npt.NDArray[Any], mosaic: Mosaic, site: int) -> npt.NDArray[Any]:
+    """One of the four samples of each 2x2, scaled to 0..65535, float32; red and blue as in the middle."""
+    row, column = divmod(site, 2)
+    height, width = (side // 2 * 2 for side in samples.shape)
+    plane = samples[row:height:2, column:width:2].astype(np.float32)
+    plane -= np.float32(mosaic.black[site])
+    plane *= np.float32(mosaic.gain[site])
+    np.clip(plane, 0, 65535, out=plane)
+    if mosaic.colours[site] == GREEN:
+        return plane
+    across, down = (_TOWARDS[place] for place in (column, row))
+    return cv2.sepFilter2D(plane, cv2.CV_32F, across, down, borderType=cv2.BORDER_REPLICATE)
 
 
 def own_levels(raw: rawpy.RawPy) -> tuple[tuple[int, ...], int]:

@@ -94,6 +94,20 @@ class Decoder:
             pixels = self._decode(frame, out)
         return _kept(frame, pixels, out)
 
+    def reduced(self, frame: Frame, by: int, *, colours: bool = False) -> npt.NDArray[Any]:
+        """The picture at 1 / `by` of its size, (h // by, w // by, c) of its `pixel_type`, for one of its
+        kind's `Kind.reductions`: nearly the mean over by x by pixels, without a rest at the lower and right
+        edge. One channel suffices where only the luma is wanted, not the `colours`.
+
+        Raises: as decoding does.
+        """
+        with guarded(frame.name):
+            if frame.kind is Kind.JPEG:
+                return jpeg.reduced(frame, by, colours=colours)
+            if frame.kind is Kind.RAW and self._recipe is not None and by == 2:
+                return raw.halved(frame, self._recipe)
+        return self(frame)
+
     def unpack(self, frame: Frame, out: npt.NDArray[Any]) -> Mosaic | Jpeg | None:
         """Decode `frame` into `out`, C-contiguous (h, w, c) of its `pixel_type`; or leave its Bayer mosaic,
         or the bytes of its JPEG file, in the `room` of `out`, and return how they become the pixels.

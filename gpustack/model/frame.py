@@ -16,6 +16,15 @@ class Kind(StrEnum):
     RAW = "raw"
     ARRAY = "array"
 
+    @property
+    def reductions(self) -> tuple[int, ...]:
+        """How many times smaller such pictures can be had for less than whole ones, the smallest last."""
+        return {"jpeg": (1, 2, 4, 8), "raw": (1, 2)}.get(self.value, (1,))
+
+    def reduction(self, factor: int) -> int:
+        """The largest of these that a whole factor is left of."""
+        return max(by for by in self.reductions if factor % by == 0)
+
 
 class PixelType(StrEnum):
     """The dtype of a frame's samples, named as NumPy names it."""

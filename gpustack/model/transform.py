@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gpustack.model.tone import AS_IT_IS, Tone
+
 Matrix = npt.NDArray[np.float64]
 
 
@@ -15,17 +17,25 @@ Matrix = npt.NDArray[np.float64]
 class Transform:
     """3x3 float64 homogeneous matrix: (x, y, 1) of the reference picture to (x, y, 1) of the frame.
 
-    Pixel centres are at whole numbers. `gain` is what the frame's values are multiplied by to match the
-    reference's brightness.
+    Pixel centres are at whole numbers. `tone` brings the frame's values to the reference's brightness.
     """
 
     matrix: Matrix
-    gain: float = 1.0
+    tone: Tone = AS_IT_IS
 
     @staticmethod
     def identity() -> Transform:
         """The transform that changes nothing."""
         return Transform(np.eye(3))
+
+    @property
+    def gain(self) -> float:
+        """What the frame's luma is multiplied by."""
+        return self.tone.luma_gain
+
+    def with_tone(self, tone: Tone) -> Transform:
+        """The same motion with another tone."""
+        return Transform(self.matrix, tone)
 
     @property
     def moves(self) -> bool:
@@ -38,12 +48,13 @@ class Transform:
         return float(np.sqrt(((self.apply(points) - points) ** 2).sum(axis=1)).max())
 
     def after(self, first: Transform) -> Transform:
-        """This transform applied to the outcome of `first`; gains multiply."""
-        return Transform(normalise(self.matrix @ first.matrix), self.gain * first.gain)
+        """This transform applied to the outcome of `first`. Tones lead back: first this one's, then that of
+        `first`."""
+        return Transform(normalise(self.matrix @ first.matrix), first.tone.after(self.tone))
 
     def inverse(self) -> Transform:
         """The transform back."""
-        return Transform(normalise(np.asarray(np.linalg.inv(self.matrix), np.float64)), 1.0 / self.gain)
+        return Transform(normalise(np.asarray(np.linalg.inv(self.matrix), np.float64)), self.tone.inverse())
 
     def apply(self, points: npt.ArrayLike) -> Matrix:
         """Map points (n, 2) of (x, y); returns (n, 2) float64."""
@@ -55,7 +66,7 @@ class Transform:
         """The same map for pictures `factor` times as large, pixel centres at whole numbers in both."""
         half = (factor - 1.0) / 2.0
         up = np.array([[factor, 0, half], [0, factor, half], [0, 0, 1.0]])
-        return Transform(normalise(up @ self.matrix @ np.linalg.inv(up)), self.gain)
+        return Transform(normalise(up @ self.matrix @ np.linalg.inv(up)), self.tone)
 
 
 def normalise(matrix: Matrix) -> Matrix:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil, cos, radians, sin
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from gpustack.errors import UsageError
 from gpustack.model.frame import PixelType
+from gpustack.model.tone import Tone
 from gpustack.model.transform import Matrix, Transform, corners
 from gpustack.scenes.layer import Canvas, Layer
 from gpustack.scenes.lens import SUPPORT, View, expose, reach, top_depth
@@ -51,6 +52,10 @@ class Shoot:
     """Even turn from the first frame to the last, in degrees."""
     flicker: float = 0.0
     """Relative standard deviation of each frame's brightness, as coded values; 0.02 is 2 %."""
+    flicker_rgb: float = 0.0
+    """The same of each colour by itself, beside it."""
+    offset_rgb: float = 0.0
+    """Standard deviation of what is added to each colour of a frame, in steps of 1/255."""
     noise: float = 0.0
     """Standard deviation at mid-gray (coded 0.5), in steps of 1/255 whatever the pixel type."""
     pixel_type: PixelType = PixelType.UINT8
@@ -66,8 +71,8 @@ class Shoot:
             )
         if self.pixel_type is PixelType.FLOAT32:
             raise UsageError("A camera gives whole numbers, not float32.", "Ask for uint8 or uint16.")
-        lengths = (self.max_blur_px, self.jitter_px, self.flicker, self.noise, self.seed)
-        if not all(np.isfinite(value) and value >= 0 for value in lengths):
+        lengths = (self.max_blur_px, self.jitter_px, self.flicker, self.flicker_rgb, self.offset_rgb)
+        if not all(np.isfinite(value) and value >= 0 for value in (*lengths, self.noise, self.seed)):
             raise UsageError(
                 "Blur, jitter, flicker, noise and seed cannot be negative.", "Give 0 or more for each."
             )
@@ -84,18 +89,31 @@ class Shoot:
         return index / max(1, self.frames - 1)
 
     def transforms(self) -> tuple[Transform, ...]:
-        """Reference pixels to frame pixels, and the gain that undoes the flicker, for every frame."""
+        """Reference pixels to frame pixels, and the tone that undoes the flicker, for every frame."""
         rng = np.random.default_rng((self.seed, _MOVEMENT))
         course = rng.uniform(0.0, 2.0 * np.pi)
         heading = self.drift_px * np.array([cos(course), sin(course)])
         own = self.jitter_px * rng.standard_normal((self.frames, 2))
         brightness = np.exp(self.flicker * rng.standard_normal(self.frames))
         own -= own[self.reference]
-        gains = brightness[self.reference] / brightness
+        tones = self._tones(brightness, rng)
         return tuple(
-            Transform(self._matrix(self._progress(i), self._progress(i) * heading + own[i]), float(gains[i]))
+            Transform(self._matrix(self._progress(i), self._progress(i) * heading + own[i]), tones[i])
             for i in range(self.frames)
         )
+
+    def _tones(self, brightness: Matrix, rng: np.random.Generator) -> list[Tone]:
+        """What brings each frame to the reference's brightness; `brightness` is theirs, (n,)."""
+        if not self.flicker_rgb and not self.offset_rgb:
+            gains = brightness[self.reference] / brightness
+            return [Tone((float(gain),)) for gain in gains]
+        gain, offset = rng.standard_normal((2, self.frames, 3))
+        gain = brightness[:, None] * np.exp(self.flicker_rgb * gain)
+        made = [
+            Tone(tuple(times), tuple(more))
+            for times, more in zip(gain.tolist(), (offset * self.offset_rgb / 255.0).tolist(), strict=True)
+        ]
+        return [made[self.reference].after(tone.inverse()) for tone in made]
 
     def _progress(self, index: int) -> float:
         """How far a frame is from the reference, as a share of the stack."""
@@ -130,9 +148,11 @@ class Rendered:
     """A stack with its truth; frames are rendered when they are asked for.
 
     `truth` (h, w, 3) float32 0..1 is sRGB-coded, free of noise and sharp everywhere; `depth` (h, w) float32
-    is in frame units, 0 where frame 0 is in focus. Both are in the reference's geometry. `transforms` map
-    reference pixels to frame pixels; their `gain` is what a frame's values are multiplied by to match the
-    reference.
+    is in frame units, 0 where frame 0 is in focus: that of the frontmost layer that covers half of a pixel or
+    more, so behind a veil that of what is seen through it. What is `afar` of the range is in the truth as the
+    nearest frame shows it, and has that frame's depth. Both are in the reference's geometry. `transforms` map
+    reference pixels to frame pixels; their `tone` brings a frame's values to the reference's
+    brightness.
     """
 
     truth: Plane
@@ -151,12 +171,19 @@ class Rendered:
         """
         if not 0 <= index < len(self):
             raise UsageError(f"There is no frame {index}.", f"Use an index from 0 to {len(self) - 1}.")
-        transform = self.transforms[index]
-        light = expose(self.layers, _view(self.shoot, transform.matrix, self.shoot.focus(index)))
+        return self.developed(self.light(index), index)
+
+    def light(self, index: int) -> Plane:
+        """The light that falls on the sensor for one frame: (h, w, 3) float32, linear, free of noise."""
+        return expose(self.layers, _view(self.shoot, self.transforms[index].matrix, self.shoot.focus(index)))
+
+    def developed(self, light: Plane, index: int) -> Pixels:
+        """The frame that the camera makes of `light`: with noise and flicker, in its pixel type."""
         rng = np.random.default_rng((self.shoot.seed, _NOISE, index))
         coded = encode(with_noise(light, self.shoot.noise, rng))
         white = self.shoot.pixel_type.white
-        values = np.rint(np.clip(coded / np.float32(transform.gain), 0.0, 1.0) * np.float32(white))
+        gain, offset = np.array(self.transforms[index].tone.of_channels(3), np.float32)
+        values = np.rint(np.clip((coded - offset) / gain, 0.0, 1.0) * np.float32(white))
         if self.shoot.pixel_type is PixelType.UINT8:
             return np.asarray(values, np.uint8)
         return np.asarray(values, np.uint16)
@@ -164,13 +191,13 @@ class Rendered:
 
 def photograph(layers: tuple[Layer, ...], shoot: Shoot) -> Rendered:
     """Shoot a stack of layers, given back to front; depth 0 is in focus in frame 0, 1 in the last."""
-    here = _view(shoot, np.eye(3), 0.0)
-    truth = encode(expose(layers, replace(here, max_blur_px=0.0)))
-    depth = top_depth(layers, here) * np.float32(shoot.frames - 1)
+    here = _view(shoot, np.eye(3), None)
+    truth = encode(expose(layers, here))
+    depth = np.clip(top_depth(layers, here), 0.0, 1.0) * np.float32(shoot.frames - 1)
     return Rendered(truth, depth, shoot.transforms(), shoot, layers)
 
 
-def _view(shoot: Shoot, matrix: Matrix, focus: float) -> View:
+def _view(shoot: Shoot, matrix: Matrix, focus: float | None) -> View:
     """How one frame of the shoot sees the scene."""
     return View(matrix, focus, shoot.max_blur_px, shoot.width, shoot.height)
 

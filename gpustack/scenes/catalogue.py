@@ -6,9 +6,12 @@
 `dome`     one smooth dome, textured in patches: even depth, and areas without texture to be filled.
 `print`    a slanted printed page: a plain depth ramp under the finest detail and the hardest contrast.
 `crystal`  a faceted relief: planes that meet in ridges, depth without steps but with kinks.
+`wing`     two insect wings before a textured ground: dark veins, and a membrane that is partly seen through.
+`lights`   dark wet stones before lamps that no frame has in focus: clipped discs and glints on dark.
+`skin`     pores and creases of little contrast on a curved surface, and a few hairs that stand off it.
 
 Every depth is spread evenly into the stack, with a little room before the nearest and behind the farthest
-point.
+point; a layer that is `afar` keeps its depth outside the range.
 """
 
 from __future__ import annotations
@@ -23,42 +26,50 @@ import numpy as np
 
 from gpustack.errors import UsageError
 from gpustack.scenes.camera import Rendered, Shoot, photograph
-from gpustack.scenes.layer import Box, Canvas, Layer, Slope
+from gpustack.scenes.heldout import HELD_OUT
+from gpustack.scenes.layer import Box, Builder, Canvas, Layer, Slope
 from gpustack.scenes.lens import View, top_depth
+from gpustack.scenes.lights import lights
 from gpustack.scenes.macro import macro
 from gpustack.scenes.objects import Colour, Hair, Oval, cover, glint, hairs, lit, plate, relief, unit
+from gpustack.scenes.skin import skin
 from gpustack.scenes.textures import Plane, area, band_limit, cells, fractal, lettering, mix, noise, weave
+from gpustack.scenes.wing import wing
 
 ROOM = 0.03
 """Share of the depth range left free before the nearest and behind the farthest visible point."""
 
-Builder = Callable[[Canvas, np.random.Generator], list[Layer]]
-
 
 def names() -> tuple[str, ...]:
-    """The scenes that `render` knows."""
+    """The scenes that are offered; `render` also knows those of `heldout_names()`."""
     return tuple(_SCENES)
 
 
 def render(name: str, shoot: Shoot) -> Rendered:
     """Build the scene and shoot it; frames are rendered when they are asked for.
 
-    Raises UsageError for a name that is not in `names()`.
+    Raises UsageError for a name that is neither in `names()` nor in `heldout_names()`.
     """
-    if name not in _SCENES:
+    build = _SCENES.get(name) or HELD_OUT.get(name)
+    if build is None:
         raise UsageError(f"There is no scene '{name}'.", f"Use one of {', '.join(names())}.")
     canvas = shoot.canvas()
     rng = np.random.default_rng((shoot.seed, zlib.crc32(name.encode())))
-    return photograph(_spread(_SCENES[name](canvas, rng), canvas), shoot)
+    return photograph(_spread(build(canvas, rng), canvas), shoot)
 
 
 def _spread(layers: list[Layer], canvas: Canvas) -> tuple[Layer, ...]:
     """The layers, depths stretched so that what is seen spans the range, less the room at both ends."""
-    seen = top_depth(tuple(layers), View(np.eye(3), 0.0, 0.0, canvas.width, canvas.height))
-    near, far = float(seen.min()), float(seen.max())
+    here = View(np.eye(3), 0.0, 0.0, canvas.width, canvas.height)
+    counted = (
+        replace(item, depth=np.full_like(item.depth, np.nan)) if item.afar else item for item in layers
+    )
+    seen = top_depth(tuple(counted), here)
+    near, far = float(np.nanmin(seen)), float(np.nanmax(seen))
     scale = np.float32((1.0 - 2.0 * ROOM) / max(far - near, 1e-6))
     return tuple(
-        replace(layer, depth=np.float32(ROOM) + (layer.depth - np.float32(near)) * scale) for layer in layers
+        item if item.afar else replace(item, depth=np.float32(ROOM) + (item.depth - np.float32(near)) * scale)
+        for item in layers
     )
 
 
@@ -225,4 +236,7 @@ _SCENES: dict[str, Builder] = {
     "dome": _dome,
     "print": _print,
     "crystal": _crystal,
+    "wing": wing,
+    "lights": lights,
+    "skin": skin,
 }

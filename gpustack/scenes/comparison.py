@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from gpustack.metrics import psnr
 from gpustack.scenes.camera import Rendered
 
 Pixels = npt.NDArray[Any]
@@ -15,12 +16,6 @@ Box = tuple[int, int, int, int]
 
 GAP_PX = 4
 """White columns and rows between the parts of the comparison picture."""
-
-
-def psnr(picture: Pixels, truth: Pixels) -> float:
-    """Peak signal to noise ratio in dB of two pictures of one shape, both 0..1."""
-    error = float(np.mean((picture.astype(np.float64) - truth) ** 2))
-    return float("inf") if error == 0 else -10 * float(np.log10(error))
 
 
 def truth_psnr(rendered: Rendered, picture: Pixels, box: Box) -> float:

@@ -7,6 +7,7 @@ margin, so that blur and camera movement find light there. Colours are linear RG
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +66,12 @@ class Box:
         points = corners(self.width, self.height) + np.array([self.left, self.top])
         return Box.around(Transform(matrix).apply(points), 0.0)
 
+    def tiles(self, side: int) -> Iterator[Box]:
+        """The box cut into squares of `side` pixels, those at the end smaller."""
+        for top in range(self.top, self.bottom, side):
+            for left in range(self.left, self.right, side):
+                yield Box(left, top, left + side, top + side).clip(self)
+
     @staticmethod
     def around(points: Matrix, reach: float) -> Box:
         """The smallest box of all pixels within `reach` of the points (n, 2), on each axis."""
@@ -85,12 +92,16 @@ class Layer:
     `colour` (h, w, 3) is linear light and `depth` (h, w) runs from 0 nearest to 1 farthest; both are defined
     also where `alpha` (h, w), 0..1, is 0, because blur and resampling read beyond the edge. All are float32
     and lie at `box`.
+
+    A layer that is `afar` lies outside the range of focus on purpose, its depth below 0 or above 1: no frame
+    shows it sharp.
     """
 
     colour: Plane
     alpha: Plane
     depth: Plane
     box: Box
+    afar: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,3 +145,7 @@ class Slope:
         cx, cy = canvas.at(0.0, 0.0)
         slope = self.middle + (self.right * (x - cx) + self.down * (y - cy)) / canvas.unit
         return np.asarray(slope, np.float32)
+
+
+Builder = Callable[[Canvas, np.random.Generator], list[Layer]]
+"""Paints a scene on the canvas: its layers, back to front."""

@@ -16,12 +16,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gpustack.model.transform import Matrix
+from gpustack.model.transform import Matrix, Transform
 from gpustack.scenes.layer import Box, Layer
 from gpustack.scenes.textures import Plane
 
 SUPPORT = 4
 """Pixels beyond a sample that Lanczos resampling reads."""
+TILE = 192
+"""Side in pixels of the squares that a layer is blurred in."""
 _NEGLIGIBLE = 0.05
 _FINE = 16
 
@@ -30,15 +32,29 @@ _FINE = 16
 class View:
     """How one frame sees the scene.
 
-    `matrix` maps reference pixels to frame pixels; `focus` is the depth in focus (0 nearest to 1 farthest);
+    `matrix` maps reference pixels to frame pixels; `focus` is the depth in focus (0 nearest to 1 farthest),
+    or None for the truth: every layer in focus, and one that is `afar` as the nearest focus shows it.
     `max_blur_px` is the disk's radius one whole depth range away; the frame has `width` x `height` pixels.
     """
 
     matrix: Matrix
-    focus: float
+    focus: float | None
     max_blur_px: float
     width: int
     height: int
+
+    @property
+    def frame(self) -> Box:
+        """The pixels of the frame."""
+        return Box(0, 0, self.width, self.height)
+
+    def radius(self, layer: Layer, depth: Plane) -> Plane:
+        """Signed radius in pixels of the blur disk at `depth`, any shape, of the layer."""
+        if self.focus is not None:
+            return np.asarray(np.float32(self.max_blur_px) * (depth - np.float32(self.focus)), np.float32)
+        if not layer.afar:
+            return np.zeros_like(depth)
+        return np.asarray(np.float32(self.max_blur_px) * (depth - np.clip(depth, 0.0, 1.0)), np.float32)
 
 
 @cache
@@ -75,29 +91,53 @@ def reach(max_blur_px: float) -> int:
 
 def expose(layers: tuple[Layer, ...], view: View) -> Plane:
     """The light on the frame: (h, w, 3) float32, linear, no noise; layers are given back to front."""
-    beyond = reach(view.max_blur_px)
-    window = Box(0, 0, view.width, view.height).grow(beyond)
-    light = np.zeros((window.height, window.width, 3), np.float32)
+    light = np.zeros((view.height, view.width, 3), np.float32)
     for layer in layers:
-        box = layer.box.moved(view.matrix).grow(beyond + SUPPORT).clip(window)
-        if box.empty:
+        _lay(light, layer, view)
+    return light
+
+
+def _lay(light: Plane, layer: Layer, view: View) -> None:
+    """Lay a layer over the light behind it, tile by tile.
+
+    A tile of a long hair is mostly empty, and one of a slope has few depths: both need few blurs.
+    """
+    ends = view.radius(layer, np.array([layer.depth.min(), layer.depth.max()], np.float32))
+    even = float(ends[1] - ends[0]) < _NEGLIGIBLE
+    most = float(np.abs(ends).max())
+    beyond = reach(most if layer.afar else min(most, view.max_blur_px))
+    for tile in layer.box.moved(view.matrix).grow(beyond + SUPPORT).clip(view.frame).tiles(TILE):
+        reached = tile.clip(_holding(layer, view.matrix, tile.grow(beyond)).grow(beyond))
+        if reached.empty:
             continue
-        alpha, colour = defocus(*_seen(layer, view, box))
-        under = light[box.within(window)]
-        under *= 1.0 - alpha[..., None]
-        under += colour
-    return light[Box(0, 0, view.width, view.height).within(window)]
+        around = reached.grow(beyond)
+        colour, alpha, radius = _seen(layer, view, around)
+        blurred = _flat(colour, alpha, abs(float(radius.mean()))) if even else defocus(colour, alpha, radius)
+        share, added = (plane[reached.within(around)] for plane in blurred)
+        under = light[reached.within(view.frame)]
+        under *= 1.0 - share[..., None]
+        under += added
+
+
+def _holding(layer: Layer, matrix: Matrix, box: Box) -> Box:
+    """The part of the frame's `box` in which something of the layer lies; empty where nothing does."""
+    there = box.moved(Transform(matrix).inverse().matrix).grow(SUPPORT).clip(layer.box)
+    if there.empty:
+        return there
+    filled = (layer.alpha[there.within(layer.box)] > 0).astype(np.uint8)
+    left, top, width, height = cv2.boundingRect(filled)
+    corner = Box(there.left + left, there.top + top, there.left + left + width, there.top + top + height)
+    return corner.moved(matrix).grow(SUPPORT).clip(box) if width else corner
 
 
 def top_depth(layers: tuple[Layer, ...], view: View) -> Plane:
     """Depth, 0 to 1, of the frontmost layer that covers half of a pixel or more: (h, w) float32."""
-    window = Box(0, 0, view.width, view.height)
     depth = np.ones((view.height, view.width), np.float32)
     for layer in layers:
-        box = layer.box.moved(view.matrix).grow(SUPPORT).clip(window)
+        box = layer.box.moved(view.matrix).grow(SUPPORT).clip(view.frame)
         if not box.empty:
             here, covers = _depth_where(layer, view, box)
-            np.copyto(depth[box.within(window)], here, where=covers)
+            np.copyto(depth[box.within(view.frame)], here, where=covers)
     return depth
 
 
@@ -114,8 +154,7 @@ def _seen(layer: Layer, view: View, box: Box) -> tuple[Plane, Plane, Plane]:
     colour = _resample(layer.colour, *where, cv2.INTER_LANCZOS4, cv2.BORDER_REPLICATE)
     alpha = _resample(layer.alpha, *where, cv2.INTER_LANCZOS4, cv2.BORDER_CONSTANT)
     depth = _resample(layer.depth, *where, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
-    radius = np.float32(view.max_blur_px) * (depth - np.float32(view.focus))
-    return np.maximum(colour, 0.0), np.clip(alpha, 0.0, 1.0), radius
+    return np.maximum(colour, 0.0), np.clip(alpha, 0.0, 1.0), view.radius(layer, depth)
 
 
 def _resample(plane: Plane, source: Box, matrix: Matrix, box: Box, interpolation: int, border: int) -> Plane:
@@ -132,10 +171,15 @@ def _resample(plane: Plane, source: Box, matrix: Matrix, box: Box, interpolation
 def _moved_whole(plane: Plane, right: int, down: int, box: Box, border: int) -> Plane:
     """The plane moved by whole pixels, cut or continued to the size of `box`."""
     height, width = plane.shape[:2]
-    edges = (down, box.height - height - down, right, box.width - width - right)
-    top, bottom, left, tail = (max(0, edge) for edge in edges)
-    wide = cv2.copyMakeBorder(plane, top, bottom, left, tail, border, value=0)
-    rows, columns = top - down, left - right
+    wanted = Box(-right, -down, box.width - right, box.height - down)
+    # At least one row and column to continue from, where the box lies beside the plane.
+    left, top = min(max(wanted.left, 0), width - 1), min(max(wanted.top, 0), height - 1)
+    inner = Box(left, top, max(min(wanted.right, width), left + 1), max(min(wanted.bottom, height), top + 1))
+    cut = plane[inner.top : inner.bottom, inner.left : inner.right]
+    edges = (top - wanted.top, wanted.bottom - inner.bottom, left - wanted.left, wanted.right - inner.right)
+    before, after, head, tail = (max(0, edge) for edge in edges)
+    wide = cv2.copyMakeBorder(cut, before, after, head, tail, border, value=0)
+    rows, columns = max(0, -edges[0]), max(0, -edges[2])
     return np.asarray(wide[rows : rows + box.height, columns : columns + box.width], np.float32)
 
 
@@ -153,23 +197,12 @@ def defocus(colour: Plane, alpha: Plane, radius: Plane) -> tuple[Plane, Plane]:
     total = np.zeros((*alpha.shape, 5), np.float32)
     planes = np.dstack([np.ones_like(alpha), alpha, colour * alpha[..., None]])
     nodes = ladder(low, high)
-    counts = _reached(alpha, 2 * reach(max(-low, high)))
     for before, node, after in zip(nodes, nodes[1:], nodes[2:], strict=False):
         rise, fall = (radius - before) / (node - before), (after - radius) / (after - node)
-        _add_slice(total, planes, counts * np.maximum(np.minimum(rise, fall), 0.0), disk(abs(node)))
+        _add_slice(total, planes, np.maximum(np.minimum(rise, fall), 0.0), disk(abs(node)))
     weight = np.maximum(total[..., :1], 1e-6)
     total /= weight
     return np.clip(total[..., 1], 0.0, 1.0), total[..., 2:]
-
-
-def _reached(alpha: Plane, by: int) -> Plane:
-    """1 within `by` pixels, up, down and sideways, of where the layer is, else 0: (h, w).
-
-    Light from a pixel spreads by one radius, and the weights around it are needed for one more. Keeping
-    slices to that area makes a long hair cheap: each of its slices is a short piece.
-    """
-    size = 2 * by + 1
-    return np.asarray(cv2.dilate((alpha > 0).astype(np.uint8), np.ones((size, size), np.uint8)), np.float32)
 
 
 def _flat(colour: Plane, alpha: Plane, radius: float) -> tuple[Plane, Plane]:

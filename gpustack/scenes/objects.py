@@ -45,6 +45,12 @@ def cover(outside: npt.ArrayLike) -> Plane:
     return np.asarray(share * share * (3.0 - 2.0 * share), np.float32)
 
 
+def outside(level: Plane) -> Plane:
+    """Distance in pixels, to first order, to where `level` (h, w) is 0; negative where it is negative."""
+    down, right = np.gradient(level)
+    return np.asarray(level / np.maximum(np.hypot(down, right), 1e-6), np.float32)
+
+
 def lit(normal: Plane) -> Plane:
     """How much of the light a matt surface takes: (h, w), 0..1, some of it from all around."""
     return np.asarray(0.30 + 0.70 * np.maximum(normal @ LIGHT, 0.0), np.float32)

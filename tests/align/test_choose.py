@@ -9,6 +9,7 @@ from gpustack.align.choose import fitted, restricted
 from gpustack.align.estimate import Link
 from gpustack.align.motion import small_motion
 from gpustack.align.solve import Edge
+from gpustack.model.tone import Tone
 from gpustack.model.transform import Matrix, Transform
 from gpustack.settings import Model
 from tests.align.textures import about_the_centre, corner_error, turned
@@ -88,10 +89,10 @@ def test_no_link_at_all_leaves_the_reference_alone() -> None:
 def test_the_nearest_motion_of_a_model_is_that_at_the_centre() -> None:
     motion = about_the_centre(*SIZE, turned(1.0, 1.02), (5.0, -3.0))
     np.testing.assert_allclose(
-        restricted(Transform(motion, 1.5), Model.SHIFT, SIZE).matrix,
+        restricted(Transform(motion, Tone((1.5,))), Model.SHIFT, SIZE).matrix,
         [[1, 0, 5], [0, 1, -3], [0, 0, 1]],
         atol=0.1,
     )
-    rigid = restricted(Transform(motion, 1.5), Model.RIGID, SIZE)
+    rigid = restricted(Transform(motion, Tone((1.5,))), Model.RIGID, SIZE)
     assert rigid.gain == 1.5
     np.testing.assert_allclose(rigid.matrix, about_the_centre(*SIZE, turned(1.0), (5.0, -3.0)), atol=0.1)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gpustack.align.shake import DETAIL_SIDE, LEAST_BLOCKS, detail, shaken
+from gpustack.model.tone import Tone
 from gpustack.model.transform import Transform
 from tests.align.textures import Plane, about_the_centre, turned
 
@@ -83,7 +84,7 @@ def test_a_coarse_stack_has_no_shaken_frame() -> None:
 def test_a_darker_or_brighter_frame_is_not_shaken(brightness: float) -> None:
     frames, gains = stack(), list(STILL)
     frames[3] = frames[3] * np.float32(brightness)
-    gains[3] = Transform(np.eye(3), 1 / brightness)
+    gains[3] = Transform(np.eye(3), Tone((1 / brightness,)))
     assert judged(frames, gains) == []
     frames[3] = shake(frames[3], 60)
     assert judged(frames, gains) == [3]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gpustack.backend.protocol import Backend
-from gpustack.backend.values import Band, Best, Extent, LevelBand, Mix, Part
+from gpustack.backend.values import Band, Best, Extent, LevelBand, Mix, Part, Spread
 from gpustack.model.frame import PixelType
 from tests.strategies import Picture
 
@@ -20,16 +20,20 @@ def empty_part(
     noise: float | None = None,
     *,
     afar: bool = False,
+    spread: bool = False,
 ) -> Part[Any]:
     """A part that no frame was folded into: a soft choice where `noise` is given, else a hard one; no
-    channels, no image."""
+    channels, no image. `spread`: with the spread of the mean, which is then of squared values."""
 
     def full(shape: tuple[int, ...], value: float, dtype: str = "float32") -> Any:
         return backend.full(shape, value, dtype, afar=afar)
 
     best = Best(full((height, width), -1.0), full((height, width), 65535, "uint16"))
     if noise is not None:
-        return Part(best, Mix(full((channels, height, width), 0.0), full((height, width), 0.0)), noise)
+        mix = Mix(full((channels, height, width), 0.0), full((height, width), 0.0), squared=spread)
+        if spread:
+            mix.spread = Spread(*(full((height, width), 0.0) for _ in range(3)))
+        return Part(best, mix, noise)
     best.image = full((channels, height, width), 0.0) if channels else None
     return Part(best)
 

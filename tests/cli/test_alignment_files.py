@@ -49,6 +49,50 @@ def test_saved_transforms_reproduce_the_picture_without_a_survey(
     assert used == [row["matrix"] for row in json.loads(saved.read_bytes())["frames"]]
 
 
+@pytest.mark.parametrize("how", ["gain", "channels", "none"])
+def test_tones_go_through_the_file(moving: list[Path], tmp_path: Path, how: str) -> None:
+    tinted = [np.rint(pixels(path) * [0.9, 1.0, 0.8]).astype(np.uint8) for path in moving[2:]]
+    (other,) = write_tiffs(tmp_path, tinted, "tinted{}.tif")
+    frames, path = [*moving[:2], other], tmp_path / "toned.json"
+    first, again = tmp_path / "first.tif", tmp_path / "again.tif"
+    result = call("stack", *frames, "-o", first, "--save-transforms", path, "--brightness", how)
+    assert result.exit_code == 0, result.stderr
+    rows = json.loads(path.read_bytes())["frames"]
+    if how == "channels":
+        assert rows[1]["gain"] == [1.0] * 3
+        assert rows[2]["gain"] == pytest.approx([1 / 0.9, 1.0, 1 / 0.8], rel=0.03)
+        assert np.shape(rows[2]["offset"]) == (3,)
+    else:
+        assert {type(row[key]) for row in rows for key in ("gain", "offset")} == {float}
+    assert (rows[2]["gain"] == 1.0) == (how == "none")
+    assert call("stack", *frames, "-o", again, "--transforms", path).exit_code == 0
+    assert pixels(again).tobytes() == pixels(first).tobytes()
+
+
+def test_brightness_none_leaves_the_tones_of_a_file_aside(moving: list[Path], tmp_path: Path) -> None:
+    places = {name: tmp_path / f"{name}.json" for name in ("gain", "none")}
+    dark = write_tiffs(tmp_path, [np.rint(pixels(moving[0]) * 0.8).astype(np.uint8)], "dark{}.tif")
+    frames = [*dark, *moving[1:]]
+    for name, path in places.items():
+        assert call("align", *frames, "--save-transforms", path, "--brightness", name).exit_code == 0
+    report = call("stack", *frames, "-o", tmp_path / "o.tif", "--transforms", places["gain"], "--json")
+    assert json.loads(report.stdout)["frames"][0]["gain"] > 1.1
+    arguments = ["--transforms", places["gain"], "--json", "--overwrite", "--brightness", "none"]
+    report = call("stack", *frames, "-o", tmp_path / "o.tif", *arguments)
+    assert {row["gain"] for row in json.loads(report.stdout)["frames"]} == {1.0}
+    assert {row["gain"] for row in json.loads(places["none"].read_bytes())["frames"]} == {1.0}
+
+
+def test_a_file_without_offsets_is_read(moving: list[Path], saved: Path, tmp_path: Path) -> None:
+    content = json.loads(saved.read_bytes())
+    for row in content["frames"]:
+        del row["offset"]
+    saved.write_text(json.dumps(content))
+    again = tmp_path / "again.tif"
+    assert call("stack", *moving, "-o", again, "--transforms", saved).exit_code == 0
+    assert pixels(again).tobytes() == pixels(tmp_path / "first.tif").tobytes()
+
+
 def test_saved_transforms_move_other_frames_alike(saved: Path, tmp_path: Path) -> None:
     other = write_tiffs(tmp_path, [255 - shot for shot in shots(step=2.0)], "o{}.tif")
     result = call("stack", *other, "-o", tmp_path / "other.tif", "--transforms", saved, "--method", "pyramid")
@@ -86,6 +130,10 @@ def change(content: Any, *keys: str | int, value: Any) -> None:
         (("frames", 1, "gain"), 0.0),
         (("frames", 1, "gain"), "bright"),
         (("frames", 1, "gain"), None),
+        (("frames", 1, "gain"), [1.0, 1.0]),
+        (("frames", 1, "gain"), [1.0, 1.0, 0.0]),
+        (("frames", 1, "offset"), [0.0, 0.0, 2.0]),
+        (("frames", 1, "offset"), "dark"),
         (("frames", 1), 7),
         (("frames",), None),
         (("width",), "wide"),

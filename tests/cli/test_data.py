@@ -15,8 +15,8 @@ from gpustack.errors import GpustackError
 from gpustack.io.colour import srgb_profile
 from gpustack.io.decode import probe
 from gpustack.io.metadata import read_metadata
+from gpustack.metrics import psnr
 from gpustack.model.frame import Frame, Kind, PixelType
-from gpustack.scenes.comparison import psnr
 from tests.cli.calling import Pixels, assert_refused, call, pixels, write_tiffs
 
 DATA = Path(os.environ.get("GPUSTACK_DATA", "nowhere"))

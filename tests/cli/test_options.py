@@ -37,9 +37,9 @@ def matrices(report: dict[str, Any]) -> np.ndarray:
 
 def test_help_names_every_option() -> None:
     text = call("stack", "--help").stdout
-    options = """--output --method --align --reference --crop --interpolation --depth --confidence
-    --transforms --save-transforms --save-steps --backend --decoder --ram --vram --devices --threads
-    --dry-run --json --quiet --overwrite --debug"""
+    options = """--output --method --align --reference --crop --interpolation --brightness --depth
+    --confidence --transforms --save-transforms --save-steps --backend --decoder --ram --vram --devices
+    --threads --dry-run --json --quiet --overwrite --debug"""
     assert [option for option in options.split() if option not in text] == []
 
 
@@ -122,6 +122,18 @@ def test_interpolation(moving: list[Path], tmp_path: Path) -> None:
     np.testing.assert_allclose(pictures[0].astype(int), pictures[1], atol=20)
     told(*moving, "-o", tmp_path / "default.png")
     assert pixels(tmp_path / "default.png").tobytes() == pictures[0].tobytes()
+
+
+@pytest.mark.parametrize("command", ["stack", "align"])
+def test_brightness_is_one_of_three(frames: list[Path], tmp_path: Path, command: str) -> None:
+    output = {"stack": ["-o", tmp_path / "o.png", "--json"], "align": ["--json"]}[command]
+    shapes = {"none": (), "gain": (), "channels": (3,)}
+    for name, shape in shapes.items():
+        result = call(command, *frames, *output, "--brightness", name, "--overwrite")
+        assert result.exit_code == 0, result.stderr
+        rows = json.loads(result.stdout)["frames"]
+        assert {np.shape(row[key]) for row in rows for key in ("gain", "offset")} == {shape}
+    assert call(command, *frames, *output, "--brightness", "auto").exit_code == 2
 
 
 def test_depth_and_confidence_as_float_and_as_16_bit(frames: list[Path], tmp_path: Path) -> None:
@@ -280,7 +292,7 @@ def test_json_is_one_object_with_the_documented_keys(frames: list[Path], tmp_pat
     assert report["outputs"] == [str(tmp_path / "o.png"), str(tmp_path / "d.tif")]
     assert set(report["seconds"]) == {"survey", "auto", "finish", "write"}
     assert [row["file"] for row in report["frames"]] == [path.name for path in frames]
-    columns = {"file", "matrix", "gain", "used", "confidence", "residual_px", "share"}
+    columns = {"file", "matrix", "gain", "offset", "used", "confidence", "residual_px", "share"}
     assert all(set(row) == columns for row in report["frames"])
     assert sum(row["share"] for row in report["frames"]) == pytest.approx(1.0)
     assert result.stderr == "left out notes.txt: not a picture by its ending (.txt)\n"

@@ -28,7 +28,7 @@ from gpustack.settings import JPEG_QUALITY, RAM_SHARE, VRAM_SHARE, Settings
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-COMMANDS = ("stack", "align", "plan", "demo", "doctor")
+COMMANDS = ("stack", "align", "plan", "compare", "demo", "doctor")
 SET_UP_AND_STACK = "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/gpustack demo"
 SET_UP_AND_CHECK = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/poe check"
 HEADLINE_BYTES, PICTURE_BYTES = 300_000, 100_000
@@ -120,10 +120,10 @@ def test_options_are_those_of_the_command(command: str) -> None:
 def test_defaults_are_those_of_the_command(command: str) -> None:
     written = described(command)
     for name, option in options(command).items():
-        assert written[name][1] == default_text(name, option), f"gpustack {command} {name}"
+        assert written[name][1] == default_text(command, name, option), f"gpustack {command} {name}"
 
 
-def default_text(name: str, option: Any) -> str:
+def default_text(command: str, name: str, option: Any) -> str:
     """What the table must say of an option's default."""
     without_value = {
         "--ram": f"{RAM_SHARE:.0%} of what is free",
@@ -131,13 +131,15 @@ def default_text(name: str, option: Any) -> str:
         "--threads": "all processors",
         "--transforms": "estimated",
         "--flat": "none",
+        "--truth": "none",
+        "compare --depth": "none",
     }
     if option.required:
         return "required"
     if option.default is False:
         return "off"
     if option.default is None:
-        return without_value.get(name, "not written")
+        return without_value.get(f"{command} {name}", without_value.get(name, "not written"))
     value = option.default
     return f"`{value.value if isinstance(value, Enum) else value}`"
 

@@ -145,7 +145,8 @@ def test_seconds_grow_with_frames_and_passes() -> None:
 
 def test_lanczos_takes_longer_where_frames_are_moved() -> None:
     def seconds(align: Model, interpolation: Interpolation) -> float:
-        return make_plan(headers(9), Settings(align=align, interpolation=interpolation), GENEROUS).seconds
+        frames = headers(9, width=3000, height=2000)
+        return make_plan(frames, Settings(align=align, interpolation=interpolation), GENEROUS).seconds
 
     bicubic, lanczos = Interpolation.BICUBIC, Interpolation.LANCZOS
     assert seconds(Model.SHIFT, lanczos) > 1.5 * seconds(Model.SHIFT, bicubic)

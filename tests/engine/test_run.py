@@ -11,6 +11,7 @@ from gpustack.engine.run import Outcome, run
 from gpustack.errors import PlanError
 from gpustack.model.frame import Frame
 from gpustack.model.place import Place
+from gpustack.model.tone import Tone
 from gpustack.model.transform import Transform
 from gpustack.settings import Crop, Method, Model, Settings
 from tests.engine.shots import Shelf, frames_of, macro, patchwork
@@ -140,7 +141,7 @@ def test_given_transforms_are_used_instead_of_a_survey(crop: Crop, size: tuple[i
 
 def test_the_gain_of_given_transforms_is_applied() -> None:
     frame = np.full((40, 60, 3), 100, np.uint8)
-    outcome = stacked(Shelf([frame]), STILL, places=[Place(Transform(np.eye(3), 1.5))])
+    outcome = stacked(Shelf([frame]), STILL, places=[Place(Transform(np.eye(3), Tone((1.5,))))])
     assert (outcome.fused.picture == 150).all()
 
 

@@ -17,6 +17,7 @@ from gpustack.engine.run import Outcome, locate
 from gpustack.errors import StackError
 from gpustack.model.place import Place
 from gpustack.model.stack import Stack
+from gpustack.model.tone import Tone
 from gpustack.model.transform import Transform, corners
 from gpustack.scenes.comparison import truth_psnr
 from gpustack.settings import BackendName, Crop, Model, Settings
@@ -106,7 +107,7 @@ def test_crops_and_smaller_frames_fall_into_place() -> None:
 def test_the_result_is_as_good_as_with_the_true_transforms() -> None:
     made, gains = mixed(), [transform.gain for transform in macro().transforms]
     true = [
-        Place(Transform(transform.matrix, gain / gains[2]))
+        Place(Transform(transform.matrix, Tone((gain / gains[2],))))
         for transform, gain in zip(made.true(2), gains, strict=True)
     ]
     found, wanted = (stacked(made.pictures, ON_CPU, places) for places in (None, true))

@@ -9,15 +9,17 @@ import pytest
 
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import sharpness_halo
-from gpustack.fuse.auto import auto
+from gpustack.fuse.auto import Auto
 from gpustack.fuse.average import Average
 from gpustack.fuse.depthmap import Blend
 from gpustack.fuse.levels import LaplacianFold, level_count
 from gpustack.fuse.measure import Sharpest
 from gpustack.fuse.pyramid import pyramid
+from gpustack.fuse.scales import soft_scales
 from gpustack.model.canvas import Canvas
 from gpustack.model.frame import PixelType
 from gpustack.model.rect import cut
+from gpustack.model.tone import Tone
 from gpustack.model.transform import Transform
 from tests.backend.parts import sharpness
 from tests.fuse.fusing import view
@@ -31,7 +33,7 @@ def noisy(request: pytest.FixtureRequest) -> Case:
     """Three frames of white noise; where they are moved, none but the first covers the canvas."""
     generator = np.random.default_rng(3)
     frames = [generator.random((HEIGHT, WIDTH, 1), np.float32) for _ in range(3)]
-    turned = Transform(np.array([[1.01, -0.02, 3.3], [0.02, 1.01, -4.7], [1e-5, -1e-5, 1.0]]), 1.03)
+    turned = Transform(np.array([[1.01, -0.02, 3.3], [0.02, 1.01, -4.7], [1e-5, -1e-5, 1.0]]), Tone((1.03,)))
     shifted = Transform(np.array([[1.0, 0, -2.5], [0, 1.0, 2.25], [0, 0, 1.0]]))
     still = Transform.identity()
     places = [still] * 3 if request.param else [still, turned, shifted]
@@ -51,7 +53,7 @@ def level_energies(backend: Backend[Any], fold: LaplacianFold, case: Case) -> li
     return [np.concatenate([backend.download(part.best.energy) for part in level.parts]) for level in levels]
 
 
-@pytest.mark.parametrize("fold", [auto(0.01), pyramid()], ids=["auto", "pyramid"])
+@pytest.mark.parametrize("fold", [soft_scales(0.01), pyramid()], ids=["auto", "pyramid"])
 @pytest.mark.parametrize("rows", [2, 4, 10, 32])
 def test_energies_of_all_levels_do_not_know_the_bands(
     backend: Backend[Any], fold: LaplacianFold, noisy: Case, rows: int
@@ -72,7 +74,7 @@ def test_the_focus_measure_does_not_know_the_bands(
     np.testing.assert_array_equal(fold.winners(backend, banded), fold.winners(backend, whole))
 
 
-@pytest.mark.parametrize("fold", [auto(0.01), pyramid(), Average(0.01)], ids=["auto", "pyramid", "average"])
+@pytest.mark.parametrize("fold", [Auto(0.01), pyramid(), Average(0.01)], ids=["auto", "pyramid", "average"])
 @pytest.mark.parametrize("rows", [2, 4, 10, 32])
 def test_float_pictures_do_not_know_the_bands(
     backend: Backend[Any], fold: Any, noisy: Case, rows: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ BOUND = {PixelType.UINT8: 1, PixelType.UINT16: 2, PixelType.FLOAT32: 3e-5}
 """Rounding bound of weighted sums: levels of the dtype, or 1e-5 of the range of float frames, -1 to 2."""
 
 CLAMPED = [Method.AUTO, Method.PYRAMID]
-"""Methods that keep the range of each pixel and never leave it; means, the others, leave it by rounding."""
+"""Methods that keep a range and never leave it, `auto` that of the pixels around; means, the others, leave it
+by rounding."""
 
 ROUNDING = {PixelType.UINT8: 1, PixelType.UINT16: 1, PixelType.FLOAT32: 1e-6}
 """How far a mean of resampled frames may leave their range: its last bit decides a tie between two levels."""
@@ -126,9 +128,18 @@ def test_nothing_leaves_the_range_of_the_frames(backend: Backend[Any], method: M
         seen = np.True_ if band.valid is None else backend.download(band.valid)[..., None] != 0
         low = np.where(seen, np.minimum(low, values), low)
         high = np.where(seen, np.maximum(high, values), high)
+    if method is Method.AUTO:
+        low, high = (_around(values, extreme) for values, extreme in ((low, np.min), (high, np.max)))
     slack = 0.0 if method in CLAMPED else ROUNDING[case.canvas.pixel_type]
     assert (fused >= low - slack).all()
     assert (fused <= high + slack).all()
+
+
+def _around(values: Picture, extreme: Callable[..., Any]) -> Picture:
+    """The extreme over 3 x 3 pixels; a pixel that no frame covers keeps its own."""
+    wide = np.pad(values, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(wide, (3, 3), axis=(0, 1))
+    return np.where(np.isinf(values), values, extreme(windows, axis=(-2, -1)))
 
 
 @every_method

@@ -8,7 +8,7 @@ import numpy as np
 
 from gpustack.backend.gpu.backend import Gpu
 from gpustack.backend.gpu.tensor import Tensor
-from gpustack.backend.values import Band, LevelBand, Mix, Part
+from gpustack.backend.values import Band, LevelBand, Mix, Part, Spread
 from gpustack.model.frame import PixelType
 from tests.backend.parts import empty_extent, empty_part, mask
 from tests.kernels import reference
@@ -19,6 +19,9 @@ from tests.kernels.state import State
 NOISES = (None, 1e-4)
 """A hard and a soft choice."""
 
+CHOICES = ((None, False), (1e-4, False), (1e-4, True))
+"""The same, and a soft one that keeps the spread of its mean."""
+
 
 def state_of(gpu: Gpu, part: Part[Tensor], wanted: State) -> Pairs:
     """All that a part holds, beside what it must hold."""
@@ -28,6 +31,9 @@ def state_of(gpu: Gpu, part: Part[Tensor], wanted: State) -> Pairs:
     yield gpu.download(part.kept), wanted.kept
     if part.mix is not None and wanted.total is not None:
         yield gpu.download(part.mix.total), wanted.total
+        if part.mix.spread is not None and wanted.spread is not None:
+            for name, plane in zip(Spread.__slots__, wanted.spread, strict=True):
+                yield gpu.download(getattr(part.mix.spread, name)), plane
 
 
 @case("fold_level")
@@ -74,9 +80,10 @@ def extents(gpu: Gpu, shape: Shape, generator: np.random.Generator) -> Pairs:
 
 @case("luma", "reduce", "curvature", "fold_sharpness")
 def fold_sharpness(gpu: Gpu, shape: Shape, generator: np.random.Generator) -> Pairs:
-    settings = product((2, 4), NOISES, (0.75, 2.5), (False, True))
-    for channels, noise, sigma, masked in settings:
-        part, wanted = empty_part(gpu, channels, *shape, noise), State.empty(channels, *shape, noise)
+    settings = product((2, 4), CHOICES, (0.75, 2.5), (False, True))
+    for channels, (noise, spread), sigma, masked in settings:
+        part = empty_part(gpu, channels, *shape, noise, spread=spread)
+        wanted = State.empty(channels, *shape, noise, spread=spread)
         for index in (0, 2, 1):
             image, covers = generator.random((channels, *shape), F), covering(generator, shape) | (not masked)
             band = Band(gpu.upload(image), gpu.upload(mask(covers)) if masked else None)
@@ -88,9 +95,9 @@ def fold_sharpness(gpu: Gpu, shape: Shape, generator: np.random.Generator) -> Pa
 @case("fold_in", "merge")
 def fold_in(gpu: Gpu, shape: Shape, generator: np.random.Generator) -> Pairs:
     """Two runs of frames whose energies tie and span twelve orders of magnitude; then merged."""
-    for channels, noise in product((1, 3), NOISES):
-        parts = [empty_part(gpu, channels, *shape, noise) for _ in range(2)]
-        wanted = [State.empty(channels, *shape, noise) for _ in range(2)]
+    for channels, (noise, spread) in product((1, 3), CHOICES):
+        parts = [empty_part(gpu, channels, *shape, noise, spread=spread) for _ in range(2)]
+        wanted = [State.empty(channels, *shape, noise, spread=spread) for _ in range(2)]
         for index in (3, 0, 5, 1, 2, 4):
             image, covers = generator.random((channels, *shape), F), covering(generator, shape)
             energy = F(10) ** generator.integers(-12, 1, shape).astype(F)

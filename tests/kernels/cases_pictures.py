@@ -10,6 +10,7 @@ import numpy as np
 from gpustack.backend.gpu.backend import Gpu
 from gpustack.model.frame import PixelType
 from gpustack.model.rect import Rows
+from gpustack.model.tone import Tone
 from gpustack.model.transform import Transform
 from gpustack.settings import Interpolation
 from tests.backend.parts import empty_extent, mask
@@ -63,10 +64,13 @@ def pack(gpu: Gpu, shape: Shape, generator: np.random.Generator) -> Pairs:
         yield gpu.pack(gpu.upload(image), kind, extent), np.where(least > most, 0, clamped).astype(kind.value)
 
 
+COLOURED = Tone((1.1, 0.95, 1.02), (0.01, 0.0, -0.02))
+
+
 def loads(gpu: Gpu, shape: Shape, generator: np.random.Generator, interpolation: Interpolation) -> Pairs:
     """Frames of all types and numbers of channels, in all motions."""
     for kind, channels, matrix in product(PixelType, range(1, 5), MOTIONS.values()):
-        frame, place = frame_of(generator, (*shape, channels), kind), Transform(matrix, 1.1)
+        frame, place = frame_of(generator, (*shape, channels), kind), Transform(matrix, COLOURED)
         wanted = reference.resampled(frame, place, kind, interpolation)
         yield from loaded(gpu, frame, place, kind, interpolation, *wanted)
 
@@ -97,8 +101,8 @@ def load_shifted(gpu: Gpu, shape: Shape, generator: np.random.Generator) -> Pair
     height, width = shape
     for kind, channels, shift in product(PixelType, (1, 3), ((0, 0), (2, -3))):
         frame = frame_of(generator, (height, width, channels), kind)
-        place = Transform(np.array([[1.0, 0, shift[0]], [0, 1, shift[1]], [0, 0, 1]]), 1.1)
-        image, inside = reference.copied(frame, shift, place.gain, kind)
+        place = Transform(np.array([[1.0, 0, shift[0]], [0, 1, shift[1]], [0, 0, 1]]), COLOURED)
+        image, inside = reference.copied(frame, shift, place.tone, kind)
         yield from loaded(gpu, frame, place, kind, Interpolation.BICUBIC, image, inside)
 
 

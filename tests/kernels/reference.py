@@ -6,14 +6,27 @@ this says what is rounded where.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gpustack.backend.filters import gaussian
-from gpustack.backend.values import EVIDENCE, FULL_SIZE_NOISE, HALF_SIZE_NOISE
+from gpustack.backend.values import (
+    BLUR_LADDER,
+    BLUR_STEPS,
+    DEBIAS_NOISE,
+    DEBIAS_SIGMA_PX,
+    EVIDENCE,
+    FULL_SIZE_NOISE,
+    HALF_SIZE_NOISE,
+    MISFIT,
+    TRUST_SIGMA_PX,
+    WIDEST_BLUR,
+)
 from gpustack.model.frame import PixelType
+from gpustack.model.tone import Tone
 from gpustack.model.transform import Transform
 from gpustack.settings import Interpolation
 
@@ -52,6 +65,30 @@ def _blurred(wide: Array, taps: Array, length: int) -> Array:
         before, after = (wide[:, reach + step : reach + step + length] for step in (-k, k))
         total += taps[k] * (before + after)
     return np.asarray(total)
+
+
+def blur_each(image: Array, sigma: float) -> Array:
+    """The same of each channel of an image."""
+    return np.stack([blur(plane, sigma) for plane in image])
+
+
+def ladder(plane: Array) -> list[Array]:
+    """The plane blurred by each variance of BLUR_LADDER, each from the one before."""
+    rungs = [plane]
+    for step in BLUR_STEPS:
+        taps = np.array(step[len(step) // 2 :], F)
+        wide = mirrored(rungs[-1], len(taps) - 1)
+        rungs.append(_blurred(_blurred(wide, taps, plane.shape[1]).T, taps, plane.shape[0]).T)
+    return rungs
+
+
+def between_rungs(rungs: list[Array], variance: Array) -> Array:
+    """Blurred by a variance of its own at each pixel, linearly between the rungs."""
+    out = rungs[0]
+    for number, (low, high) in enumerate(itertools.pairwise(BLUR_LADDER)):
+        part = np.clip((variance - F(low)) * F(1 / (high - low)), F(0), F(1))
+        out = out + part * (rungs[number + 1] - rungs[number])
+    return out
 
 
 def reduce(plane: Array) -> Array:
@@ -127,6 +164,35 @@ def sharpness(image: Array, sigma: float) -> Array:
     return curvature(plane, sigma, FULL_SIZE_NOISE) + expand(half, *plane.shape)
 
 
+# --- Undoing a blur
+
+
+def debiased(
+    estimate: Array, mean: Array, spread: Array, radius: float, noise: float, squared: bool
+) -> Array:
+    """The estimate (c, h, w), made better by the mean (c, h, w) whose frames' indices vary by `spread`."""
+    variance = np.minimum(spread * F(radius * radius / 4), F(BLUR_LADDER[-1]))
+    code = _root if squared else np.asarray
+    light = estimate * estimate if squared else estimate
+    alike = np.stack([between_rungs(ladder(plane), variance) for plane in light])
+    coded = code(mean)
+    lost = code(mean + (light - alike)) - coded
+    power = lost[0] * lost[0]
+    for channel in lost[1:]:
+        power = power + channel * channel
+    strength = blur(power / F(len(lost)), DEBIAS_SIGMA_PX)
+    gain = np.maximum(strength - F(DEBIAS_NOISE * noise * noise), F(0)) / np.maximum(strength, F(1e-12))
+    apart = np.abs(blur_each(coded - code(alike), DEBIAS_SIGMA_PX)).max(axis=0)
+    trust = np.clip(F(2) - apart * F(1 / MISFIT), F(0), F(1))
+    trust = blur(trust * np.clip(F(2) - variance * F(1 / WIDEST_BLUR), F(0), F(1)), TRUST_SIGMA_PX)
+    share = np.where(spread == 0, F(0), trust)
+    return np.asarray(estimate + share * ((coded + lost * gain) - estimate))
+
+
+def _root(values: Array) -> Array:
+    return np.asarray(np.sqrt(np.maximum(values, F(0))))
+
+
 # --- Frames
 
 
@@ -137,11 +203,18 @@ def to_pixels(image: Array, kind: PixelType) -> Array:
     return np.clip(np.rint(image * F(kind.white)), F(0), F(kind.white)).astype(kind.value)
 
 
-def copied(frame: Array, shift: tuple[int, int], gain: float, kind: PixelType) -> tuple[Array, Array]:
+def toning(tone: Tone, kind: PixelType, channels: int) -> tuple[Array, Array]:
+    """What the samples of each channel are multiplied by, and what is added; adding -0 changes no bit."""
+    gain, offset = tone.of_channels(channels)
+    return (np.array(gain) / kind.white).astype(F), np.array([more or -0.0 for more in offset], F)
+
+
+def copied(frame: Array, shift: tuple[int, int], tone: Tone, kind: PixelType) -> tuple[Array, Array]:
     """Picture and mask (bool) of a frame moved by whole pixels (dx, dy), as large as the frame."""
     height, width = frame.shape[:2]
     y, x = np.arange(height)[:, None] + shift[1], np.arange(width) + shift[0]
-    values = frame[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)].astype(F) * F(gain / kind.white)
+    scale, offset = toning(tone, kind, frame.shape[2])
+    values = frame[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)].astype(F) * scale + offset
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     return np.moveaxis(values, -1, 0), inside
 
@@ -205,7 +278,8 @@ def resampled(
     x, y = positions(place, width, height)
     left, top = (np.clip(np.floor(at), F(-4), F(side + 4)) for at, side in ((x, width), (y, height)))
     across, down = (weigh(np.clip(at - first, F(0), F(1))) for at, first in ((x, left), (y, top)))
-    values, total = frame.astype(F) * F(place.gain / kind.white), np.zeros(frame.shape, F)
+    scale, offset = toning(place.tone, kind, frame.shape[2])
+    values, total = frame.astype(F) * scale, np.zeros(frame.shape, F)
     for row, vertical in enumerate(down, first):
         y_tap, line = np.clip(top.astype(int) + row, 0, height - 1), np.zeros(frame.shape, F)
         for column, horizontal in enumerate(across, first):
@@ -214,4 +288,4 @@ def resampled(
         total += line * vertical[..., None]
     slack = F(1 / 64)
     inside = (x >= -slack) & (x <= F(width - 1) + slack) & (y >= -slack) & (y <= F(height - 1) + slack)
-    return np.moveaxis(total, -1, 0), inside
+    return np.moveaxis(total + offset, -1, 0), inside

@@ -15,6 +15,7 @@ from gpustack.model.canvas import Canvas
 from gpustack.model.frame import Frame, Kind, PixelType
 from gpustack.model.rect import Rows, cut
 from gpustack.model.stack import Stack
+from gpustack.model.tone import Tone
 from gpustack.model.transform import Transform
 
 heights = st.integers(0, 300)
@@ -132,7 +133,7 @@ def test_grown_rows_hold_the_rows_and_stay_in_the_picture(
 def test_a_canvas_places_transforms_at_its_own_origin() -> None:
     canvas = Canvas(5, 7, 20, 10, 3, PixelType.UINT8, cut(10, 4))
     assert canvas.pixels == 200
-    transform = Transform(np.array([[1.1, 0.1, 3], [-0.1, 1.1, 4], [1e-4, 2e-4, 1]]), 1.2)
+    transform = Transform(np.array([[1.1, 0.1, 3], [-0.1, 1.1, 4], [1e-4, 2e-4, 1]]), Tone((1.2,)))
     placed = canvas.place(transform)
     assert placed.gain == 1.2
     points = np.array([[0.0, 0.0], [19.0, 9.0]])

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from math import acos, pi, sqrt
+from typing import Any
 
 import numpy as np
 import pytest
 
+from gpustack.scenes import lens
 from gpustack.scenes.layer import Box, Layer
 from gpustack.scenes.lens import View, defocus, disk, expose, ladder
 from gpustack.scenes.textures import Plane, band_limit
@@ -125,3 +128,34 @@ def test_band_limited_noise_survives_half_a_pixel_there_and_back() -> None:
     twice = expose((Layer(once, ones, ones, box),), View(back, 1.0, 0.0, 160, 120))
     error = (twice - paint)[10:-10, 10:-10]
     assert error.std() < 0.05 * paint.std()
+
+
+def _bands(alpha: float) -> tuple[Layer, ...]:
+    """A slope of stripes, and before it a slanting strip that covers `alpha` of the light."""
+    y, x = np.mgrid[-20:100, -20:140].astype(np.float32)
+    stripes = np.broadcast_to((0.5 + 0.4 * np.sin(x / 2.0))[..., None], (*WALL.shape, 3)).copy()
+    strip = np.where(np.abs(y - 0.4 * x - 10.0) < 4.0, np.float32(alpha), np.float32(0.0))
+    wall = Layer(stripes, np.ones(WALL.shape, np.float32), 0.5 + x / 400.0, WALL)
+    paint = np.broadcast_to(np.float32(0.9), (*WALL.shape, 3)).copy()
+    return wall, Layer(paint, strip, 0.1 + y / 800.0, WALL)
+
+
+@pytest.mark.parametrize("focus", [0.0, 0.6, None])
+def test_the_tiles_that_layers_are_blurred_in_do_not_show(focus: float | None, monkeypatch: Any) -> None:
+    turned = np.array([[0.999, -0.03, 2.3], [0.03, 0.999, -1.7], [0, 0, 1.0]])
+    for matrix in (np.eye(3), turned):
+        view = View(matrix, focus, 7.0, 120, 80)
+        monkeypatch.setattr(lens, "TILE", 1000)
+        whole = expose(_bands(0.7), view)
+        monkeypatch.setattr(lens, "TILE", 32)
+        np.testing.assert_allclose(expose(_bands(0.7), view), whole, atol=0.02 if matrix is turned else 1e-5)
+
+
+def test_what_no_frame_has_in_focus_is_in_the_truth_as_the_nearest_frame_shows_it() -> None:
+    wall, hair = _hair_before_a_wall()
+    behind = replace(hair, depth=np.full_like(hair.depth, 1.5), afar=True)
+    truth, last = (expose((wall, behind), View(np.eye(3), focus, 6.0, 120, 80)) for focus in (None, 1.0))
+    np.testing.assert_allclose(truth, last, atol=1e-5)
+    sharp = expose((wall, hair), View(np.eye(3), None, 6.0, 120, 80))
+    np.testing.assert_array_equal(sharp, expose((wall, hair), View(np.eye(3), 0.5, 0.0, 120, 80)))
+    assert np.abs(truth - sharp).max() > 0.3

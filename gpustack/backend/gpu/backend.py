@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpustack.backend.gpu.debiasing import Debiasing
 from gpustack.backend.gpu.decoding import Decoding
 from gpustack.backend.gpu.developing import Developing
 from gpustack.backend.gpu.folding import Folding
@@ -12,7 +13,7 @@ from gpustack.backend.gpu.tensor import Tensor
 from gpustack.backend.protocol import Backend
 
 
-class Gpu(Decoding, Developing, Loading, Folding, Surfacing, Matching):
+class Gpu(Decoding, Developing, Loading, Folding, Debiasing, Surfacing, Matching):
     """All parts on one pool, one ring and two lanes; arrays are `Tensor`."""
 
 

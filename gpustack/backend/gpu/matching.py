@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from gpustack.backend import matching
+from gpustack.backend import filters, matching
 from gpustack.backend.gpu.core import Core
 from gpustack.backend.gpu.launch import BLOCK, LINE
 from gpustack.backend.gpu.records import Record, record, taps
@@ -16,7 +16,7 @@ from gpustack.model.frame import PixelType
 from gpustack.model.transform import Matrix
 
 _CHUNK = 2048  # CHUNK of samples.cu
-_BLUR_ROWS, _BLUR_REACH = 32, 15  # TILE and REACH of blur.cu
+_BLUR_ROWS, _BLUR_REACH = 32, 8  # TILE and REACH of blur.cu
 _SEARCH_WORDS = 2048 + 5  # `Search` of common.cuh, in words of 4 bytes
 _SUMS = 64  # SUMS of sums.cu
 _MOST_BLOCKS = 128  # of a pass over a list: enough to fill a device, few enough to add up in one block
@@ -72,12 +72,24 @@ class Matching(Core):
         self._launch.picture("survey", "thumbnail", size, values, rows=1)
         return self.download(out)
 
-    def band_pass(self, plane: Tensor, sigma: float, /) -> Tensor:
-        out = self.new(plane.shape)
-        size = (plane.height, plane.width)
-        self._launch.picture(
-            "blur", "blur", size, (plane, out, *size, taps(sigma, _BLUR_REACH), 1), rows=_BLUR_ROWS
-        )
+    def light(self, frame: Tensor, kind: PixelType, factor: int, linear: bool, /) -> Host:
+        frame_height, frame_width, channels = frame.shape
+        high, wide, colours = min(factor, frame_height), min(factor, frame_width), matching.colours(channels)
+        rows, columns = frame_height // high, frame_width // wide
+        out = self.new((colours, rows, columns))
+        size = rows, -(-columns // BLOCK[1]) * BLOCK[0]  # as for a thumbnail
+        counts = (linear, matching.BURNT, high, wide, out, rows, columns)
+        values = (frame, frame_width, channels, 1 / kind.white, *counts)
+        self._launch.picture("survey", "light", size, values, channels=colours, pixel=kind.value, rows=1)
+        return self.download(out)
+
+    def band_pass(self, plane: Tensor, coarse: Tensor, sigma: float, /) -> Tensor:
+        blurred, out = self.new(coarse.shape), self.new(plane.shape)
+        size = (coarse.height, coarse.width)
+        narrow = taps(filters.coarse_sigma(sigma), _BLUR_REACH)
+        self._launch.picture("blur", "blur", size, (coarse, blurred, *size, narrow), rows=_BLUR_ROWS)
+        fine = (plane.height, plane.width)
+        self._launch.picture("blur", "band_pass", fine, (plane, blurred, *size, out, *fine))
         return out
 
     def samples(self, plane: Tensor, count: int, /) -> Samples[Tensor]:

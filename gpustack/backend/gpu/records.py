@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,14 @@ _PART = np.dtype(
         ("frame", "u8"),
         ("kept", "u8"),
         ("total", "u8"),
+        ("depth", "u8"),
+        ("variance", "u8"),
+        ("sharpest", "u8"),
         ("plane", "i4"),
         ("noise", "f4"),
         ("index", "i4"),
         ("ties", "i4"),
+        ("squared", "i4"),
     ],
     align=True,
 )
@@ -49,6 +54,12 @@ def taps(sigma: float, reach: int) -> Record:
     whole = gaussian(sigma)
     radius = len(whole) // 2
     assert radius <= reach, f"a blur of {sigma} pixels reaches {radius}, its kernel {reach}"
+    return half_of(whole)
+
+
+def half_of(whole: Sequence[float] | npt.NDArray[np.float32]) -> Record:
+    """`Taps` of common.cuh: the right half of a symmetric blur."""
+    radius = len(whole) // 2
     out = record(_TAPS, radius=radius)
     out["tap"][: radius + 1] = whole[radius:]
     return out
@@ -56,15 +67,20 @@ def taps(sigma: float, reach: int) -> Record:
 
 def part_record(part: Part[Tensor], index: int = 0) -> Record:
     """`Part` of common.cuh, for folding frame `index` in."""
-    kept = part.kept
+    kept, mix = part.kept, part.mix
+    spread = None if mix is None else mix.spread
     return record(
         _PART,
         energy=part.best.energy,
         frame=part.best.frame,
         kept=kept,
-        total=None if part.mix is None else part.mix.total,
+        total=None if mix is None else mix.total,
+        depth=None if spread is None else spread.depth,
+        variance=None if spread is None else spread.variance,
+        sharpest=None if spread is None else spread.sharpest,
         plane=0 if kept is None else kept.plane,
         noise=part.noise,
         index=index,
         ties=int(index < part.best.last),
+        squared=int(mix is not None and mix.squared),
     )

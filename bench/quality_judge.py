@@ -1,0 +1,174 @@
+"""How good a picture of a case is: the figures, after the truth has been laid over it.
+
+Where the camera moved, each competitor chooses its own geometry and brightness. So that nobody is punished
+for either, the truth is registered to the result by our own matcher (similarity, and one gain), and it is the
+truth that is resampled: it is sharp, free of noise and band-limited, so that Lanczos loses next to nothing,
+and the result's pixels stay as they were written. What not every frame covers does not count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import tifffile
+from measure import BenchError
+from quality_cases import Ready
+
+import gpustack
+from gpustack.backend.resample import resample
+from gpustack.metrics import Likeness, compare, depth_edges, textured
+from gpustack.model.rect import Rows
+from gpustack.model.transform import Transform
+
+Plane = npt.NDArray[np.float32]
+Picture = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
+Row = dict[str, Any]
+
+OFF_FRAMES = 1.5
+"""Error of the depth, in frames, beyond which a pixel's depth is wrong."""
+FARTHEST_PX = 0.2
+"""Share of a picture's diagonal that a result may have moved; beyond it the registration has failed."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges the results of one case."""
+
+    ready: Ready
+
+    @cached_property
+    def truth(self) -> Plane:
+        """The sharp picture."""
+        return self.ready.truth()
+
+    @cached_property
+    def depth(self) -> Plane | None:
+        """The true depth."""
+        return self.ready.depth()
+
+    @cached_property
+    def near(self) -> Mask | None:
+        """Pixels near depth steps, None where the depth is not known."""
+        return None if self.depth is None else depth_edges(self.depth)
+
+    @cached_property
+    def textured(self) -> Mask:
+        """Pixels whose depth can be known."""
+        return textured(self.truth, self.ready.case.noise)
+
+    @cached_property
+    def covered(self) -> Mask:
+        """Pixels that count."""
+        return self.ready.covered()
+
+    def figures(self, picture: Path, depth: Path | None = None) -> Row:
+        """The figures of a result, by its files. Raises BenchError for one that cannot be judged."""
+        found = read_picture(picture)
+        surface = tifffile.imread(depth) if depth else None
+        return (self._still if self.ready.case.camera == "still" else self._moving)(found, surface)
+
+    def _still(self, found: Picture, surface: Plane | None) -> Row:
+        """The figures where the camera holds still."""
+        if found.shape != self.truth.shape:
+            raise BenchError(f"it wrote {found.shape} from frames of {self.truth.shape}")
+        row = _figures(compare(found, self.truth, self.near, self.covered))
+        if surface is None or self.depth is None:
+            return row
+        return row | _surface(surface, self.depth, self.covered, self.textured)
+
+    def _moving(self, found: Picture, surface: Plane | None) -> Row:
+        """The figures where the camera moves: the truth and what is known of it are laid over the result."""
+        placed, shape = _registered(found, self.truth), found.shape[:2]
+        truth = np.clip(_resampled(self.truth, placed, shape), 0, 1)
+        assert self.near is not None
+        assert self.depth is not None
+        covered, sure, near, depth = (
+            _nearest(plane, placed, shape) for plane in (self.covered, self.textured, self.near, self.depth)
+        )
+        row = _figures(compare(found, truth, near, covered)) | _geometry(placed, found.shape, self.covered)
+        return row if surface is None else row | _surface(surface, depth, covered, sure)
+
+    def mark(self) -> Row | None:
+        """The figures of choosing the best sample of any frame, a mark; None where the camera moves."""
+        best = self.ready.best_pixel()
+        return None if best is None else _figures(compare(best, self.truth, self.near))
+
+
+def _surface(found: Plane, depth: Plane, covered: Mask, sure: Mask) -> Row:
+    """How good a depth map is, in frames: all pixels that count, and those with texture."""
+    error = np.abs(found - depth)
+    return {
+        "depth_mae_frames": _rounded(error[covered].mean(), 4),
+        "depth_mae_textured": _rounded(error[covered & sure].mean(), 4),
+        "depth_off_share": _rounded((error[covered & sure] > OFF_FRAMES).mean(), 5),
+    }
+
+
+def _registered(found: Picture, truth: Plane) -> Transform:
+    """Result pixels to the truth's pixels, with the gain that matches the truth to the result."""
+    pair = [_sixteen_bit(found), _sixteen_bit(truth)]
+    settings = gpustack.Settings(reference="first", align=gpustack.Model.SIMILARITY)
+    place = gpustack.locate(pair, settings)[1]
+    if not place.used:
+        raise BenchError("it cannot be registered to the truth")
+    return place.transform
+
+
+def read_picture(path: Path) -> Picture:
+    """A result's colours, (h, w, 3) uint8 or uint16; alpha is left out."""
+    picture = tifffile.imread(path)
+    if picture.ndim != 3 or picture.dtype.name not in ("uint8", "uint16"):
+        raise BenchError(f"it wrote {picture.shape} of {picture.dtype}")
+    return np.ascontiguousarray(picture[..., :3])
+
+
+def _figures(found: Likeness) -> Row:
+    """The figures as a result file has them, rounded."""
+    digits = {"psnr_db": 3, "near_psnr_db": 3, "away_psnr_db": 3, "ssim": 6, "off_share": 6}
+    values = found.as_dict()
+    return {name: None if (v := values[name]) is None else _rounded(v, n) for name, n in digits.items()}
+
+
+def _geometry(placed: Transform, shape: tuple[int, ...], covered: Mask) -> Row:
+    """How the result lies, and how much of what all frames cover it still shows."""
+    here = _nearest(covered, placed, shape[:2]).sum()
+    if placed.travel(shape[1], shape[0]) > FARTHEST_PX * np.hypot(*covered.shape):
+        raise BenchError("it cannot be registered to the truth: it would have moved too far")
+    scale = float(np.sqrt(abs(np.linalg.det(placed.matrix[:2, :2]))))
+    return {
+        "size": [shape[1], shape[0]],
+        "travel_px": _rounded(placed.travel(shape[1], shape[0]), 2),
+        "gain": _rounded(placed.gain, 4),
+        "shown": _rounded(here * scale**2 / covered.sum(), 4),
+    }
+
+
+def _resampled(truth: Plane, placed: Transform, shape: tuple[int, int]) -> Plane:
+    """The truth (h, w, 3) in the result's geometry and brightness."""
+    band = resample(truth, placed, 1.0, shape[1], Rows(0, shape[0]), gpustack.Interpolation.LANCZOS)
+    return np.ascontiguousarray(np.moveaxis(band.image, 0, -1))
+
+
+def _nearest(plane: Picture, placed: Transform, shape: tuple[int, ...]) -> Picture:
+    """A mask or depth (h, w) in the result's geometry, by the nearest pixel; 0 outside."""
+    values = plane.astype(np.float32)
+    flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+    there = cv2.warpPerspective(values, placed.matrix, (shape[1], shape[0]), flags=flags)
+    return np.asarray(there, np.float32).astype(plane.dtype)
+
+
+def _sixteen_bit(picture: Picture) -> npt.NDArray[np.uint16]:
+    if picture.dtype == np.uint8:
+        return picture.astype(np.uint16) * np.uint16(257)
+    return picture if picture.dtype == np.uint16 else np.rint(picture * 65535).astype(np.uint16)
+
+
+def _rounded(value: Any, digits: int) -> float:
+    return round(float(value), digits)
