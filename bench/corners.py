@@ -8,7 +8,7 @@ counts where both frames show the same fine texture with structure in every dire
 without alignment.
 
 What a similarity cannot take out, such as parallax, or blur that is not even about its centre, stays: `grid`
-compares patches all over the picture, in up to eight pairs a stack, and holds against the median of theirs what
+compares patches all over the picture, in up to eight pairs a stack, and sets the median of theirs beside what
 is left of the same displacements by the similarity, and by the homography, that fit them best, pair by pair.
 What a blur that changes across a patch does to the measure is in `rendered`: rendered stacks, resampled by
 their true transforms.
@@ -127,7 +127,7 @@ def cuts(shape: tuple[int, ...]) -> list[Cut]:
 
 
 def over_grid(planes: Sequence[Plane]) -> dict[str, Any]:
-    """Medians over patches all over the picture: as they are, and what the best motion of each pair leaves."""
+    """Medians over patches all over the picture: as they are, and what the best motion of a pair leaves."""
     pairs = list(pairwise([displaced.band_passed(plane) for plane in planes]))
     found: dict[str, list[float]] = {"found_px": [], **{f"best_{model}_px": [] for model in displaced.MODELS}}
     for here, there in pairs[:: max(1, len(pairs) // GRID_PAIRS)]:
