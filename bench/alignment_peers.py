@@ -1,21 +1,22 @@
 """The alignment of other programs, case by case: `python bench/alignment_peers.py --json FILE`.
 
-The stacks of moving.py, aligned by ours, by align_image_stack, by OpenFocus (its ecc) and by FocusWeave, each
-with its defaults. FocusWeave and OpenFocus are asked for their matrices; align_image_stack writes aligned
-frames, and where their pixels lie is measured (see `measured_places`); ours is taken both ways, and the
-difference is the error of the measure. Every program has a reference and a canvas of its own: what all frames
-share is taken out, by the mean over the frames of where a corner lies: nobody's reference counts as an
-error. Root mean squares over frames and corners, in pixels of the reference, and the worst frame.
+The usual stacks of moving.py and one of every other case, aligned by ours, by align_image_stack, by OpenFocus
+(its ecc) and by FocusWeave, each with its defaults. FocusWeave and OpenFocus are asked for their matrices;
+align_image_stack writes aligned frames, and where their pixels lie is measured (see `measured_places`);
+ours is taken both ways, and the difference is the error of the measure. Every program has a reference and a
+canvas of its own: what all frames share is taken out, by the mean over the frames of where a corner lies, so
+nobody's reference counts as an error. Root mean squares over frames and corners, in pixels of the reference,
+and the worst frame. What the peers did is kept in the cache folder, by version; ours is measured anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,9 @@ RIM_PX = 32
 Places = list[Any]
 """Where the corners of the reference lie in each aligned frame, (4, 2); None where that is not known."""
 
+Failure = dict[str, str]
+"""Why there are none."""
+
 
 def main() -> None:
     """Measure every program on every stack and write the table."""
@@ -53,7 +57,7 @@ def main() -> None:
     options.add_argument("--cache", type=Path, default=default_cache(), help="folder of frames and peers")
     options.add_argument("--only", default="", help="only cases whose names begin so")
     given = options.parse_args()
-    stacks = [stack for stack in moving.stacks() if stack.case.startswith(given.only)]
+    stacks = [stack for stack in moving.one_a_case() if stack.case.startswith(given.only)]
     moving.rendered(stacks, given.cache)
     found = {stack: measured(stack, given.cache) for stack in stacks}
     rows = [row(case, found) for case in dict.fromkeys(stack.case for stack in stacks)]
@@ -61,6 +65,7 @@ def main() -> None:
     machine.write_result(head | {"rows": rows}, given.json)
 
 
+@functools.cache
 def versions(cache: Path) -> dict[str, str | None]:
     """What is compared."""
     ais = peers.output(["align_image_stack", "--help"]) or ""
@@ -76,21 +81,42 @@ def measured(stack: moving.Moving, cache: Path) -> dict[str, dict[str, Any]]:
     """Each program on one stack: its errors, or why there are none."""
     folder, truth = stack.home(cache), stack.transforms()
     programs: dict[str, Callable[[Path], Places]] = {
-        "gpustack": partial(ours, stack, cache),
-        "gpustack, by the measure": partial(ours_measured, stack, cache),
-        "align_image_stack": partial(hugin, stack, cache),
-        "openfocus ecc": partial(asked, peers.OPENFOCUS.program(cache, "python"), "ecc", folder, truth),
-        "focusweave": partial(asked, peers.FOCUSWEAVE.program(cache, "python"), "focusweave", folder, truth),
+        "gpustack": functools.partial(ours, stack, cache),
+        "gpustack, by the measure": functools.partial(ours_measured, stack, cache),
+        "align_image_stack": functools.partial(hugin, stack, cache),
+        "openfocus ecc": functools.partial(
+            asked, peers.OPENFOCUS.program(cache, "python"), "ecc", folder, truth
+        ),
+        "focusweave": functools.partial(
+            asked, peers.FOCUSWEAVE.program(cache, "python"), "focusweave", folder, truth
+        ),
     }
     rows = {}
     for name, run in programs.items():
-        with tempfile.TemporaryDirectory() as scratch:
-            try:
-                rows[name] = errors(run(Path(scratch)))
-            except BenchError as error:
-                rows[name] = {"failed": str(error).splitlines()[0]}
+        found = tried(run) if name.startswith("gpustack") else kept(stack, name, run, cache)
+        rows[name] = errors(found) if isinstance(found, list) else found
         print(f"{stack.case:<30} {stack.scene:<8} {name:<26} {rows[name]}", flush=True)
     return rows
+
+
+def kept(stack: moving.Moving, name: str, run: Callable[[Path], Places], cache: Path) -> Places | Failure:
+    """What a peer did before, or does now."""
+    home = stack.home(cache)
+    at = home.parent / "aligned" / f"{home.name} {name} {versions(cache)[name]}.json"
+    if not at.exists():
+        at.parent.mkdir(exist_ok=True)
+        at.write_text(json.dumps(tried(run), default=np.ndarray.tolist))
+    places = json.loads(at.read_text())
+    return [place and np.array(place) for place in places] if isinstance(places, list) else places
+
+
+def tried(run: Callable[[Path], Places]) -> Places | Failure:
+    """Places, or why there are none."""
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            return run(Path(scratch))
+        except BenchError as error:
+            return {"failed": str(error).splitlines()[0]}
 
 
 def errors(places: Places) -> dict[str, Any]:

@@ -12,18 +12,22 @@ from gpustack.align.brightness import factor_of
 from gpustack.align.shake import DETAIL_SIDE
 from gpustack.align.sight import BAND_SIGMA_PX
 from gpustack.backend.gpu.tensor import Tensor
-from gpustack.backend.values import Band, Best, LevelBand, Mix, Part, Spread
+from gpustack.backend.values import Band, Best, Cells, LevelBand, Mix, Part, Spread
 from gpustack.depth.surface import RIM_WEIGHT, SIGMA_PX
 from gpustack.fuse.average import empty_mix
 from gpustack.fuse.measure import empty_best
 from gpustack.fuse.radius import RADII
 from gpustack.model.frame import PixelType
 from gpustack.model.mosaic import Mosaic
+from gpustack.model.rect import Rows
 from gpustack.model.transform import Transform
 from gpustack.settings import FOCUS_SIGMA_PX, Interpolation
 
 OUTSIDE = Transform(np.array([[1.0004, 0, -9.5], [0, 1.0004, -7.5], [0, 0, 1.0]]))
 """A similarity that leaves the frame at its edges, so that a mask is written."""
+
+WIDE_SIGMA_PX = 4.0
+"""A blur of the focus measure that the fused kernels have no shared memory for."""
 
 BAYER = Mosaic((0, 1, 1, 2), (512, 512, 512, 512), (2.0, 1.0, 1.0, 1.6))
 
@@ -98,6 +102,25 @@ def _merge(s: Scene, soft: bool) -> Work:
             s.gpu.merge(part, other)
 
     return s.folding(part, fold)
+
+
+@case("wide level, with evidence")
+def _wide_level(s: Scene) -> Work:
+    part, extent = s.part(True), s.extent(PixelType.UINT8)
+    band = LevelBand(s.image, s.coarse, s.plane, None, s.rows)
+    return s.folding(part, lambda index: s.gpu.fold_level(part, index, band, WIDE_SIGMA_PX, extent))
+
+
+@case("wide, by focus")
+def _wide_focus(s: Scene) -> Work:
+    part, band = s.part(True), Band(s.image, None)
+    return s.folding(part, lambda index: s.gpu.fold_sharpness(part, index, band, WIDE_SIGMA_PX, s.rows))
+
+
+@case("between cells")
+def _between(s: Scene) -> Work:
+    small = Cells(s.gpu.full((96, 128), 0.5, "float32"), (s.size[1] / 128, s.size[0] / 96), (0.0, 0.0))
+    return lambda: s.gpu.between(small, s.size[1], Rows(0, s.size[0]))
 
 
 def _blend(s: Scene) -> tuple[Mix[Tensor], Tensor, Band[Tensor]]:
@@ -212,6 +235,7 @@ def _singles() -> None:
     _single("survey: noise", lambda s: s.gpu.noise_level(s.frames[PixelType.UINT8], PixelType.UINT8))
     _single("survey: thumbnail", lambda s: s.gpu.thumbnail(s.survey, DETAIL_SIDE))
     _single("survey: light", _light)
+    _single("survey: as light", lambda s: s.gpu.to_light(s.survey))
     _single("survey: band-pass", lambda s: s.gpu.band_pass(s.survey, s.gpu.reduce(s.survey), BAND_SIGMA_PX))
     _single("survey: samples", lambda s: s.gpu.samples(s.survey, s.samples))
 

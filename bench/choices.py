@@ -17,9 +17,7 @@ from unittest.mock import patch
 import machine
 
 import gpustack
-from gpustack.engine import path
 from gpustack.fuse.auto import Auto
-from gpustack.fuse.average import Average
 from gpustack.fuse.levels import LaplacianFold
 from gpustack.fuse.radius import blur_radius
 from gpustack.fuse.scales import SoftMaximum
@@ -41,25 +39,16 @@ def evidence(value: float) -> Iterator[None]:
 
 
 @contextmanager
-def noise_levels(value: float) -> Iterator[None]:
-    """How many noise energies are added before frames are compared."""
-    with ExitStack() as patches:
-        for module in ("gpustack.fuse.measure", "gpustack.fuse.scales"):
-            patches.enter_context(patch(f"{module}.NOISE_LEVELS", value))
-        yield
-
-
-@contextmanager
-def focus_sigma(value: float) -> Iterator[None]:
-    """Blur of the focus measure, for `average`."""
-    with patch.object(path, "Average", partial(Average, sigma=value)):
+def setting(name: str, value: float) -> Iterator[None]:
+    """One of the user's settings."""
+    with patch(f"{__name__}.Settings", partial(Settings, **{name: value})):
         yield
 
 
 @contextmanager
 def level_sigma(value: float) -> Iterator[None]:
     """Blur of a level's energy, for `auto`."""
-    with patch("gpustack.fuse.auto.soft_scales", lambda noise: LaplacianFold(SoftMaximum(noise, value))):
+    with patch("gpustack.fuse.auto.soft_scales", lambda noise, *_: LaplacianFold(SoftMaximum(noise, value))):
         yield
 
 
@@ -90,7 +79,7 @@ def coded(linear: float) -> Iterator[None]:
 CHOICES: tuple[tuple[str, Method, Any, tuple[float, ...]], ...] = (
     ("EVIDENCE", Method.AUTO, evidence, (0.0, 1.0, 4.0, 16.0)),
     ("EVIDENCE", Method.PYRAMID, evidence, (0.0, 1.0, 4.0, 16.0)),
-    ("NOISE_LEVELS", Method.AUTO, noise_levels, (1.0, 2.0, 3.0, 4.0)),
+    ("NOISE_LEVELS", Method.AUTO, partial(setting, "smoothing"), (1.0, 2.0, 3.0, 4.0)),
     ("SoftMaximum.sigma", Method.AUTO, level_sigma, (1.0, 1.5, 2.0)),
     ("MEAN_SIGMA_PX", Method.AUTO, constant("fuse.auto", "MEAN_SIGMA_PX"), (1.5, 2.0, 2.5)),
     ("MISFIT", Method.AUTO, constant("backend.debias", "MISFIT"), (1.5 / 255, 3 / 255, 6 / 255, 1.0)),
@@ -99,7 +88,7 @@ CHOICES: tuple[tuple[str, Method, Any, tuple[float, ...]], ...] = (
     ("DEBIAS_SIGMA_PX", Method.AUTO, constant("backend.debias", "DEBIAS_SIGMA_PX"), (1.0, 2.0)),
     ("radius", Method.AUTO, radius, (0.0, 0.85, 1.0, 1.2)),
     ("linear", Method.AUTO, coded, (0.0, 1.0)),
-    ("FOCUS_SIGMA_PX", Method.AVERAGE, focus_sigma, (1.0, 1.5, 2.0, 2.5)),
+    ("FOCUS_SIGMA_PX", Method.AVERAGE, partial(setting, "radius"), (1.0, 1.5, 2.0, 2.5)),
 )
 
 

@@ -2,8 +2,9 @@
 
 The photographed stacks of the data folder (GPUSTACK_DATA), aligned with the defaults and cropped to what all
 frames show; patches at the four corners and in the centre of each frame are compared with those of the next.
-The displacement is the peak of their cross-correlation, of band-passed, windowed patches whose spectra are
-half whitened, to a hundredth of a pixel (displaced.py); it knows nothing of how the alignment works. A patch
+The displacement is the peak of their cross-correlation, of band-passed, windowed patches of light whose
+spectra are half whitened, to a hundredth of a pixel (displaced.py); it knows nothing of how the alignment
+works. A patch
 counts where both frames show the same fine texture with structure in every direction. `before_px` is the same
 without alignment.
 

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from gpustack.backend.matching import light_of
+
 Plane = npt.NDArray[np.float32]
 Cut = tuple[slice, slice]
 
@@ -43,8 +45,10 @@ class Patch:
 
 
 def band_passed(plane: Plane) -> Plane:
-    """Fine detail alone, which only frames that are sharp there share."""
-    return np.asarray(cv2.GaussianBlur(plane, (0, 0), 1.0) - cv2.GaussianBlur(plane, (0, 0), 3.0), np.float32)
+    """Fine detail alone, which only frames that are sharp there share, of a luma 0..255, as light: lenses
+    blur light, and an edge that is blurred stays where it is in light alone."""
+    light = light_of(np.maximum(plane, 0) / np.float32(255)).astype(np.float32)
+    return np.asarray(cv2.GaussianBlur(light, (0, 0), 1.0) - cv2.GaussianBlur(light, (0, 0), 3.0), np.float32)
 
 
 def compared(here: Plane, there: Plane, cuts: Iterable[Cut]) -> list[Patch | None]:

@@ -58,11 +58,13 @@ def part_bytes(part: Any, channels: int, won: float) -> float:
     """Bytes a pixel of what is kept of the frames, in common.cuh's `Part`, when one more is folded in.
 
     The energy is read, 4; where the frame wins, energy and frame are written, 6. A soft choice reads and
-    writes total and mean, 8 + 8c, everywhere; a hard one writes the picture, 4c, where the frame wins.
+    writes total and mean, 8 + 8c, everywhere; a hard one writes the picture, 4c, where the frame wins. A
+    spread is two planes read and written, and the luma written where the frame wins.
     """
     kept = channels if int(part["kept"]) else 0
+    spread = 16 + 4 * won if int(part["depth"]) else 0.0
     if int(part["total"]):
-        return 4 + 6 * won + 8 + 8 * kept
+        return 4 + 6 * won + 8 + 8 * kept + spread
     return 4 + (6 + 4 * kept) * won
 
 
@@ -165,6 +167,7 @@ BYTES: dict[str, Callable[[Call], float]] = {
     "warp_lanczos": _load,
     "develop_bayer": _develop,
     "reduce": _reduce,
+    "between_cells": lambda call: 4 * call.pixels(8),
     "shrink_mask": lambda call: call.pixels(1) + call.quarter(1),
     "add_detail": lambda call: call.depth * (8 * call.pixels(7) + 4 * call.quarter(7)),
     "fold_level": _fold_level,
@@ -173,6 +176,12 @@ BYTES: dict[str, Callable[[Call], float]] = {
     "merge": _merge,
     "merge_extent": lambda call: 4 * call.item * call.depth * call.pixels(4),
     "blend_in": _blend_in,
+    "detail_of": lambda call: call.depth * (8 * call.pixels(6) + 4 * call.quarter(6)),
+    "power_of": lambda call: call.pixels(4) * (4 * (3 if call.number(2) >= 3 else 1) + 4),
+    "bend_of": lambda call: 8 * call.pixels(3),
+    "blur_line": lambda call: 8 * call.pixels(5),
+    "heed": lambda call: 12 * call.pixels(3),
+    "extend_by": lambda call: call.depth * call.pixels(7) * (4 + 2 * call.item),
     "add": lambda call: 12 * call.depth * call.pixels(2),
     "luma": lambda call: call.pixels(4) * (4 * (3 if call.number(2) >= 3 else 1) + 4),
     "curvature": lambda call: 8 * call.pixels(1),
@@ -203,6 +212,7 @@ BYTES: dict[str, Callable[[Call], float]] = {
     "thumbnail": lambda call: 4 * call.pixels(1),
     # (frame, width, channels, scale, linear, burnt, high, wide, out, height, width): as the luma.
     "light": lambda call: call.pixels(9) * call.number(6) * call.number(7) * call.number(2) * call.item,
+    "to_light": lambda call: 8 * call.pixels(2),
     "blur": lambda call: 8 * call.pixels(2),
     "band_pass": lambda call: 8 * call.pixels(5) + 4 * call.pixels(2),
     "strength": lambda call: call.pixels(4) * (8 + 4 / call.number(3)),

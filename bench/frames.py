@@ -1,8 +1,7 @@
-"""The frames of the benches: rendered once into a cache folder, or taken from the data folder."""
+"""The frames of the benches: a scene with truth, rendered once into a cache folder."""
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 from measure import BenchError
+
+from gpustack.io.decode import probe
 
 Picture = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
@@ -31,12 +32,17 @@ RECIPE = 3
 
 @dataclass(frozen=True)
 class FrameSet:
-    """One set of frames: files in order, alone in `folder`; the sharp picture where known; to be aligned?"""
+    """One set of frames: files in order, alone in `folder`; the sharp picture where known; to be aligned?
+
+    `out`: what the picture is called; `readers`: the beginnings of the names of those that read such files.
+    """
 
     name: str
     folder: Path
     truth: Path | None
     align: bool
+    out: str = "out.jpg"
+    readers: tuple[str, ...] = ("",)
 
     @property
     def frames(self) -> tuple[Path, ...]:
@@ -45,12 +51,13 @@ class FrameSet:
 
     def describe(self) -> dict[str, object]:
         """Count, size in pixels, bytes and task, for the result file."""
-        height, width = picture_size(self.frames[0])
+        (frame, *_) = probe(self.frames[0])
         return {
             "set": self.name,
             "frames": len(self.frames),
-            "width": width,
-            "height": height,
+            "width": frame.width,
+            "height": frame.height,
+            "kind": f"{frame.kind.value}, {frame.pixel_type.value}",
             "bytes": sum(frame.stat().st_size for frame in self.frames),
             "task": "align and fuse" if self.align else "fuse",
         }
@@ -59,31 +66,6 @@ class FrameSet:
 def default_cache() -> Path:
     """The user's cache folder for rendered frames and the peers' environments."""
     return platformdirs.user_cache_path("gpustack-bench")
-
-
-def frame_set(name: str, cache: Path) -> FrameSet:
-    """The set called `name` ("fuse12" or "pcb"), rendered or copied under `cache` where not there yet."""
-    return {"fuse12": fuse12, "pcb": pcb}[name](cache)
-
-
-def fuse12(cache: Path) -> FrameSet:
-    """24 JPEG frames of 12 megapixels of a slanted scene, aligned, with truth."""
-    return rendered(cache, "fuse12", 24)
-
-
-def pcb(cache: Path) -> FrameSet:
-    """Seven frames of a circuit board (2048x1536, breathing 3.6 %) from the data folder; no truth."""
-    data = os.environ.get("GPUSTACK_DATA")
-    if not data:
-        raise BenchError("The set pcb needs the data folder: set GPUSTACK_DATA to its path.")
-    sources = sorted((Path(data) / "stacks" / "pcb").glob("pcb_*.jpg"))
-    if not sources:
-        raise BenchError(f"No pcb_*.jpg under stacks/pcb of {data}: set GPUSTACK_DATA to the data folder.")
-    folder = cache / "sets" / "pcb"
-    folder.mkdir(parents=True, exist_ok=True)
-    for source in sources:
-        shutil.copyfile(source, folder / source.name)
-    return FrameSet("pcb", folder, truth=None, align=True)
 
 
 def rendered(cache: Path, name: str, count: int) -> FrameSet:

@@ -1,79 +1,89 @@
-"""Does our peak memory grow with the number of frames? The same picture from 8 and from 64 frames of 12 MP.
+"""Is `--ram` kept, and is the plan right? Peak memory of fresh processes beside what was planned and allowed.
 
-`python bench/memory.py --json bench/results/NAME.json`; contract in README.md.
+`python bench/memory.py --json bench/results/memory.json`; contract in README.md.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from frames import FrameSet, default_cache, rendered
+from frames import default_cache
 from machine import heading, write_result
-from measure import BenchError, positive
-from peers import ours
-from stack import chosen, fight, split_by_presence
+from measure import BenchError
+from own import own_run
+from sets import sweep_files
 
-COUNTS = (8, 64)
+CASES = {"300 frames of 24 MP": ((4000, 6000), 8, 300), "20 frames of 100 MP": ((8660, 11548), 4, 20)}
+"""(height, width), how many frames are rendered, and how many names they have."""
+
+TINY = {"6 frames of 2 MP": ((1200, 1700), 3, 6)}
+METHODS = ("auto", "pyramid", "depthmap", "average")
+LIMIT, MISSED = "2G", 0.15
+"""What is allowed, and how far the plan may be from the peak, as a share of the peak."""
+
+BYTES = {"G": 1 << 30, "M": 1 << 20}
+Row = dict[str, Any]
 
 
-def peaks(frames: FrameSet, given: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """Every chosen method's row of results on `frames`, by the method's name."""
-    competitors, _ = split_by_presence(chosen(ours(given.backend), given.only))
-    rows = fight(frames, competitors, given.runs, given.cache / "runs" / frames.name)
-    return {row["name"]: row for row in rows}
+def row_of(case: str, method: str, limit: str, folder: Path, home: Path) -> Row:
+    """One run under a limit; or why it did not begin."""
+    begun: Row = {"case": case, "method": method, "limit": limit}
+    try:
+        done = own_run(folder, home, method, "--ram", limit)
+    except BenchError as error:
+        return begun | {"refused": str(error).splitlines()[-1]}
+    planned, peak = done.report["plan"]["total_bytes"], done.figures.peak_bytes
+    return begun | {
+        "wall_s": round(done.figures.wall_s, 1),
+        "cpu_s": round(done.figures.cpu_s, 1),
+        "plan_mib": round(planned / 2**20, 1),
+        "peak_mib": round(peak / 2**20, 1),
+        "plan_to_peak": round(planned / peak, 3),
+        "slots": done.report["plan"]["slots"],
+        "threads": done.report["plan"]["threads"],
+        "kept": peak <= int(limit[:-1]) * BYTES[limit[-1]],
+        "foreseen": abs(planned / peak - 1) <= MISSED,
+    }
 
 
-def growth(few: dict[str, dict[str, Any]], many: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row a method: the spread of both peaks and wall times, and peak of many over peak of few."""
-    return [
-        {
-            "name": name,
-            "commands": few[name]["commands"],
-            **{
-                f"peak_mib_{count}": row["peak_mib"]
-                for count, row in zip(COUNTS, (few[name], many[name]), strict=True)
-            },
-            **{
-                f"wall_s_{count}": row["wall_s"]
-                for count, row in zip(COUNTS, (few[name], many[name]), strict=True)
-            },
-            "peak_ratio": round(many[name]["peak_mib"]["median"] / few[name]["peak_mib"]["median"], 3),
-        }
-        for name in few
+def show(row: Row) -> None:
+    """Print a row, and which promise it breaks."""
+    name = f"{row['case']}, {row['method']}"
+    if "refused" in row:
+        print(f"{name:<32} REFUSED: {row['refused']}", flush=True)
+        return
+    figures = [f"{row[name]:>10.0f} MiB {name[:4]}" for name in ("peak_mib", "plan_mib")]
+    broken = [
+        word for word, held in (("LIMIT BROKEN", "kept"), ("not foreseen", "foreseen")) if not row[held]
     ]
+    print(f"{name:<32}", *figures, f"{row['wall_s']:>7.0f} s", *broken, flush=True)
 
 
-def bench(given: argparse.Namespace) -> None:
-    """The whole bench: two sets of frames, rounds on each, table, result file."""
-    head = heading("memory")
-    sets = [rendered(given.cache, f"memory{count}", count) for count in COUNTS]
-    rows = growth(*(peaks(frames, given) for frames in sets))
-    show(rows)
-    if given.json:
-        about = [frames.describe() for frames in sets]
-        write_result({**head, "sets": about, "runs": given.runs, "results": rows}, given.json)
-
-
-def show(rows: Sequence[dict[str, Any]]) -> None:
-    """Print peak memory with few and with many frames, and the ratio."""
-    for row in rows:
-        few, many = (row[f"peak_mib_{count}"]["median"] for count in COUNTS)
-        print(f"{row['name']:<24}{few:>8.0f} MiB ->{many:>8.0f} MiB   x {row['peak_ratio']:.2f}")
+def bench(given: argparse.Namespace) -> bool:
+    """Every case by every method; whether all limits were kept and foreseen."""
+    head, rows = heading("memory"), []
+    for case, (size, distinct, count) in (TINY if given.tiny else CASES).items():
+        folder = sweep_files(given.cache, size, distinct, count)
+        for method in given.methods.split(","):
+            rows.append(row_of(case, method, given.ram, folder, given.cache / "runs" / "memory"))
+            show(rows[-1])
+            if given.json:
+                write_result({**head, "missed": MISSED, "results": rows}, given.json, quiet=True)
+    return all(row.get("kept") and row.get("foreseen") for row in rows)
 
 
 def main() -> None:
-    """Command line of this file."""
-    parser = argparse.ArgumentParser(description="Peak memory of ours with 8 and with 64 frames of 12 MP.")
-    parser.add_argument("--runs", type=positive, default=1, help="measured runs each, after one warm-up")
+    """Command line of this file; ends with 1 where a run was refused, broke its limit or was not foreseen."""
+    parser = argparse.ArgumentParser(description="Peak memory of ours under --ram beside the plan's.")
+    parser.add_argument("--ram", default=LIMIT, help="the limit, in whole G or M")
+    parser.add_argument("--methods", default=",".join(METHODS), help="comma-separated")
+    parser.add_argument("--tiny", action="store_true", help="small frames, which prove only that it runs")
     parser.add_argument("--json", type=Path, help="where to write the result")
-    parser.add_argument("--only", default="", help='methods to run, comma-separated: "gpustack pyramid"')
-    parser.add_argument("--backend", choices=("auto", "cuda", "cpu"), default="auto", help="backend of ours")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="folder of frames")
     try:
-        bench(parser.parse_args())
+        raise SystemExit(0 if bench(parser.parse_args()) else 1)
     except BenchError as error:
         raise SystemExit(f"bench: {error}") from None
 

@@ -111,6 +111,12 @@ def stacks() -> list[Moving]:
     return [stack for number in range(len(COMMON | HARD)) for stack in _of_case(number)]
 
 
+def one_a_case() -> list[Moving]:
+    """The usual stack with all scenes, of every other case one, with scenes that take turns."""
+    of_cases = [list(_of_case(number)) for number in range(len(COMMON | HARD))]
+    return of_cases[0] + [of[number // 2 % len(of)] for number, of in enumerate(of_cases) if number]
+
+
 def _of_case(number: int) -> Iterator[Moving]:
     name, changes = list((COMMON | HARD).items())[number]
     count = len(SCENES) if name == "usual" else SCENES_A_CASE

@@ -52,11 +52,11 @@ def fold_of(name: str, size: tuple[int, int]) -> Fold[Any]:
         case "auto":
             return soft_scales(NOISE)
         case "pyramid":
-            return pyramid()
+            return pyramid(NOISE)
         case "average":
             return Average(NOISE)
         case "measure":
-            return Sharpest()
+            return Sharpest(NOISE)
         case _:  # a surface that rises from the first frame at the top to the last at the bottom
             rising = np.linspace(0, STACK - 1, size[0], dtype=np.float32)
             return Blend(np.ascontiguousarray(np.broadcast_to(rising[:, None], size)))

@@ -17,7 +17,7 @@ from measure import BenchError
 from peers import Competitor, ours, quality_peers, slow_peers
 from quality_cases import FULL, SMALL, Case, design, prepared
 from quality_runs import Row, case_of, commands, key, rows
-from stack import chosen
+from speed import chosen
 
 from gpustack.scenes import Shoot
 

@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 import tifffile
+from dng import write_dng
 from frames import default_cache, rendered
 from measure import positive
 
@@ -41,7 +42,6 @@ COUNT = 8
 RECIPE = 1
 METHODS = (Method.DEPTHMAP, Method.AUTO)
 BREATHING, DRIFT, TURN_DEG = 0.028, 0.004, 0.1  # over the whole stack; drift as a share of the width
-BLACK, WHITE = 512, 16383
 
 
 def as_jpeg(path: Path, picture: Picture) -> Path:
@@ -66,25 +66,8 @@ def as_png(path: Path, picture: Picture) -> Path:
 
 
 def as_raw(path: Path, picture: Picture) -> Path:
-    """A DNG file with Bayer's mosaic, not compressed: reading it takes next to nothing, unlike a camera's."""
-    path = path.with_suffix(".dng")
-    light = (picture / 255.0) ** 2.2
-    samples = light[..., 1]
-    samples[::2, ::2], samples[1::2, 1::2] = light[::2, ::2, 0], light[1::2, 1::2, 2]
-    tags = [
-        (50706, "B", 4, bytes([1, 4, 0, 0]), True),
-        (50708, "s", 0, "bench", True),
-        (50721, "2i", 9, [v for n in (1, 0, 0, 0, 1, 0, 0, 0, 1) for v in (n, 1)], True),
-        (50778, "H", 1, 21, True),
-        (33421, "H", 2, (2, 2), True),
-        (33422, "B", 4, bytes([0, 1, 1, 2]), True),
-        (50714, "H", 1, BLACK, True),
-        (50717, "H", 1, WHITE, True),
-        (50728, "2I", 3, [1, 1, 1, 1, 1, 1], True),
-    ]
-    values = np.rint(BLACK + samples * (WHITE - BLACK)).astype(np.uint16)
-    tifffile.imwrite(path, values, photometric=32803, metadata=None, extratags=tags)
-    return path
+    """A DNG file with Bayer's mosaic."""
+    return write_dng(path.with_suffix(".dng"), picture)
 
 
 CASES: dict[str, tuple[tuple[int, int], Callable[[Path, Picture], Path]]] = {

@@ -15,29 +15,46 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from gpustack.api import Result, locate, open_stack, stack
     from gpustack.comparing import Comparison, compare
+    from gpustack.depth.relief import Scale
     from gpustack.errors import GpustackError
+    from gpustack.exporting import DepthMap, open_depth
     from gpustack.model.place import Place
     from gpustack.model.tone import Tone
     from gpustack.model.transform import Transform
-    from gpustack.settings import BadFrame, Brightness, Crop, Interpolation, Method, Model, Settings
+    from gpustack.settings import (
+        BadFrame,
+        Brightness,
+        Crop,
+        Deghost,
+        Interpolation,
+        Method,
+        Model,
+        Prefer,
+        Settings,
+    )
 
 __all__ = [
     "BadFrame",
     "Brightness",
     "Comparison",
     "Crop",
+    "Deghost",
+    "DepthMap",
     "GpustackError",
     "Interpolation",
     "Method",
     "Model",
     "Place",
+    "Prefer",
     "Result",
+    "Scale",
     "Settings",
     "Tone",
     "Transform",
     "__version__",
     "compare",
     "locate",
+    "open_depth",
     "open_stack",
     "stack",
 ]
@@ -47,17 +64,22 @@ _HOMES = {
     "Brightness": "gpustack.settings",
     "Comparison": "gpustack.comparing",
     "Crop": "gpustack.settings",
+    "Deghost": "gpustack.settings",
+    "DepthMap": "gpustack.exporting",
     "GpustackError": "gpustack.errors",
     "Interpolation": "gpustack.settings",
     "Method": "gpustack.settings",
     "Model": "gpustack.settings",
     "Place": "gpustack.model.place",
+    "Prefer": "gpustack.settings",
     "Result": "gpustack.api",
+    "Scale": "gpustack.depth.relief",
     "Settings": "gpustack.settings",
     "Tone": "gpustack.model.tone",
     "Transform": "gpustack.model.transform",
     "compare": "gpustack.comparing",
     "locate": "gpustack.api",
+    "open_depth": "gpustack.exporting",
     "open_stack": "gpustack.api",
     "stack": "gpustack.api",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,13 +19,15 @@ from gpustack.engine.report import Report
 from gpustack.engine.run import Outcome, run
 from gpustack.engine.run import locate as locate_stack
 from gpustack.errors import DecodeError, UsageError
-from gpustack.io.colour import developed, srgb_profile
-from gpustack.io.decode import Decoder, probe, working_colour
+from gpustack.io.colour import shown, srgb_profile
+from gpustack.io.decode import Decoder, probe, sensor_of, working_colour
 from gpustack.io.flat import Flat
-from gpustack.io.metadata import Metadata, read_metadata
+from gpustack.io.metadata import Metadata, described, read_metadata, without_gps
+from gpustack.io.shots import differences
 from gpustack.io.write import oriented, write_picture, write_plane
 from gpustack.model.frame import Frame, Kind, PixelType
 from gpustack.model.place import Place
+from gpustack.model.slab import Slab
 from gpustack.model.stack import Stack
 from gpustack.model.transform import Transform
 from gpustack.settings import JPEG_QUALITY, Brightness, Settings
@@ -37,10 +39,27 @@ SOFTWARE = f"gpustack {__version__}"
 
 
 @dataclass(frozen=True, slots=True)
+class SlabPicture:
+    """The picture of one slab, upright: image (h, w, c) as that of a `Result`.
+    metadata: that of the reference frame, with the slab's frames as description."""
+
+    slab: Slab
+    image: Pixels
+    metadata: Metadata
+
+    def save(self, path: str | Path, *, overwrite: bool = False, quality: int = JPEG_QUALITY) -> None:
+        """Write it as `Result.save` does."""
+        write_picture(
+            Path(path), self.image, self.metadata, overwrite=overwrite, software=SOFTWARE, quality=quality
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """A fused picture, upright.
 
-    image: (h, w, c) in the frames' dtype; RAW frames give uint16 in sRGB. depth: (h, w) float32 in frame
+    image: (h, w, c) in the frames' dtype; RAW frames give uint16 in sRGB, or with `Settings.linear` in linear
+    camera RGB with the white balance applied, which is written as DNG only. depth: (h, w) float32 in frame
     units (0 is the first frame) and confidence: (h, w) float32 0..1, or None unless asked for. transforms:
     one a frame, reference pixels to frame pixels, of the frames as stored. report: what was done, how long
     it took, and one row a frame. metadata: colour profile, EXIF and resolution of the reference frame.
@@ -61,7 +80,8 @@ class Result:
         return tuple(place.transform for place in self.places)
 
     def save(self, path: str | Path, *, overwrite: bool = False, quality: int = JPEG_QUALITY) -> None:
-        """Write the picture as JPEG, PNG or TIFF, as the name ends. Raises UsageError, WriteError."""
+        """Write the picture as JPEG, PNG or TIFF, as the name ends; what is linear, as DNG. Raises
+        UsageError, WriteError."""
         write_picture(
             Path(path), self.image, self.metadata, overwrite=overwrite, software=SOFTWARE, quality=quality
         )
@@ -93,20 +113,23 @@ def stack(
     transforms: Sequence[Transform | Place] | None = None,
     progress: Progress | None = None,
     keep_aligned: Keep | None = None,
+    keep_slab: Callable[[SlabPicture], None] | None = None,
 ) -> Result:
     """Align and fuse frames into one picture.
 
     `frames`: paths of pictures (pages of a multi-page TIFF count each), arrays (h, w) or (h, w, c) of
     one dtype uint8, uint16 or float32 0..1, or a Stack. `settings`: what to do, see `Settings`.
     `transforms`: use these, one a frame, instead of estimating them. `progress`: is told where the run is.
-    `keep_aligned`: is called with every frame and its aligned pixels.
+    `keep_aligned`: is called with every frame and its aligned pixels. `keep_slab`: is called with the picture
+    of each slab, where `settings.slab` asks for them; again, where a GPU is full and the run begins anew.
 
     Raises InputError (DecodeError, StackError) for frames that cannot be used, PlanError where the memory
     budget is too small.
     """
     settings = settings or Settings()
-    whole, source = _opened(frames, settings)
+    whole, source, decoder = _opened(frames, settings)
     places = None if transforms is None else [t if isinstance(t, Place) else Place(t) for t in transforms]
+    reference = whole.frames[whole.reference(settings.reference)]
     outcome = run(
         whole,
         source.read,
@@ -114,10 +137,13 @@ def stack(
         places=places,
         progress=progress,
         keep_aligned=keep_aligned,
+        keep_slab=None if keep_slab is None else partial(_hand_out, keep_slab, reference, settings),
         unpack=source.unpack,
         shrink=source.shrink,
     )
-    return _upright(whole.frames[whole.reference(settings.reference)], outcome)
+    if decoder is not None:
+        _tell_differences(whole, decoder, outcome.report, settings, progress)
+    return _upright(reference, outcome, settings)
 
 
 def locate(
@@ -134,7 +160,7 @@ def locate(
     is fail.
     """
     settings = settings or Settings()
-    whole, source = _opened(frames, settings)
+    whole, source, _ = _opened(frames, settings)
     return locate_stack(
         whole,
         source.read,
@@ -151,8 +177,22 @@ def open_stack(paths: Sequence[str | Path]) -> Stack:
     return Stack(tuple(frame for path in paths for frame in probe(Path(path))))
 
 
-def _opened(frames: Sequence[str | Path | Pixels] | Stack, settings: Settings) -> tuple[Stack, Source]:
-    """The stack, and what reads its frames, as the reference was taken."""
+def _tell_differences(
+    frames: Stack, decoder: Decoder, report: Report, settings: Settings, progress: Progress | None
+) -> None:
+    """Warn of frames that were taken otherwise than the reference; RAW files have told only now."""
+    names, shots = [frame.name for frame in frames], [decoder.shot(frame) for frame in frames]
+    sentence = differences(names, shots, frames.reference(settings.reference))
+    if sentence is not None:
+        report.warnings.append(sentence)
+        if progress is not None:
+            progress.warn(sentence)
+
+
+def _opened(
+    frames: Sequence[str | Path | Pixels] | Stack, settings: Settings
+) -> tuple[Stack, Source, Decoder | None]:
+    """The stack, and what reads its frames, as the reference was taken; the decoder of files."""
     if not isinstance(frames, Stack):
         arrays = [frame for frame in frames if isinstance(frame, np.ndarray)]
         paths = [frame for frame in frames if not isinstance(frame, np.ndarray)]
@@ -160,17 +200,19 @@ def _opened(frames: Sequence[str | Path | Pixels] | Stack, settings: Settings) -
             raise UsageError("Files and arrays cannot be mixed in one stack.", "Give one or the other.")
         if arrays:
             whole, read = _in_memory(arrays)
+            whole.refuse_raw_options(settings)
             source = Source(read) if settings.flat is None else _flattened(read, whole, settings.flat)
-            return whole, replace(source, read=_sane(source.read))
+            return whole, replace(source, read=_sane(source.read)), None
         frames = open_stack(paths)
-    decoder = Decoder(frames.frames[frames.reference(settings.reference)])
+    frames.refuse_raw_options(settings)
+    decoder = Decoder(frames.frames[frames.reference(settings.reference)], settings.wb)
     if settings.flat is not None:
         source = _flattened(decoder, frames, settings.flat)
     else:
         # Light is compared: that of the luma alone is another than that of the colours.
         colours = settings.brightness is Brightness.CHANNELS or any(f.kind is not Kind.JPEG for f in frames)
         source = Source(decoder, decoder.unpack, partial(decoder.reduced, colours=colours))
-    return frames, replace(source, read=_sane(source.read))
+    return frames, replace(source, read=_sane(source.read)), decoder
 
 
 def _flattened(read: Read, frames: Stack, path: str) -> Source:
@@ -224,36 +266,45 @@ def _described(picture: Pixels, index: int) -> Frame:
     return Frame(Path("array"), width, height, channels, kind, Kind.ARRAY, page=index, pages=1 << 30)
 
 
-def _upright(reference: Frame, outcome: Outcome) -> Result:
+def _upright(reference: Frame, outcome: Outcome, settings: Settings) -> Result:
     """Turn the pictures as the reference's EXIF says, develop RAW colours, and add its metadata."""
     fused, turn = outcome.fused, reference.orientation
-    metadata = Metadata() if reference.kind is Kind.ARRAY else read_metadata(reference)
-    image = fused.picture
-    if reference.kind is Kind.RAW:
-        image = _shown(image, reference)
-        metadata = Metadata(srgb_profile(), metadata.exif, metadata.resolution)
+    used = sum(place.used for place in outcome.places)
+    image, metadata = _developed(reference, fused.picture, settings)
+    metadata = replace(metadata, history=_history(used, len(outcome.places), settings))
     depth = confidence = None
     if fused.surface is not None:
         depth = np.ascontiguousarray(oriented(fused.surface.depth, turn))
         confidence = np.ascontiguousarray(oriented(fused.surface.confidence, turn))
-    upright = np.ascontiguousarray(oriented(image, turn))
     winners = np.ascontiguousarray(oriented(fused.winners, turn))
-    return Result(upright, depth, confidence, outcome.places, outcome.report, metadata, winners)
+    return Result(image, depth, confidence, outcome.places, outcome.report, metadata, winners)
 
 
-SHOWN_ROWS = 256
-"""Rows developed to sRGB at a time, so that the float copy stays small."""
+def _history(used: int, given: int, settings: Settings) -> str:
+    """How the picture was made, as its XMP tells."""
+    frames = f"{used} frames" if used == given else f"{used} of {given} frames"
+    options = {
+        name: getattr(settings, name) for name in ("align", "brightness", "crop", "radius", "smoothing")
+    }
+    chosen = ", ".join(f"{name} {value}" for name, value in options.items())
+    return f"{frames} fused by method {settings.method}, {chosen}"
 
 
-def _shown(linear: Pixels, reference: Frame) -> Pixels:
-    """Linear camera RGB uint16 -> sRGB uint16."""
-    colour = working_colour(reference)
-    if colour is None:
-        return linear
-    matrix = colour.matrix.astype(np.float32)
-    out = np.empty_like(linear)
-    for first in range(0, len(linear), SHOWN_ROWS):
-        part = linear[first : first + SHOWN_ROWS].astype(np.float32)
-        part /= 65535
-        out[first : first + SHOWN_ROWS] = np.rint(developed(part, matrix) * 65535)
-    return out
+def _developed(reference: Frame, picture: Pixels, settings: Settings) -> tuple[Pixels, Metadata]:
+    """A picture as it is to be seen, or in linear camera RGB, and what the reference's file says about it."""
+    metadata = Metadata() if reference.kind is Kind.ARRAY else read_metadata(reference)
+    if settings.strip_gps:
+        metadata = without_gps(metadata)
+    if settings.linear:
+        metadata = replace(metadata, sensor=sensor_of(reference, settings.wb, settings.exposure))
+    elif (colour := working_colour(reference)) is not None:
+        picture = shown(picture, colour.matrix * 2.0**settings.exposure)
+        metadata = replace(metadata, icc=srgb_profile())
+    return np.ascontiguousarray(oriented(picture, reference.orientation)), metadata
+
+
+def _hand_out(
+    keep: Callable[[SlabPicture], None], reference: Frame, settings: Settings, slab: Slab, picture: Pixels
+) -> None:
+    image, metadata = _developed(reference, picture, settings)
+    keep(SlabPicture(slab, image, described(metadata, str(slab))))

@@ -56,9 +56,10 @@ PICTURE_KERNEL merge(const __grid_constant__ Part part, const __grid_constant__ 
     if (x >= width || y >= height) return;
     const size_t here = (size_t)y * width + x;
     if (part.total) {
-        const float a = fmaxf(part.energy[here], 0.0f) + part.noise, b = fmaxf(other.energy[here], 0.0f) + part.noise;
-        const float mine = part.total[here] * eighth_power(fminf(1.0f, a / b));
-        const float theirs = other.total[here] * eighth_power(fminf(1.0f, b / a));
+        const float a = above_noise(part, fmaxf(part.energy[here], 0.0f));
+        const float b = above_noise(part, fmaxf(other.energy[here], 0.0f));
+        const float mine = part.total[here] * weight_of(part, fminf(1.0f, a / b));
+        const float theirs = other.total[here] * weight_of(part, fminf(1.0f, b / a));
         const float total = mine + theirs, share = theirs / fmaxf(total, 1e-30f);
         part.total[here] = total;
         for (int c = 0; c < channels; ++c) {

@@ -86,8 +86,9 @@ ROOMY_PICTURE_KERNEL fold_sharpness(const float* __restrict__ luma, const float*
         const float energy = settled(work, taps, row) + expanded(half, (height + 1) / 2, (width + 1) / 2, y, x);
         const size_t from = (size_t)y * width + x, to = (size_t)(y - first) * width + x;
         const Admitted admitted = admit(part, to, energy, !valid || valid[from]);
-        if (admitted.share == 0.0f || !part.kept) continue;
+        if (admitted.share == 0.0f) continue;
         if (part.depth) spread_in(part, to, admitted, luma[from]);
+        if (!part.kept) continue;
         for (int c = 0; c < channels; ++c)
             keep(part, (size_t)c * part.plane + to, image[(size_t)c * image_plane + from], admitted.share);
     }

@@ -1,4 +1,5 @@
-// One step down and one step up a pyramid. Bytes a fine pixel and channel: reduce 4 in and 1 out, add_detail 4 + 1 in, 4 out.
+// One step down and one step up a pyramid, and between the cells of a small plane. Bytes a fine pixel and channel: reduce 4 in
+// and 1 out, add_detail 4 + 1 in, 4 out.
 // With: expand.cuh
 
 #define TILE_X GPUSTACK_THREADS_X
@@ -50,4 +51,22 @@ PICTURE_KERNEL add_detail(const float* __restrict__ coarse, int coarse_plane, in
     const size_t here = (size_t)y * width + x;
     out[blockIdx.z * (size_t)out_height * width + here] =
         expanded(coarse, coarse_height, coarse_width, first + y, x) + detail[(size_t)blockIdx.z * detail_plane + here];
+}
+
+// Rows of the canvas from `top` on, linear between cells `step` apart, the first of them at `first`; beyond the outermost it is
+// these. Bytes a pixel: 4 out, the cells come from the cache.
+PICTURE_KERNEL between_cells(const float* __restrict__ cells, int cells_height, int cells_width, float first_x, float first_y,
+                             float step_x, float step_y, float* __restrict__ out, int height, int width, int top) {
+    const int x = own_x(), y = own_y();
+    if (x >= width || y >= height) return;
+    const float across = fminf(fmaxf(((float)x - first_x) / step_x, 0.0f), (float)(cells_width - 1));
+    const float down = fminf(fmaxf(((float)(top + y) - first_y) / step_y, 0.0f), (float)(cells_height - 1));
+    const int left = (int)across, above = (int)down;
+    const int right = min(left + 1, cells_width - 1), below = min(above + 1, cells_height - 1);
+    const float share = across - (float)left;
+    const float* upper = cells + (size_t)above * cells_width;
+    const float* lower = cells + (size_t)below * cells_width;
+    const float a = upper[left] + (upper[right] - upper[left]) * share;
+    const float b = lower[left] + (lower[right] - lower[left]) * share;
+    out[(size_t)y * width + x] = a + (b - a) * (down - (float)above);
 }

@@ -1,5 +1,5 @@
 // What alignment reads off a frame (h, w, c) as decoded and off its luma: the shrunk luma, the noise, a
-// thumbnail, and the mean light.
+// thumbnail, the light behind a luma, and the mean light.
 
 // Luma 0..1 of one pixel of a frame; gray, and gray with alpha, have their value first.
 __device__ __forceinline__ float frame_luma(const PIXEL* __restrict__ pixel, int channels, float scale) {
@@ -112,6 +112,14 @@ ROOMY_PICTURE_KERNEL thumbnail(const float* __restrict__ plane, int plane_height
 // The light behind a value coded as sRGB: a cubic that is nearly its decoding, and needs no power.
 __device__ __forceinline__ float light_of(float value) {
     return value * (value * (value * 0.305306011f + 0.682171111f) + 0.012522878f);
+}
+
+// A plane of coded values as light; below black there is none.
+PICTURE_KERNEL to_light(const float* __restrict__ plane, float* __restrict__ out, int height, int width) {
+    const int x = own_x(), y = own_y();
+    if (x >= width || y >= height) return;
+    const size_t at = (size_t)y * width + x;
+    out[at] = light_of(fmaxf(plane[at], 0.0f));
 }
 
 // Mean light of one colour, blockIdx.z, over blocks of `high` x `wide` pixels of a frame; `linear` values are light already,

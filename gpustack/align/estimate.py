@@ -57,6 +57,10 @@ FAR_PX = 1.0
 """A motion beyond this, in pixels of the level on which it is judged, must correlate better than rest: else
 the match went astray. Smaller ones are as good as rest there, and told on finer levels."""
 
+MISLED_PX = 1.0
+"""A match that ends further than this from its guess, in pixels of the finest level, was misled by it:
+guesses are good to a tenth of that, but not by way of a frame that is shaken."""
+
 LEAST_SHARE = 0.3
 """Least share of the samples that must fall into the other frame."""
 
@@ -133,6 +137,11 @@ def match(
     ends = [_settle(pair, judging, guess) for guess in _large(pair)]
     others = [_refined(pair, judging, end)[1] for end in ends]
     return max((link, *others), key=lambda found: found.confidence)
+
+
+def misled(link: Link, guess: Matrix, size: tuple[int, int]) -> bool:
+    """Whether a match should be tried again without its guess; `size` is that of the finest level."""
+    return not link.trusted or _travel(guess, link.matrix, size) > MISLED_PX
 
 
 def _large(pair: _Pair) -> list[Matrix]:

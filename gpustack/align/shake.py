@@ -74,7 +74,7 @@ def _share(details: Sequence[Detail], transforms: Sequence[Transform], index: in
     own = _energy(details[index], transforms[index])
     beside = [
         _energy(
-            _seen_from(details[other], transforms[other].after(transforms[index].inverse())),
+            seen_from(details[other], transforms[other].after(transforms[index].inverse())),
             transforms[other],
         )
         for other in (index - 1, index + 1)
@@ -97,7 +97,7 @@ def _energy(seen: Detail, transform: Transform) -> Plane:
     return np.asarray(np.maximum(energy * transform.gain**2, 0) + _NOTHING)
 
 
-def _seen_from(there: Detail, onto: Transform) -> Detail:
+def seen_from(there: Detail, onto: Transform) -> Detail:
     """Another frame's detail where the blocks of this one lie in it; `onto` maps this one's pixels there."""
     rows, columns = there.shape[1:]
     middle = (_BLOCK + 1) / 2  # a block begins one pixel in, as slopes do

@@ -33,12 +33,23 @@ class Sight:
     detail: Detail
 
 
-def see(backend: Backend[Any], luma: Any, size: tuple[int, int], levels: int | None = None) -> Sight:
+def see(
+    backend: Backend[Any],
+    luma: Any,
+    size: tuple[int, int],
+    levels: int | None = None,
+    *,
+    linear: bool = False,
+) -> Sight:
     """Prepare a frame's luma plane, of `size` (width, height), for alignment.
 
-    Frames that are matched need as many `levels`; without, they are as many as the size allows.
+    Frames that are matched need as many `levels`; without, they are as many as the size allows. They are
+    matched as light, which values are already if `linear`. Lenses blur light: there an edge stays in the
+    middle of its blur; coded, it moves to its dark side, the further, the more it is blurred.
     """
-    planes, sizes = [luma, backend.reduce(luma)], [size]
+    shown = detail(backend.thumbnail(luma, DETAIL_SIDE))
+    light = luma if linear else backend.to_light(luma)
+    planes, sizes = [light, backend.reduce(light)], [size]
     while len(sizes) < levels if levels is not None else min(sizes[-1]) >= 2 * COARSEST:
         planes.append(backend.reduce(planes[-1]))
         sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
@@ -46,4 +57,4 @@ def see(backend: Backend[Any], luma: Any, size: tuple[int, int], levels: int | N
     passed = [backend.band_pass(plane, coarse, BAND_SIGMA_PX) for plane, coarse in reversed(pairs)]
     counts = [max(1, min(SAMPLES, wide * high // 4)) for wide, high in reversed(sizes)]
     samples = [backend.samples(plane, count) for plane, count in zip(passed, counts, strict=True)]
-    return Sight(passed, samples, sizes[::-1], detail(backend.thumbnail(luma, DETAIL_SIDE)))
+    return Sight(passed, samples, sizes[::-1], shown)

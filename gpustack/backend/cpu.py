@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gpustack.backend import debias, filters, folding, matching
+from gpustack.backend import behind, debias, filters, folding, matching
 from gpustack.backend.memory import free_bytes
 from gpustack.backend.protocol import Backend
 from gpustack.backend.resample import resample
@@ -21,12 +21,14 @@ from gpustack.backend.values import (
     BackendInfo,
     Band,
     Best,
+    Cells,
     Extent,
     Host,
     LevelBand,
     Mix,
     Part,
     Samples,
+    Steps,
     Sums,
 )
 from gpustack.errors import BackendError
@@ -153,6 +155,9 @@ class Cpu:
     ) -> Band[Array]:
         return resample(frame, place, kind.white, width, rows, interpolation)
 
+    def between(self, cells: Cells[Array], width: int, rows: Rows, /) -> Array:
+        return filters.between(cells, width, rows)
+
     def reduce(self, image: Array, /) -> Array:
         return filters.reduce(image)
 
@@ -224,6 +229,23 @@ class Cpu:
         wide /= bottom + np.float32(weight)
         return wide
 
+    def steps(self, depth: Array, energy: Array, floor: float, inner: slice, /) -> Steps[Array]:
+        return behind.steps(depth, energy, floor, inner)
+
+    def look_behind(
+        self,
+        picture: Array,
+        near: Mix[Array],
+        far: Mix[Array],
+        steps: Steps[Array],
+        radius: float,
+        noise: float,
+        coded: bool,
+        inner: slice,
+        /,
+    ) -> tuple[Array, Array]:
+        return behind.look_behind(picture, near, far, steps, radius, noise, coded, inner)
+
     def blend_in(self, sums: Mix[Array], depth: Array, frame: int, band: Band[Array], /) -> None:
         weight = np.maximum(np.float32(0), 1 - np.abs(depth - np.float32(frame)))
         if band.valid is not None:
@@ -276,6 +298,9 @@ class Cpu:
             target[:] = cv2.resize(luma, (width, len(target)), interpolation=cv2.INTER_AREA)
         out *= np.float32(1 / kind.white)
         return out
+
+    def to_light(self, plane: Array, /) -> Array:
+        return matching.to_light(plane)
 
     def band_pass(self, plane: Array, coarse: Array, sigma: float, /) -> Array:
         return filters.band_pass(plane, coarse, sigma)

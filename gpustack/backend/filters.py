@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gpustack.backend.values import FULL_SIZE_NOISE, HALF_SIZE_NOISE
+from gpustack.backend.values import FULL_SIZE_NOISE, HALF_SIZE_NOISE, Cells
+from gpustack.model.rect import Rows
 from gpustack.model.tone import LUMA
 
 Array = npt.NDArray[Any]
@@ -74,6 +75,29 @@ def gaussian(sigma: float) -> Array:
 def expand(plane: Array, height: int, width: int) -> Array:
     """Twice the size, to (height, width): the 5-tap binomial; the shape tells odd from even."""
     return cv2.pyrUp(plane, dstsize=(width, height))
+
+
+def between(cells: Cells[Array], width: int, rows: Rows) -> Array:
+    """Rows of the canvas, linear between the cells of a small plane."""
+    (left, right, across), (above, below, down) = (
+        _neighbours(np.arange(*span, dtype=np.float32), cells.first[axis], cells.step[axis], count)
+        for axis, span, count in (
+            (0, (0, width), cells.plane.shape[1]),
+            (1, (rows.start, rows.stop), cells.plane.shape[0]),
+        )
+    )
+    near = cells.plane[above[0] : below[-1] + 1]
+    lines = near[:, left] + (near[:, right] - near[:, left]) * across
+    out = lines[above - above[0]]
+    out += (lines[below - above[0]] - out) * down[:, None]
+    return np.asarray(out)
+
+
+def _neighbours(pixels: Array, first: float, step: float, count: int) -> tuple[Array, Array, Array]:
+    """The cells on both sides of each pixel, and how far it is on the way to the second."""
+    at = np.clip((pixels - np.float32(first)) / np.float32(step), np.float32(0), np.float32(count - 1))
+    before = at.astype(np.intp)
+    return before, np.minimum(before + 1, count - 1), at - before.astype(np.float32)
 
 
 def reduce(image: Array) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.backend.filters import SCRATCH, luma
+from gpustack.backend.preferring import stood_aside
 from gpustack.backend.values import Best, Extent, Mix, Part, Spread
 from gpustack.model.frame import PixelType
 
@@ -18,12 +19,19 @@ _SMALLEST_TOTAL = np.float32(1e-30)  # keeps 0/0 out where no frame covers a pix
 
 
 def fold_in(part: Part[Array], frame: int, image: Array, energy: Array, valid: Array | None) -> None:
-    """Fold one frame in; where it is not valid its energy counts as -2, which never wins and weighs
-    nothing."""
+    """Fold one frame in; energy below nothing counts as none. Where the frame is not valid its energy counts
+    as -2, which never wins and weighs nothing."""
+    energy = np.maximum(energy, np.float32(0))
     if valid is not None:
         energy = np.where(valid != 0, energy, np.float32(-2))
+    if part.preference is not None:
+        energy = stood_aside(part, part.preference, energy)
     if part.mix is not None:
-        _mix_in(part.mix, part.best, energy, image, part.noise, frame)
+        new, old = _above_noise(part, energy, "new"), _above_noise(part, part.best.energy, "old")
+        if valid is not None or part.preference is not None:
+            np.copyto(new, np.float32(0), where=energy < 0)
+        share = _soften(part, new, old)
+        _mix_in(part.mix, part.best, share, energy, image, frame)
     _keep_best(part.best, energy, frame, image)
 
 
@@ -33,7 +41,7 @@ def merge(part: Part[Array], other: Part[Array]) -> None:
     won = (another.energy > best.energy) | ((another.energy == best.energy) & (another.frame < best.frame))
     mask = won.astype(np.uint8) * np.uint8(255)
     if part.mix is not None and other.mix is not None:
-        _merge_mix(part.mix, best.energy, other.mix, another.energy, part.noise)
+        _merge_mix(part, part.mix, other, other.mix)
         if part.mix.spread is not None and other.mix.spread is not None:
             cv2.copyTo(other.mix.spread.sharpest, mask, part.mix.spread.sharpest)
     _take(best, mask, another.energy, another.frame, another.image)
@@ -66,14 +74,21 @@ def _take(best: Best[Array], won: Array, energy: Array, frame: Array, image: Arr
             cv2.copyTo(np.ascontiguousarray(source), won, target)
 
 
+def _above_noise(part: Part[Array], energy: Array, name: str) -> Array:
+    """What weights compare, in the scratch plane of that name: energy and noise; of a steep choice, the root
+    of the energy and noise."""
+    level = np.maximum(energy, np.float32(0), out=SCRATCH.like(name, energy))
+    if part.steep:
+        np.sqrt(level, out=level)
+    return np.add(level, np.float32(part.noise), out=level)
+
+
 def _mix_in(
-    mix: Mix[Array], best: Best[Array], energy: Array, image: Array, noise: float, frame: int
+    mix: Mix[Array], best: Best[Array], share: Array, energy: Array, image: Array, frame: int
 ) -> None:
-    new = np.maximum(energy, np.float32(-noise)) + np.float32(noise)
-    old = np.maximum(best.energy, np.float32(0)) + np.float32(noise)
-    share = _soften(mix.total, new, old)
+    """Give a frame its share of the mean."""
     step = SCRATCH.like("mix", share)
-    for mean, value in zip(mix.mean, image, strict=True):
+    for mean, value in zip(mix.mean, image[: len(mix.mean)], strict=True):
         if mix.squared:
             np.multiply(value, value, out=step)
             np.subtract(step, mean, out=step)
@@ -99,28 +114,29 @@ def _spread_in(spread: Spread[Array], share: Array, index: np.float32) -> None:
     np.multiply(spread.variance, away, out=spread.variance)
 
 
-def _soften(total: Array, new: Array, old: Array) -> Array:
-    """Fold a weight into `total` (in place), rescaled to the running maximum; returns the newcomer's share
-    of it."""
-    ratio = new / old
-    gain = _eighth_power(np.minimum(ratio, np.float32(1)))
+def _soften(part: Part[Array], new: Array, old: Array) -> Array:
+    """Fold a weight into the total (in place), rescaled to the running maximum; returns the newcomer's share
+    of it. What is compared is overwritten."""
+    assert part.mix is not None
+    total = part.mix.total
+    ratio = np.divide(new, old, out=new)
+    gain = _power(part, np.minimum(ratio, np.float32(1), out=old))
     np.maximum(ratio, np.float32(1), out=ratio)
-    keep = _eighth_power(np.divide(np.float32(1), ratio, out=ratio))
+    keep = _power(part, np.divide(np.float32(1), ratio, out=ratio))
     np.multiply(total, keep, out=total)
     np.add(total, gain, out=total)
-    return np.divide(gain, np.maximum(total, _SMALLEST_TOTAL), out=gain)
+    return np.divide(gain, np.maximum(total, _SMALLEST_TOTAL, out=keep), out=gain)
 
 
-def _merge_mix(mix: Mix[Array], best: Array, other: Mix[Array], other_best: Array, noise: float) -> None:
-    a = np.maximum(best, np.float32(0)) + np.float32(noise)
-    b = np.maximum(other_best, np.float32(0)) + np.float32(noise)
-    mine = mix.total * _eighth_power(np.minimum(1, a / b))
-    theirs = other.total * _eighth_power(np.minimum(1, b / a))
+def _merge_mix(part: Part[Array], mix: Mix[Array], other: Part[Array], another: Mix[Array]) -> None:
+    a, b = _above_noise(part, part.best.energy, "old"), _above_noise(part, other.best.energy, "new")
+    mine = mix.total * _power(part, np.minimum(1, a / b))
+    theirs = another.total * _power(part, np.minimum(1, b / a))
     np.add(mine, theirs, out=mix.total)
     share = theirs / np.maximum(mix.total, _SMALLEST_TOTAL)
-    mix.mean += share * (other.mean - mix.mean)
-    if mix.spread is not None and other.spread is not None:
-        _merge_spread(mix.spread, other.spread, share)
+    mix.mean += share * (another.mean - mix.mean)
+    if mix.spread is not None and another.spread is not None:
+        _merge_spread(mix.spread, another.spread, share)
 
 
 def _merge_spread(spread: Spread[Array], other: Spread[Array], share: Array) -> None:
@@ -131,9 +147,9 @@ def _merge_spread(spread: Spread[Array], other: Spread[Array], share: Array) -> 
     spread.variance += share * (other.variance - spread.variance) + (step * away) * (1 - share)
 
 
-def _eighth_power(base: Array) -> Array:
-    """base^8 by squaring, in place: multiplications alone, so every device rounds alike."""
-    for _ in range(3):
+def _power(part: Part[Array], base: Array) -> Array:
+    """base^8, or ^STEEP_POWER, by squaring, in place: multiplications alone, so every device rounds alike."""
+    for _ in range(6 if part.steep else 3):
         np.multiply(base, base, out=base)
     return base
 

@@ -278,6 +278,15 @@ def light_of(values: Array) -> Array:
     return np.asarray(values * (values * (values * third + second) + first))
 
 
+def to_light(plane: Array) -> Array:
+    """A plane of coded values 0..1 as light; below black there is none."""
+    out = np.empty_like(plane)
+    for first in range(0, len(plane), _STRIP):
+        part = slice(first, first + _STRIP)
+        out[part] = light_of(np.maximum(plane[part], np.float32(0)))
+    return out
+
+
 def lit(part: Array, kind: PixelType, linear: bool) -> Sequence[Array]:
     """The light of each channel of part of a frame (h, w, c); for bytes, looked up in a table."""
     scale = np.float32(1 / kind.white)

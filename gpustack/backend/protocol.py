@@ -16,12 +16,14 @@ from gpustack.backend.values import (
     BackendInfo,
     Band,
     Best,
+    Cells,
     Extent,
     Host,
     LevelBand,
     Mix,
     Part,
     Samples,
+    Steps,
     Sums,
 )
 from gpustack.model.frame import PixelType
@@ -168,6 +170,10 @@ class Backend(Protocol[A]):
         """
         ...
 
+    def between(self, cells: Cells[A], width: int, rows: Rows, /) -> A:
+        """Rows of the canvas, (rows, width) float32: linear between cells; beyond the outermost, these."""
+        ...
+
     def reduce(self, image: A, /) -> A:
         """Image or plane -> half size, ceil(h/2) x ceil(w/2): 5-tap binomial; (y, x) there is (2y, 2x) here.
         Halo 2."""
@@ -185,9 +191,9 @@ class Backend(Protocol[A]):
 
         The detail is the image minus its expanded `coarse`; its energy the squared luma, smoothed by sigma
         pixels, plus EVIDENCE times the finer levels' energy. `part` and `extent` have the rows `inner`, the
-        energy those of the band, right within 2 rows of `inner`. Pixels that are not valid never win and
-        weigh nothing, but have an energy. Values are rounded to the dtype of `extent`. Halo 6 +
-        ceil(3 sigma).
+        energy those of the band, right within 2 rows of `inner`; where it is less than nothing it counts as
+        none, but is returned as it is. Pixels that are not valid never win and weigh nothing, but have an
+        energy. Values are rounded to the dtype of `extent`. Halo 6 + ceil(3 sigma).
         """
         ...
 
@@ -248,6 +254,39 @@ class Backend(Protocol[A]):
         """(top + weight * expanded rim) / (bottom + weight); top / bottom where there is no rim."""
         ...
 
+    def steps(self, depth: A, energy: A, floor: float, inner: slice, /) -> Steps[A]:
+        """Where the sharpest frames (h, w), a median of them, step by more than STEP_FRAMES within
+        STEP_REACH_PX pixels; the rows `inner`.
+
+        `energy` is their focus measure, `floor` that of noise: depths count that are even over 3x3 pixels
+        and seen (SEEN_NOISE, SEEN_SHARE). Halo `steps_halo()`.
+        """
+        ...
+
+    def look_behind(
+        self,
+        picture: A,
+        near: Mix[A],
+        far: Mix[A],
+        steps: Steps[A],
+        radius: float,
+        noise: float,
+        coded: bool,
+        inner: slice,
+        /,
+    ) -> tuple[A, A]:
+        """The picture (c, h, w) with the ground put in beside nearer things, and the share (h, w) of each
+        pixel that turned out to be ground; the rows `inner`.
+
+        `near` and `far` are sums of frames focused on both sides of each step. What stands out of the plain
+        ground in `near`, joined to itself, is the thing; spread by a disk of `radius` pixels times the
+        distance in frames it is the veil that `far` shows the ground through. Where what comes out, blurred
+        the other way, is not what `near` shows (BEHIND_MISFIT), the picture stays. `noise` is a frame's,
+        0..1; `coded`: values are not light, but about its square root.
+        Halo `behind_halo()`.
+        """
+        ...
+
     def blend_in(self, sums: Mix[A], depth: A, frame: int, band: Band[A], /) -> None:
         """Add a frame times max(0, 1 - |depth - frame|) to `sums.mean`, and the weight to `sums.total`, in
         place."""
@@ -287,6 +326,11 @@ class Backend(Protocol[A]):
     def survey_luma(self, frame: A, kind: PixelType, factor: int, /) -> A:
         """Frame (h, w, c) -> plane of its luma 0..1, mean over blocks of factor x factor pixels; a
         remainder is dropped."""
+        ...
+
+    def to_light(self, plane: A, /) -> A:
+        """A plane of coded values 0..1 as light, by the cubic `matching.light_of`, nearly as sRGB; below
+        black there is none."""
         ...
 
     def band_pass(self, plane: A, coarse: A, sigma: float, /) -> A:

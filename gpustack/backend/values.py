@@ -23,6 +23,19 @@ decide wherever they see anything. From 1 to 16 rendered scenes change by less t
 macro scene loses 5 dB (bench/results/choices.json)."""
 
 
+STEEP_POWER = 64
+"""Power of a steep choice's weights: above noise a frame whose contrast is a twentieth below the best counts
+for 4 %. Three squarings, twice, so that every device rounds alike."""
+
+
+EQUALLY_SHARP = 2.0
+"""Energies within this factor count as equal where one end of the stack is preferred: a window that holds as
+much of one thing as of another sees half the energy of either."""
+
+VALLEY = 2.0
+"""Two frames see different things where one between them has less than half the energy of the later one,
+noise included, whose own chance ups and downs are smaller."""
+
 FULL_SIZE_NOISE = 20.0
 """Variance of the Laplacian of white noise of variance 1: the sum of its squared taps, 4^2 + 4."""
 
@@ -70,6 +83,66 @@ FIT_STRIDE, FIT_VARIANCE, FIT_ENERGY = 4, 4.0, 100.0
 in index and whose focus measure is a hundred times that of noise."""
 
 
+STEP_REACH_PX = 12
+"""How far from a depth step the focus measure of the nearer thing may still be the larger: its blur of 2
+pixels, the half size's, and edges of two or three pixels."""
+
+STEP_FRAMES = 3.0
+"""Depths further apart than this are a step: so steep a slope would hide itself."""
+
+SEEN_NOISE, SEEN_SHARE = 7.0, 0.01
+"""A pixel's depth counts as seen where its focus measure is above this multiple of what is put down to
+noise, and this share of the largest within reach: the rim of a blurred edge has less than a hundredth of
+what the edge has in focus."""
+
+GROUND, FRONT = 1, 2
+"""Sides of a step: what lies farther, and what is or seems to be the nearer thing, whose blur reaches beyond
+it."""
+
+DISK_RADII = (0.0, 1.0, 1.5, 2.0, 2.8, 4.0, 5.6, 8.0, 11.3)
+"""Radii in pixels at which a veil is worked out, each 1.4 times the one before; between them it is linear."""
+
+FILL_SIGMA_PX = 5.0
+"""Reach of the plain ground that is put behind a thing to cut it out of its frame."""
+
+CONTRAST_PX, CONTRAST_NOISE = 5, 4.0
+"""A thing's contrast to the plain ground is the largest within this distance, and at least this multiple of
+noise."""
+
+FLOOD = (0.1, 0.5)
+"""Shares of that contrast below which a pixel is ground, and above which it is the thing."""
+
+FLOOD_PX = 10
+"""How far ground may reach in under what seems to be the nearer thing."""
+
+MOST_COVERED = 0.6
+"""Where more than this share of the ground's light was blocked, what is left is mostly noise and error."""
+
+BEHIND_SIGMA_PX, BEHIND_MISFIT = 2.0, 9 / 255
+"""Where the ground, blurred to the nearer frame's focus, is further from that frame than this share of white
+over this distance, it begins to be distrusted; at twice that it is not used."""
+
+BEHIND_NOISE = 5.0
+"""What is put in is made of two frames, one of them amplified: its noise, in units of a frame's luma noise
+variance. Where it is no more than that, the picture, an average of frames, stays."""
+
+BEHIND_TRUST_PX = 1.5
+"""Blur of that trust, so that no seam shows where it ends."""
+
+
+def behind_halo() -> int:
+    """Rows beyond a band that looking behind a veil reads, even: filling, contrast, flooding, the veil, the
+    ground's own blur, and two blurs of trust."""
+    blurs = (FILL_SIGMA_PX, DISK_RADII[-1] / 2, BEHIND_SIGMA_PX, BEHIND_TRUST_PX)
+    reach = sum(int(np.ceil(3 * sigma)) for sigma in blurs) + CONTRAST_PX + FLOOD_PX
+    return (reach + int(np.ceil(DISK_RADII[-1])) + 1) // 2 * 2
+
+
+def steps_halo() -> int:
+    """Rows beyond a band that finding steps reads, even."""
+    return 2 * STEP_REACH_PX + 4
+
+
 def debias_halo() -> int:
     """Rows beyond a band that undoing the blur reads, even: the kernels of the ladder, and two blurs."""
     ladder = sum(len(taps) // 2 for taps in BLUR_STEPS)
@@ -97,10 +170,22 @@ class BackendInfo:
 @dataclass(slots=True)
 class Band(Generic[A]):
     """Rows of one aligned frame: image (c, h, w), and the mask of pixels the frame covers (None: all of
-    them)."""
+    them). `evidence` (h, w) is what is known of its detail beforehand, as LevelBand's: less than nothing
+    where it is feigned; None: nothing is known."""
 
     image: A
     valid: A | None = None
+    evidence: A | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cells(Generic[A]):
+    """A small plane (h, w) float32: samples every `step` pixels (across, down) of the canvas, the first of
+    them at `first` (x, y)."""
+
+    plane: A
+    step: tuple[float, float]
+    first: tuple[float, float]
 
 
 @dataclass(slots=True)
@@ -133,7 +218,8 @@ class Spread(Generic[A]):
 
 @dataclass(slots=True)
 class Mix(Generic[A]):
-    """A running weighted mean: mean (c, h, w) and total (h, w) float32, both starting at 0.
+    """A running weighted mean: mean (c, h, w) and total (h, w) float32, both starting at 0; c is 0 where only
+    the spread is wanted.
 
     `total` is in units of the weight of the sharpest frame seen so far. `squared`: the mean is of squared
     values, which is about light where values are coded for the eye.
@@ -146,17 +232,47 @@ class Mix(Generic[A]):
 
 
 @dataclass(slots=True)
+class Steps(Generic[A]):
+    """Where depth steps, and from what to what.
+
+    near, far (h, w) float32: the depths in frames on both sides, the pixel's own away from steps; side (h,
+    w) uint8: GROUND, FRONT, or 0 away from steps.
+    """
+
+    near: A
+    far: A
+    side: A
+
+
+@dataclass(slots=True)
+class Preference(Generic[A]):
+    """Which end of the stack is preferred where a pixel sees two things equally sharp: the later frames
+    (`far`) or the earlier ones.
+
+    valley (h, w) float32: the least energy since the winner came, starting at infinity; `floor` is the energy
+    that is put down to noise. Frames must come in stack order, and states cannot be merged.
+    """
+
+    valley: A
+    far: bool
+    floor: float
+
+
+@dataclass(slots=True)
 class Part(Generic[A]):
     """What is kept of a band over the frames: the winner, and where `mix` is given, a soft maximum.
 
     A hard choice keeps the winner's image in `best.image` (None: only its index is wanted), a soft one the
     weighted mean in `mix`. The weight is ((energy + noise) / (largest energy + noise))^8, kept relative to
-    the running maximum as an online softmax does, so that it neither overflows nor depends on a scale.
+    the running maximum as an online softmax does, so that it neither overflows nor depends on a scale. Where
+    the choice is `steep`, roots of energies stand in the place of energies, and the power is STEEP_POWER.
     """
 
     best: Best[A]
     mix: Mix[A] | None = None
     noise: float = 0.0
+    steep: bool = False
+    preference: Preference[A] | None = None
 
     @property
     def kept(self) -> A | None:
@@ -169,8 +285,8 @@ class LevelBand(Generic[A]):
     """A band of one frame on one level of a Laplacian pyramid, with its halo.
 
     image (c, h, w); `coarse`, its `reduce`; `evidence` (h, w), the energy of the finer levels reduced to
-    this size, None on the finest; `valid` (h, w) mask, None where the frame covers all; `inner`: the rows
-    without the halo.
+    this size, on the finest what is known beforehand, or None; `valid` (h, w) mask, None where the frame
+    covers all; `inner`: the rows without the halo.
     """
 
     image: A

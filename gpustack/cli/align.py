@@ -51,21 +51,7 @@ def align(
     del debug
     if save_transforms is None and output is None and not json_:
         raise UsageError("Nothing was asked for.", "Give --save-transforms FILE, -o DIR, or --json.")
-    settings = Settings(
-        align=model,
-        reference=reference,
-        crop=crop,
-        interpolation=interpolation,
-        brightness=brightness,
-        flat=None if flat is None else str(flat),
-        on_bad_frame=on_bad_frame,
-        backend=backend,
-        decoder=decoder,
-        ram_bytes=options.bytes_of(ram),
-        vram_bytes=options.bytes_of(vram),
-        devices=options.devices_of(devices),
-        threads=threads,
-    )
+    settings = options.settings_of(locals(), align=model)
     _check(save_transforms, output, overwrite)
     frames = options.find(inputs, flat=flat, quiet=quiet)
     places = _align(frames, settings, output, quiet=quiet, overwrite=overwrite)

@@ -8,10 +8,14 @@ import typer
 
 from gpustack import __version__
 from gpustack.cli.align import align
+from gpustack.cli.batch import batch
+from gpustack.cli.bench import bench
 from gpustack.cli.compare import compare
 from gpustack.cli.demo import demo
+from gpustack.cli.depth import depth
 from gpustack.cli.doctor import doctor
 from gpustack.cli.plan import plan
+from gpustack.cli.split import split
 from gpustack.cli.stack import stack
 
 app = typer.Typer(
@@ -22,8 +26,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Focus stacking: many photographs, each focused at another distance, become one that is sharp "
     "everywhere, with a depth map.\n\n"
-    "Exit codes: 0 done, 1 failure, 2 wrong usage, 3 unreadable or unfit input, 5 memory or device, "
-    "130 interrupted.",
+    "Exit codes: 0 done, 1 failure, 2 wrong usage, 3 unreadable or unfit input, 4 some stacks of a batch "
+    "failed, 5 memory or device, 130 interrupted.",
 )
 
 
@@ -42,7 +46,7 @@ def _common(
     del version
 
 
-for _command in (stack, align, plan, compare, demo, doctor):
+for _command in (stack, align, plan, split, batch, compare, depth, demo, doctor, bench):
     app.command()(_command)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gpustack.errors import StackError, UsageError
-from gpustack.io.decode import probe
-from gpustack.io.discover import Found, discover
 from gpustack.model.stack import Stack
 from gpustack.settings import (
     RAM_SHARE,
@@ -20,14 +20,21 @@ from gpustack.settings import (
     Brightness,
     Crop,
     DecoderName,
+    Deghost,
     Interpolation,
     Method,
     Model,
+    Prefer,
     Settings,
+    WhiteBalance,
 )
+
+if TYPE_CHECKING:
+    from gpustack.io.discover import Found
 
 DEFAULT = Settings()
 DEFAULT_DEVICES = ",".join(map(str, DEFAULT.devices))
+DEFAULT_BALANCE = WhiteBalance.CAMERA.value
 
 Inputs = Annotated[
     list[str],
@@ -35,11 +42,43 @@ Inputs = Annotated[
         help="Frames: files, folders, globs, @list.txt, or - for a list on stdin.", show_default=False
     ),
 ]
+PictureOption = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        help="The picture: .jpg, .png or .tif; of RAW frames .dng, too.",
+        show_default=False,
+    ),
+]
 MethodOption = Annotated[
     Method,
     typer.Option(
         help="How frames are fused: auto (weighted pyramid), pyramid (Helicon C, Zerene PMax), "
         "depthmap (Helicon B, Zerene DMap), average (Helicon A)."
+    ),
+]
+RadiusOption = Annotated[
+    float, typer.Option(help="Blur of the focus measure in pixels: more joins wider areas, less is finer.")
+]
+SmoothingOption = Annotated[
+    float,
+    typer.Option(help="Noise levels added before frames are compared: more averages more frames, 0 chooses."),
+]
+SlabOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Fuse slabs of SIZE frames that share OVERLAP with the next, write each beside the output, and "
+        "fuse these: SIZE,OVERLAP.",
+        metavar="SIZE,OVERLAP",
+        show_default=False,
+    ),
+]
+PreferOption = Annotated[
+    Prefer,
+    typer.Option(
+        help="What is taken where two things are equally sharp, a hair and what is behind: near is what the "
+        "first frames show, far the last."
     ),
 ]
 AlignOption = Annotated[
@@ -71,10 +110,27 @@ FlatOption = Annotated[
     Path | None,
     typer.Option(help="A picture of an even surface with the same lens: its vignetting is divided out."),
 ]
+WhiteBalanceOption = Annotated[
+    str,
+    typer.Option(
+        help="White balance of RAW frames: camera is what the reference was shot with, daylight, or what the "
+        "colours are multiplied with, R,G,B.",
+        metavar="camera|daylight|R,G,B",
+    ),
+]
+ExposureOption = Annotated[float, typer.Option(help="Show RAW frames brighter, by so many EV.", metavar="EV")]
 BadFrameOption = Annotated[
     BadFrame,
-    Brightness,
     typer.Option(help="A frame that cannot be aligned, or is shaken: skip it with a warning, or fail."),
+]
+DeghostOption = Annotated[
+    Deghost,
+    typer.Option(
+        help="Show things that moved once: auto does where frames are aligned, on always, off never."
+    ),
+]
+StripGpsOption = Annotated[
+    bool, typer.Option("--strip-gps", help="Leave the place where the frames were taken out of the result.")
 ]
 BackendOption = Annotated[
     BackendName,
@@ -108,6 +164,22 @@ OverwriteOption = Annotated[bool, typer.Option("--overwrite", "-y", help="Replac
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
+_READ: dict[str, Callable[[Any], Any]] = {
+    "flat": lambda path: None if path is None else str(path),
+    "slab": lambda text: slab_of(text),
+    "wb": lambda text: balance_of(text),
+    "devices": lambda text: devices_of(text),
+}
+
+
+def settings_of(given: Mapping[str, Any], **more: Any) -> Settings:
+    """The settings among a command's arguments, which bear the same names. Raises UsageError."""
+    chosen = {field.name: given[field.name] for field in fields(Settings) if field.name in given}
+    chosen |= {name: read(chosen[name]) for name, read in _READ.items() if name in chosen}
+    memory = {f"{name}_bytes": bytes_of(given[name]) for name in ("ram", "vram") if name in given}
+    return Settings(**chosen | memory | more)
+
+
 def bytes_of(text: str | None) -> int | None:
     """8G, 500M, 1.5GiB -> bytes; a unit is a power of 1024. Raises UsageError."""
     if text is None:
@@ -136,6 +208,29 @@ def devices_of(text: str) -> tuple[int, ...]:
     return numbers
 
 
+def slab_of(text: str | None) -> tuple[int, int] | None:
+    """10,3 -> (10, 3). Raises UsageError."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts):
+        raise UsageError(f"'{text}' is no size and overlap.", "Write --slab as two numbers of frames: 10,3.")
+    return int(parts[0]), int(parts[1])
+
+
+def balance_of(text: str) -> WhiteBalance | tuple[float, float, float]:
+    """camera, daylight, or 2.1,1,1.6 -> (2.1, 1.0, 1.6). Raises UsageError."""
+    if text in list(WhiteBalance):
+        return WhiteBalance(text)
+    try:
+        red, green, blue = (float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(
+            f"'{text}' is no white balance.", "Write --wb as camera, daylight, or three numbers: 2.1,1,1.6."
+        ) from None
+    return red, green, blue
+
+
 def find(
     inputs: list[str], *, outputs: list[Path] | None = None, flat: Path | None = None, quiet: bool = False
 ) -> Stack:
@@ -143,6 +238,9 @@ def find(
 
     A result of an earlier run that lies among the frames is not taken for one, nor is the flat field.
     """
+    from gpustack.io.decode import probe
+    from gpustack.io.discover import discover
+
     found = discover(inputs, sys.stdin)
     results = {path.resolve() for path in outputs or []}
     paths = [path for path in found.paths if path.resolve() not in results]

@@ -17,9 +17,13 @@ from gpustack.settings import Model, Settings
 def plan(
     inputs: options.Inputs,
     method: options.MethodOption = DEFAULT.method,
+    radius: options.RadiusOption = DEFAULT.radius,
+    prefer: options.PreferOption = DEFAULT.prefer,
+    slab: options.SlabOption = None,
     align: options.AlignOption = DEFAULT.align,
     reference: options.ReferenceOption = DEFAULT.reference,
     interpolation: options.InterpolationOption = DEFAULT.interpolation,
+    deghost: options.DeghostOption = DEFAULT.deghost,
     backend: options.BackendOption = DEFAULT.backend,
     decoder: options.DecoderOption = DEFAULT.decoder,
     ram: options.RamOption = None,
@@ -32,19 +36,7 @@ def plan(
 ) -> None:
     """Print passes, bands, memory and time of a run, without doing it."""
     del debug
-    settings = Settings(
-        method=method,
-        align=align,
-        reference=reference,
-        interpolation=interpolation,
-        backend=backend,
-        decoder=decoder,
-        ram_bytes=options.bytes_of(ram),
-        vram_bytes=options.bytes_of(vram),
-        devices=options.devices_of(devices),
-        threads=threads,
-        depth=depth,
-    )
+    settings = options.settings_of(locals())
     show_plan(options.find(inputs), settings, as_json=json_)
 
 
@@ -75,6 +67,8 @@ def show_plan(frames: Stack, settings: Settings, *, as_json: bool) -> None:
         f"(or survey {made.survey_bytes / mega:.0f}), program {made.base_bytes / mega:.0f}",
         f"time      about {made.seconds:.0f} s",
     ]
+    if made.slabs:
+        lines.insert(2, f"slabs     {made.slabs}, of which {made.open_slabs} at most have begun at a time")
     if made.devices:
         where = "in host memory" if made.spill else "on the device"
         lines.insert(

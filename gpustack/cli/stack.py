@@ -14,6 +14,7 @@ from gpustack.cli import options
 from gpustack.cli.ending import ending
 from gpustack.cli.options import DEFAULT
 from gpustack.cli.plan import show_plan
+from gpustack.cli.slabs import SlabFiles
 from gpustack.errors import UsageError
 from gpustack.model.frame import PixelType
 from gpustack.model.stack import Stack
@@ -25,17 +26,22 @@ FLOAT_ENDINGS = (".tif", ".tiff")
 @ending
 def stack(
     inputs: options.Inputs,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The picture: .jpg, .png or .tif.", show_default=False)
-    ],
+    output: options.PictureOption,
     method: options.MethodOption = DEFAULT.method,
+    radius: options.RadiusOption = DEFAULT.radius,
+    smoothing: options.SmoothingOption = DEFAULT.smoothing,
+    prefer: options.PreferOption = DEFAULT.prefer,
+    slab: options.SlabOption = None,
     align: options.AlignOption = DEFAULT.align,
     reference: options.ReferenceOption = DEFAULT.reference,
     crop: options.CropOption = DEFAULT.crop,
     interpolation: options.InterpolationOption = DEFAULT.interpolation,
     brightness: options.BrightnessOption = DEFAULT.brightness,
     flat: options.FlatOption = None,
+    wb: options.WhiteBalanceOption = options.DEFAULT_BALANCE,
+    exposure: options.ExposureOption = DEFAULT.exposure,
     on_bad_frame: options.BadFrameOption = DEFAULT.on_bad_frame,
+    deghost: options.DeghostOption = DEFAULT.deghost,
     depth: Annotated[
         Path | None, typer.Option(help="Write the depth map: .tif (float, frames) or .png (16 bit).")
     ] = None,
@@ -52,36 +58,26 @@ def stack(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     json_: options.JsonOption = False,
     quiet: options.QuietOption = False,
+    strip_gps: options.StripGpsOption = False,
     overwrite: options.OverwriteOption = False,
     debug: options.DebugOption = False,
 ) -> None:
     """Align frames and fuse them into one picture that is sharp everywhere."""
     del debug
-    settings = Settings(
-        method=method,
-        align=align,
-        reference=reference,
-        crop=crop,
-        interpolation=interpolation,
-        brightness=brightness,
-        flat=None if flat is None else str(flat),
-        on_bad_frame=on_bad_frame,
-        backend=backend,
-        decoder=decoder,
-        ram_bytes=options.bytes_of(ram),
-        vram_bytes=options.bytes_of(vram),
-        devices=options.devices_of(devices),
-        threads=threads,
-        depth=depth is not None or confidence is not None,
-    )
+    wanted = depth is not None or confidence is not None
+    settings = options.settings_of(locals(), depth=wanted, linear=output.suffix.lower() == ".dng")
     outputs = Outputs(output, depth, confidence, save_transforms, save_steps, overwrite)
     outputs.check()
-    frames = options.find(inputs, outputs=outputs.files, flat=flat, quiet=quiet)
-    outputs.check_fit(frames)
+    slabs = None if settings.slab is None else SlabFiles(output, overwrite)
+    earlier = [] if slabs is None else slabs.earlier()
+    frames = options.find(inputs, outputs=outputs.files + earlier, flat=flat, quiet=quiet)
+    outputs.check_fit(frames, settings)
+    if slabs is not None:
+        slabs.check(frames, settings)
     if dry_run:
         show_plan(frames, settings, as_json=json_)
         return
-    _stack(frames, settings, outputs, transforms, json_=json_, quiet=quiet)
+    _stack(frames, settings, outputs, slabs, transforms, json_=json_, quiet=quiet)
 
 
 class Outputs:
@@ -108,9 +104,9 @@ class Outputs:
     def check(self) -> None:
         """Refuse before any work what could not be written after it."""
         from gpustack.cli.steps import check_steps
-        from gpustack.io.write import PLANE_ENDINGS, check_output
+        from gpustack.io.write import PLANE_ENDINGS, STACK_ENDINGS, check_output
 
-        check_output(self.picture, self.overwrite)
+        check_output(self.picture, self.overwrite, STACK_ENDINGS)
         for plane in filter(None, (self.depth, self.confidence)):
             check_output(plane, self.overwrite, PLANE_ENDINGS)
         if self.transforms is not None:
@@ -120,14 +116,22 @@ class Outputs:
         if self.steps is not None:
             check_steps(self.steps, self.overwrite)
 
-    def check_fit(self, frames: Stack) -> None:
-        """Refuse before any work a format that cannot hold the frames' kind of pixels."""
+    def check_fit(self, frames: Stack, settings: Settings) -> None:
+        """Refuse before any work what does not go with the frames' kind of pixels: options, a format."""
+        frames.refuse_raw_options(settings)
         if frames.pixel_type is PixelType.FLOAT32 and self.picture.suffix.lower() not in FLOAT_ENDINGS:
             raise UsageError(f"{self.picture.name} cannot hold floating point pixels.", "Write to .tif.")
 
 
 def _stack(
-    frames: Stack, settings: Settings, outputs: Outputs, transforms: Path | None, *, json_: bool, quiet: bool
+    frames: Stack,
+    settings: Settings,
+    outputs: Outputs,
+    slabs: SlabFiles | None,
+    transforms: Path | None,
+    *,
+    json_: bool,
+    quiet: bool,
 ) -> None:
     from gpustack import api
     from gpustack.cli.progress import TerminalProgress
@@ -144,12 +148,14 @@ def _stack(
             transforms=given,
             progress=progress,
             keep_aligned=None if steps is None else steps.aligned,
+            keep_slab=None if slabs is None else slabs.write,
         )
         _timed(result.report.seconds, lambda: _write(result, frames, settings, outputs))
         if steps is not None:
             steps.finish(result, frames, settings)
     if json_:
-        typer.echo(json.dumps(_summary(result, settings, outputs), indent=1))
+        files = outputs.files if slabs is None else outputs.files + slabs.written
+        typer.echo(json.dumps(_summary(result, settings, files), indent=1))
     elif not quiet:
         _tell(result, outputs)
 
@@ -175,9 +181,9 @@ def _write(result: Any, frames: Stack, settings: Settings, outputs: Outputs) -> 
         save_transforms(outputs.transforms, frames, reference, result.places, overwrite=outputs.overwrite)
 
 
-def _summary(result: Any, settings: Settings, outputs: Outputs) -> dict[str, Any]:
+def _summary(result: Any, settings: Settings, files: list[Path]) -> dict[str, Any]:
     return {
-        "outputs": [str(path) for path in outputs.files],
+        "outputs": [str(path) for path in files],
         "settings": asdict(settings),
         **result.report.as_dict(),
     }

@@ -1,12 +1,14 @@
 """A surface through the sharpest frames: smooth where the subject is, a step where it steps, filled where
 nothing is seen.
 
-The winner of a pixel is a whole frame number and, where there is no texture, a random one. Three steps mend
-that: single outliers go by a median; the rest is averaged over the neighbourhood by confidence (normalised
-convolution, Knutsson and Westin, CVPR 1993), which gives values between frames; areas without confidence
-are filled from their rims by the same averaging over ever larger neighbourhoods (pull-push, Gortler et al.,
-"The Lumigraph", SIGGRAPH 1996). Where smoothing would move a confident pixel by more than a frame, the
-surface steps there, and the median is kept.
+What the folds give is, for each pixel, the mean index of the frames by their sharpness, which lies between
+frames, and the variance of these indices. A single clear peak has a small variance; two peaks, of a hair and
+of what lies behind it, or a peak in noise, have a large one, and their mean is of no use. So the confidence
+is the peak's height over noise, times how narrow it is. Then single outliers go by a median; the rest is
+smoothed along the lines of the picture (`gpustack.depth.guide`); and areas without confidence are filled from
+their rims, by averages over ever larger neighbourhoods (pull-push, Gortler et al., "The Lumigraph", SIGGRAPH
+1996). Where all that would move a confident pixel by more than a frame, the surface steps there, and the
+median is kept.
 """
 
 from __future__ import annotations
@@ -18,12 +20,17 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.backend.protocol import Backend
+from gpustack.depth.guide import guided
 
 Plane = npt.NDArray[np.float32]
 
-SIGMA_PX = 3.0
-"""Reach of the smoothing: the focus measure itself cannot tell depths apart that lie closer than its own
-blur of 2 px."""
+SIGMA_PX = 2.0
+"""Reach of the smoothing, which is done twice: the focus measure itself cannot tell depths apart that lie
+closer than its own blur."""
+
+FILL_SIGMA_PX = 1.0
+"""Blur with which confident depths reach into what is filled in, so that no seam shows; as fine as the focus
+measure's own."""
 
 STEP_FRAMES = 1.0
 """A surface that is smooth at the stack's own sampling changes less than a frame within the smoothing's
@@ -32,6 +39,28 @@ reach."""
 RIM_WEIGHT = 0.02
 """Weight of the coarser fill against a pixel's own confidence: it decides where the confidence is below
 this."""
+
+GUIDE_NOISE, GUIDE_STEP = 3.0, 1 / 255
+"""What varies in the picture by less than so many standard deviations of noise, or by less than this share of
+white, is no line to follow."""
+
+
+NARROWEST = np.float32(0.25)
+"""Variance of the indices of two frames next to each other: how narrow a narrower peak is cannot be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What the frames show of each pixel, (h, w) float32 each.
+
+    depth: mean index of the frames by their sharpness; variance: of these indices; energy: largest focus
+    measure, below 0 where no frame covers the pixel; luma: of the sharpest frame.
+    """
+
+    depth: Plane
+    variance: Plane
+    energy: Plane
+    luma: Plane
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,34 +71,42 @@ class Surface:
     confidence: Plane
 
 
-def surface(backend: Backend[Any], found: npt.NDArray[Any], energies: Plane, floor: float) -> Surface:
-    """The surface through `found` (h, w), the sharpest frames or depths between them, given their focus
-    measure (h, w) and the focus measure of noise alone."""
-    confidence = _confidence(energies, floor)
-    depths = _seen(found, energies)
-    median = backend.median(backend.lend(depths))
-    top, bottom = backend.smooth_by(median, backend.lend(confidence), SIGMA_PX)
+def surface(backend: Backend[Any], sight: Sight, floor: float, noise: float) -> Surface:
+    """The surface through what was seen; `floor` is the focus measure of noise alone, `noise` a frame's luma
+    noise, 0..1."""
+    confidence = _confidence(sight, floor)
+    depths = _seen(sight)
+    median = backend.download(backend.median(backend.lend(depths)))
+    contrast = max(GUIDE_NOISE * noise, GUIDE_STEP)
+    smooth = guided(backend, median, sight.luma, confidence, SIGMA_PX, contrast)
+    top, bottom = backend.smooth_by(backend.lend(smooth), backend.lend(confidence), FILL_SIGMA_PX)
     depth = backend.download(_filled(backend, top, bottom, confidence.shape))
-    median = backend.download(median)
     keep = (np.abs(depth - median) > STEP_FRAMES) & (confidence > 0.5)
     np.copyto(depth, median, where=keep)
     np.clip(depth, depths.min(), depths.max(), out=depth)
     return Surface(depth, confidence)
 
 
-def _seen(found: npt.NDArray[Any], energies: Plane) -> Plane:
+def _seen(sight: Sight) -> Plane:
     """The depths, with the lowest of them where no frame covers a pixel and there is none."""
-    unseen = energies < 0
+    unseen = sight.energy < 0
     if not unseen.any():
-        return found.astype(np.float32)
-    lowest = 0 if unseen.all() else found[~unseen].min()
-    return np.where(unseen, lowest, found).astype(np.float32)
+        return sight.depth
+    lowest = 0 if unseen.all() else sight.depth[~unseen].min()
+    return np.where(unseen, lowest, sight.depth).astype(np.float32)
 
 
-def _confidence(energies: Plane, floor: float) -> Plane:
-    """0 where the energy is noise, rising to 1 where it is many times that."""
-    excess = np.maximum(energies - np.float32(floor), 0)
-    return np.asarray(excess / (excess + np.float32(floor)), np.float32)
+def _confidence(sight: Sight, floor: float) -> Plane:
+    """0 where the energy is noise, rising to 1 where it is many times that; less where the peak is broader
+    than most of the stack's: a weight by the square of the variance leaves it to its neighbours."""
+    excess = np.maximum(sight.energy - np.float32(floor), 0)
+    confidence = np.asarray(excess / (excess + np.float32(floor)), np.float32)
+    clear = sight.variance[confidence > 0.5]
+    typical = max(np.float32(np.median(clear)) if clear.size else np.float32(0), NARROWEST)
+    broader = sight.variance > typical
+    narrowness = typical / np.where(broader, sight.variance, np.float32(1))
+    np.multiply(confidence, narrowness * narrowness, out=confidence, where=broader)
+    return confidence
 
 
 def _filled(backend: Backend[Any], top: Any, bottom: Any, shape: tuple[int, ...]) -> Any:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,14 @@ from gpustack.backend.protocol import Backend
 from gpustack.backend.values import Band
 from gpustack.engine.feed import Feed, Source
 from gpustack.engine.gather import fetched, lent
+from gpustack.engine.ghosts import without
 from gpustack.engine.plan import Plan
 from gpustack.engine.progress import Progress
 from gpustack.engine.report import Report
+from gpustack.engine.veils import Feigned
 from gpustack.fuse.fold import Fold, View
+from gpustack.fuse.veil import Veils
+from gpustack.ghosts.mask import LeftOut
 from gpustack.model.canvas import Canvas
 from gpustack.model.frame import Frame
 from gpustack.model.place import Place
@@ -33,7 +37,10 @@ Keep = Callable[[Frame, npt.NDArray[Any]], None]
 
 @dataclass(slots=True)
 class Job:
-    """One run: what it works on, and its clocks. The first backend also surveys, merges and finishes."""
+    """One run: what it works on, and its clocks. The first backend also surveys, merges and finishes.
+
+    `numbers` are what folds know the frames by, where that is not their index.
+    """
 
     backends: Sequence[Backend[Any]]
     stack: Stack
@@ -45,6 +52,9 @@ class Job:
     interpolation: Interpolation = Interpolation.BICUBIC
     canvas: Canvas | None = None
     places: Sequence[Place] = field(default_factory=tuple)
+    numbers: Sequence[int] = field(default_factory=tuple)
+    left_out: Mapping[int, LeftOut] = field(default_factory=dict)
+    veils: Veils | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _helpers: list[ThreadPoolExecutor] = field(default_factory=list)
 
@@ -105,9 +115,10 @@ class Job:
             for number, array in arrays:
                 view = self._view(backend, canvas, run[number], array)
                 del array
+                known_by = self.numbers[run[number]] if self.numbers else run[number]
                 for fold, state in zip(folds, states, strict=True):
-                    fold.add(backend, state, run[number], view)
-                if name == self.plan.passes[-1]:
+                    fold.add(backend, state, known_by, view)
+                if name == self.plan.renders[0]:
                     self._keep(backend, canvas, run[number], view)
                 del view
                 self._advance(feed.waiting_share)
@@ -116,11 +127,15 @@ class Job:
 
     def _view(self, backend: Backend[Any], canvas: Canvas, index: int, frame: Any) -> View:
         place = canvas.place(self.places[index].transform)
+        left_out = self.left_out.get(index)
+        feigned = Feigned.of(backend, self.veils, index, canvas)
 
         def view(rows: Rows) -> Band[Any]:
-            return backend.load(
+            band = backend.load(
                 frame, place, canvas.pixel_type, canvas.width, rows, interpolation=self.interpolation
             )
+            band = band if left_out is None else without(backend, band, left_out.taken(canvas, rows))
+            return band if feigned is None else replace(band, evidence=feigned.evidence(rows))
 
         return view
 

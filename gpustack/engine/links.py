@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpustack.align.estimate import Link, match
+from gpustack.align.estimate import Link, match, misled
 from gpustack.align.sight import Sight
 from gpustack.align.solve import Edge
 from gpustack.backend.protocol import Backend
@@ -77,14 +77,19 @@ class Links:
         guess = _by_way_of(first, second)
         model = Model.SIMILARITY if self._model is Model.AUTO else self._model
         link = match(self._backend, here, there, model, guess)
-        if guess is not None and not link.trusted:
-            link = match(self._backend, here, there, model)
+        if guess is not None and misled(link, guess, here.sizes[-1]):
+            link = max(link, match(self._backend, here, there, model), key=_goodness)
         return self._with_full(here, there, link) if self._model is Model.AUTO and link.trusted else link
 
     def _with_full(self, here: Sight, there: Sight, link: Link) -> Link:
         """The link, and its motion as a homography."""
         full = match(self._backend, here, there, Model.HOMOGRAPHY, link.matrix)
         return replace(link, full=full.matrix if full.trusted else link.matrix)
+
+
+def _goodness(link: Link) -> tuple[bool, int, float]:
+    """What tells the better of two matches of a pair: a finer level is more precise, and correlates less."""
+    return link.trusted, -link.coarser, link.confidence
 
 
 def _by_way_of(first: Future[Link] | None, second: Future[Link] | None) -> Matrix | None:

@@ -18,21 +18,26 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.backend.protocol import Backend
-from gpustack.depth.surface import Surface, surface
+from gpustack.backend.values import sharpness_halo
+from gpustack.depth.surface import Sight, Surface, surface
 from gpustack.fuse.auto import Auto
 from gpustack.fuse.average import Average
+from gpustack.fuse.behind import Behind, Scene, steps_of
 from gpustack.fuse.depthmap import Blend
 from gpustack.fuse.fold import Fold, Footprint, PictureFold
+from gpustack.fuse.levels import LaplacianFold
 from gpustack.fuse.measure import Sharpest, energy_noise
 from gpustack.fuse.pyramid import pyramid
+from gpustack.fuse.slabs import InSlabs, KeepSlab
 from gpustack.model.frame import PixelType
-from gpustack.settings import Method
+from gpustack.model.slab import Slab
+from gpustack.settings import FOCUS_SIGMA_PX, NOISE_LEVELS, Method, Prefer, Settings
 
 PassOver = Callable[[str, list[Fold[Any]]], list[Any]]
 """Runs all frames once through some folds and gives their states; the name is for progress and timings."""
 
 PASSES = {
-    Method.AUTO: ("auto",),
+    Method.AUTO: ("auto", "behind"),
     Method.AVERAGE: ("average",),
     Method.PYRAMID: ("pyramid",),
     Method.DEPTHMAP: ("measure", "blend"),
@@ -49,87 +54,203 @@ class Fused:
     surface: Surface | None
 
 
-def render(backend: Backend[Any], pass_over: PassOver, method: Method, noise: float, depth: bool) -> Fused:
-    """Fuse the frames by a method; `noise` is a frame's luma noise, 0..1, `depth` asks for the surface
-    too."""
-    match method:
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How frames become a picture: the settings that a method uses, and what was measured.
+
+    `noise` is a frame's luma noise, 0..1; `depth` asks for the surface, too; `radius`, `smoothing`
+    and `prefer` as in Settings.
+    """
+
+    method: Method
+    noise: float
+    depth: bool = False
+    radius: float = FOCUS_SIGMA_PX
+    smoothing: float = NOISE_LEVELS
+    prefer: Prefer = Prefer.NONE
+
+    @classmethod
+    def of(cls, settings: Settings, noise: float) -> Recipe:
+        """What was chosen, for frames of this noise."""
+        return cls(
+            settings.method, noise, settings.depth, settings.radius, settings.smoothing, settings.prefer
+        )
+
+    @property
+    def floor(self) -> float:
+        """The focus measure that is put down to noise."""
+        return energy_noise(self.noise, self.smoothing)
+
+
+@dataclass(frozen=True, slots=True)
+class InSlabsOf:
+    """The slabs that are fused first, the frames that are used, and what is given the slabs' pictures."""
+
+    slabs: tuple[Slab, ...]
+    used: frozenset[int]
+    keep: KeepSlab
+
+
+def render(
+    backend: Backend[Any], pass_over: PassOver, recipe: Recipe, slabs: InSlabsOf | None = None
+) -> Fused:
+    """Fuse the frames by a method, in slabs where these are given."""
+    if slabs is not None:
+        return _in_slabs(backend, pass_over, recipe, slabs)
+    match recipe.method:
         case Method.DEPTHMAP:
-            return _along_surface(backend, pass_over, noise)
+            return _along_surface(backend, pass_over, recipe)
         case Method.AVERAGE:
-            return _by_weight(backend, pass_over, noise, depth)
+            return _by_weight(backend, pass_over, recipe)
         case Method.PYRAMID:
-            return _by_scale(backend, pass_over, noise, depth)
+            return _by_scale(backend, pass_over, recipe)
         case Method.AUTO:
-            return _by_both(backend, pass_over, noise, depth)
+            return _by_both(backend, pass_over, recipe)
 
 
-def _by_both(backend: Backend[Any], pass_over: PassOver, noise: float, depth: bool) -> Fused:
-    fold = Auto(noise)
+def _by_both(backend: Backend[Any], pass_over: PassOver, recipe: Recipe) -> Fused:
+    fold = _auto(recipe)
     (state,) = pass_over("auto", [fold])
     winners = fold.winners(backend, state)
     found = None
-    if depth:
-        depths, energies = fold.depths(backend, state), fold.energies(backend, state)
-        found = surface(backend, depths, energies, energy_noise(noise))
-    return Fused(fold.finish(backend, state), winners, found)
+    if recipe.depth:
+        found = _surface(backend, fold, state, recipe)
+    steps = steps_of(backend, winners, fold.energies(backend, state), recipe.floor)
+    picture, radius = fold.finished(backend, state)
+    extent = state.levels.extent
+    del state
+    scene = Scene(picture, extent, steps, radius if recipe.prefer is Prefer.NONE else 0.0, recipe.noise)
+    return _with_ground(backend, pass_over, scene, Fused(picture, winners, found))
 
 
-def _by_scale(backend: Backend[Any], pass_over: PassOver, noise: float, depth: bool) -> Fused:
-    fold, sharpest = pyramid(), Sharpest()
-    folds: list[Fold[Any]] = [fold, sharpest] if depth else [fold]
+def _with_ground(backend: Backend[Any], pass_over: PassOver, scene: Scene, fused: Fused) -> Fused:
+    """With the ground beside nearer things put in, where there are such."""
+    if not scene.has_steps:
+        return fused
+    fold = Behind(scene)
+    (state,) = pass_over("behind", [fold])
+    picture, seen = fold.finish(backend, state)
+    found = fused.surface
+    if found is not None:
+        np.copyto(found.depth, scene.steps.far, where=seen)
+    return Fused(picture, fused.winners, found)
+
+
+def _by_scale(backend: Backend[Any], pass_over: PassOver, recipe: Recipe) -> Fused:
+    fold, sharpest = _pyramid(recipe), _sharpest(recipe)
+    folds: list[Fold[Any]] = [fold, sharpest] if recipe.depth else [fold]
     state, *more = pass_over("pyramid", folds)
-    found = _surface(backend, sharpest, more.pop(), noise) if depth else None
+    found = _surface(backend, sharpest, more.pop(), recipe) if recipe.depth else None
     return Fused(fold.finish(backend, state), fold.winners(backend, state), found)
 
 
-def _by_weight(backend: Backend[Any], pass_over: PassOver, noise: float, depth: bool) -> Fused:
-    fold = Average(noise)
+def _by_weight(backend: Backend[Any], pass_over: PassOver, recipe: Recipe) -> Fused:
+    fold = _average(recipe)
     (state,) = pass_over("average", [fold])
-    winners, energies = fold.winners(backend, state), fold.energies(backend, state)
-    picture = fold.finish(backend, state)
-    del state
-    return Fused(
-        picture, winners, surface(backend, winners, energies, energy_noise(noise)) if depth else None
-    )
+    found = _surface(backend, fold, state, recipe) if recipe.depth else None
+    return Fused(fold.finish(backend, state), fold.winners(backend, state), found)
 
 
-def _along_surface(backend: Backend[Any], pass_over: PassOver, noise: float) -> Fused:
-    sharpest = Sharpest()
+def _along_surface(backend: Backend[Any], pass_over: PassOver, recipe: Recipe) -> Fused:
+    sharpest = _sharpest(recipe)
     (state,) = pass_over("measure", [sharpest])
-    found = _surface(backend, sharpest, state, noise)
+    sight = _sight(backend, sharpest, state)
     del state
+    found = surface(backend, sight, recipe.floor, recipe.noise)
     blend = Blend(found.depth)
     (blended,) = pass_over("blend", [blend])
     return Fused(blend.finish(backend, blended), blend.winners(backend, blended), found)
 
 
-def _surface(backend: Backend[Any], fold: Sharpest, state: Any, noise: float) -> Surface:
-    return surface(backend, fold.winners(backend, state), fold.energies(backend, state), energy_noise(noise))
+def _in_slabs(backend: Backend[Any], pass_over: PassOver, recipe: Recipe, slabs: InSlabsOf) -> Fused:
+    """Winners and depth are those of the whole stack; of the picture fused of slabs they would be slabs."""
+    fold = InSlabs(_fold(recipe), slabs.slabs, slabs.used, slabs.keep)
+    sharpest = _sharpest(recipe)
+    state, seen = pass_over(recipe.method.value, [fold, sharpest])
+    found = _surface(backend, sharpest, seen, recipe) if recipe.depth else None
+    return Fused(fold.finish(backend, state), sharpest.winners(backend, seen), found)
 
 
-SURFACE = Footprint(3.0, 29.0, 8.0)
-"""What making the surface takes at its peak: ten planes, of which the reduced ones are small."""
+def _fold(recipe: Recipe) -> PictureFold[Any]:
+    """What makes the picture in the only pass, or the last."""
+    match recipe.method:
+        case Method.AUTO:
+            return _auto(recipe)
+        case Method.PYRAMID:
+            return _pyramid(recipe)
+        case Method.AVERAGE:
+            return _average(recipe)
+        case Method.DEPTHMAP:
+            return Blend(np.zeros((0, 0), np.float32))
 
 
-def passing(method: Method, channels: int, pixel_type: PixelType, depth: bool) -> Footprint:
-    """What the states of a method's largest pass take; `depth`: a depth map is wanted, too."""
-    folds: dict[Method, PictureFold[Any]] = {
-        Method.AUTO: Auto(0.0),
-        Method.PYRAMID: pyramid(),
-        Method.AVERAGE: Average(0.0),
-        Method.DEPTHMAP: Blend(np.zeros((0, 0), np.float32)),
-    }
-    size = folds[method].footprint(channels, pixel_type.itemsize)
-    if method is Method.DEPTHMAP:
+def _auto(recipe: Recipe) -> Auto:
+    return Auto(recipe.noise, recipe.radius, recipe.smoothing, recipe.prefer)
+
+
+def _pyramid(recipe: Recipe) -> LaplacianFold:
+    return pyramid(recipe.noise, recipe.radius, recipe.smoothing, recipe.prefer)
+
+
+def _sharpest(recipe: Recipe) -> Sharpest:
+    return Sharpest(recipe.noise, recipe.radius, recipe.smoothing, recipe.prefer)
+
+
+def _average(recipe: Recipe) -> Average:
+    return Average(recipe.noise, recipe.radius, recipe.smoothing, recipe.prefer, spreads=recipe.depth)
+
+
+def _surface(backend: Backend[Any], fold: Auto | Average | Sharpest, state: Any, recipe: Recipe) -> Surface:
+    return surface(backend, _sight(backend, fold, state), recipe.floor, recipe.noise)
+
+
+def _sight(backend: Backend[Any], fold: Auto | Average | Sharpest, state: Any) -> Sight:
+    spread = fold.spread(backend, state)
+    return Sight(spread.depth, spread.variance, fold.energies(backend, state), spread.sharpest)
+
+
+def halo(method: Method, radius: float) -> int:
+    """Rows that a method reads around a band, at most."""
+    match method:
+        case Method.AUTO:
+            return Auto(0.0, radius).halo
+        case Method.PYRAMID:
+            return max(pyramid(0.0, radius).halo, sharpness_halo(radius))
+        case Method.AVERAGE | Method.DEPTHMAP:
+            return sharpness_halo(radius)
+
+
+SIGHT = Footprint(0.0, 0.0, 18.0)
+"""What a depth map is made from, on the host: four planes and the winners."""
+
+SURFACE = Footprint(3.0, 32.0, 8.0)
+"""What making the surface takes at its peak beside them: eleven planes, of which the reduced ones are
+small."""
+
+
+def passing(
+    settings: Settings, channels: int, pixel_type: PixelType, slabs: tuple[Slab, ...] = ()
+) -> Footprint:
+    """What the states of a method's largest pass take, a wanted depth map among them."""
+    recipe, itemsize = Recipe.of(settings, 0.0), pixel_type.itemsize
+    fold = _fold(recipe)
+    sharpest = _sharpest(recipe).footprint(channels, itemsize)
+    if slabs:
+        in_slabs = InSlabs(fold, slabs, frozenset(), lambda *_: None)
+        return in_slabs.footprint(channels, itemsize).beside(sharpest)
+    size = fold.footprint(channels, itemsize)
+    if recipe.method is Method.DEPTHMAP:
         return size.beside(Footprint(0.0, 0.0, 8.0))
-    if depth and method is Method.PYRAMID:
-        return size.beside(Sharpest().footprint(channels, pixel_type.itemsize))
-    return size.beside(Footprint(0.0, 0.0, 10.0)) if depth else size
+    if recipe.depth and recipe.method is Method.PYRAMID:
+        return size.beside(sharpest)
+    return size.beside(SIGHT) if recipe.depth else size
 
 
-def footprint(method: Method, channels: int, pixel_type: PixelType, depth: bool) -> Footprint:
+def footprint(
+    settings: Settings, channels: int, pixel_type: PixelType, slabs: tuple[Slab, ...] = ()
+) -> Footprint:
     """What is held at the peak: the largest pass, or the making of the surface."""
-    size = passing(method, channels, pixel_type, depth)
-    if method is Method.DEPTHMAP:
-        return max((size, SURFACE), key=lambda held: held.total)
-    return size.beside(SURFACE) if depth else size
+    size = passing(settings, channels, pixel_type, slabs)
+    if settings.method is Method.DEPTHMAP:
+        return max((size, SURFACE.beside(SIGHT)), key=lambda held: held.total)
+    return size.beside(SURFACE) if settings.depth else size

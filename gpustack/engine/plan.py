@@ -12,16 +12,22 @@ from gpustack.engine.price import (
     BAND_PLANES,
     BASE_BYTES,
     DEVICE_BASE_BYTES,
+    LEFT_OUT_BYTES,
     Layout,
+    band_halo,
+    cells_bytes,
     decoding_bytes,
     device_bytes,
     passes,
     predict,
+    slabs,
     staging_bytes,
     survey_bytes,
+    traits,
 )
 from gpustack.errors import PlanError
 from gpustack.fuse.fold import Footprint
+from gpustack.fuse.slabs import open_at_once
 from gpustack.model.rect import Rows, cut
 from gpustack.model.stack import Stack
 from gpustack.settings import Method, Settings
@@ -55,7 +61,7 @@ class Plan:
     `passes` name what each reading of the frames is for; `slots` decoded frames exist at a time, filled by
     `readers` threads; the bytes are peaks, `budget_bytes` the contract they stay within. On GPUs: `devices`
     share the frames, each holds `device_bytes` at most; `spill`: state of the frames' size lies in host
-    memory.
+    memory. Where a stack is fused in `slabs`, `open_slabs` of them have begun at a time.
     """
 
     method: Method
@@ -78,11 +84,18 @@ class Plan:
     spill: bool = False
     device_bytes: int = 0
     device_budget_bytes: int = 0
+    slabs: int = 0
+    open_slabs: int = 0
 
     @property
     def bands(self) -> tuple[Rows, ...]:
         """The bands of a canvas of the full height."""
         return cut(self.height, self.band_rows)
+
+    @property
+    def renders(self) -> tuple[str, ...]:
+        """The passes that make the picture."""
+        return tuple(name for name in self.passes if name != "survey")
 
     @property
     def total_bytes(self) -> int:
@@ -101,7 +114,9 @@ def make_plan(stack: Stack, settings: Settings, budget: Budget) -> Plan:
 
     Raises PlanError with the bytes needed and the bytes allowed where not even one frame at a time fits.
     """
-    layout = _device_layout(stack, settings, budget) if budget.devices else Layout(_band_rows(stack))
+    layout = (
+        _device_layout(stack, settings, budget) if budget.devices else Layout(_band_rows(stack, settings))
+    )
     for threads in sorted({budget.threads, 1}, reverse=True):
         for slots in range(threads + 2, 0, -1):
             plan = _priced(stack, settings, budget, layout, threads, slots)
@@ -109,12 +124,13 @@ def make_plan(stack: Stack, settings: Settings, budget: Budget) -> Plan:
                 return plan
     raise PlanError(
         f"This stack needs {plan.total_bytes >> 20} MiB, and {budget.ram_bytes >> 20} MiB are allowed.",
-        "Allow more with --ram, or stack smaller frames; --method average needs least.",
+        "Allow more with --ram, or stack smaller frames; --method average needs least"
+        + (", and --slab less with a smaller overlap." if settings.slab else "."),
     )
 
 
-def _band_rows(stack: Stack) -> int:
-    return max(LEAST_BAND_ROWS, BAND_PIXELS // stack.width // 2 * 2)
+def _band_rows(stack: Stack, settings: Settings) -> int:
+    return max(LEAST_BAND_ROWS, 2 * band_halo(settings), BAND_PIXELS // stack.width // 2 * 2)
 
 
 def _device_layout(stack: Stack, settings: Settings, budget: Budget) -> Layout:
@@ -151,13 +167,15 @@ def _device_host_state(held: Footprint, layout: Layout, devices: int) -> float:
 def _priced(
     stack: Stack, settings: Settings, budget: Budget, layout: Layout, threads: int, slots: int
 ) -> Plan:
+    in_slabs = slabs(stack, settings)
     frame, method, on_device = stack.largest, settings.method, budget.devices > 0
     readers = min(threads, slots)
-    held = footprint(method, stack.channels, stack.pixel_type, settings.depth)
+    held = footprint(*traits(stack, settings))
     state = _device_host_state(held, layout, budget.devices) if on_device else held.total
     pixels = stack.width * stack.height
     flying = slots + 1 if on_device else slots  # one more is being copied to the device
-    work = min(layout.band_rows + BAND_HALO, stack.height) * stack.width * 4 * BAND_PLANES * threads
+    rows = layout.band_rows + 2 * band_halo(settings) - BAND_HALO
+    work = min(rows, stack.height) * stack.width * 4 * BAND_PLANES * threads
     return Plan(
         method=method,
         passes=passes(settings, method),
@@ -171,7 +189,7 @@ def _priced(
         base_bytes=BASE_BYTES + (DEVICE_BASE_BYTES if on_device else 0),
         frame_bytes=(frame.nbytes * flying + decoding_bytes(stack, readers) + staging_bytes(stack, settings))
         * max(1, budget.devices),
-        state_bytes=int(pixels * state),
+        state_bytes=int(pixels * state) + cells_bytes(stack, settings, LEFT_OUT_BYTES),
         work_bytes=0 if on_device else work,
         survey_bytes=survey_bytes(stack, settings, readers, slots, on_device),
         budget_bytes=budget.ram_bytes,
@@ -180,4 +198,6 @@ def _priced(
         spill=layout.spill,
         device_bytes=device_bytes(stack, settings, layout) if on_device else 0,
         device_budget_bytes=budget.vram_bytes,
+        slabs=len(in_slabs),
+        open_slabs=open_at_once(in_slabs),
     )

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpustack.backend.values import debias_halo
-from gpustack.engine.path import PASSES, footprint, passing
+from gpustack.engine.path import PASSES, footprint, halo, passing
 from gpustack.fuse.fold import Footprint
 from gpustack.fuse.radius import FINISHING_ROWS
-from gpustack.model.frame import Kind
+from gpustack.fuse.veil import SIDE
+from gpustack.ghosts.glance import cell_side
+from gpustack.model.frame import Kind, PixelType
+from gpustack.model.slab import Slab, slabs_of
 from gpustack.model.stack import Stack
-from gpustack.settings import SURVEY_SIDE, DecoderName, Interpolation, Method, Model, Settings
+from gpustack.settings import FOCUS_SIGMA_PX, SURVEY_SIDE, DecoderName, Interpolation, Method, Model, Settings
 
 BASE_BYTES = 110 << 20
 """The interpreter with NumPy, OpenCV and the codecs loaded, and a stack of a few pixels (measured: 98 MB)."""
@@ -19,11 +22,16 @@ BAND_PLANES = 30
 """Float planes of band size that one thread has alive at most, halos included (pyramid, RGB)."""
 
 BAND_HALO = 14
-"""Rows around a band on one side; on the CPU, BAND_PLANES allows for the other."""
+"""Rows around a band on one side, with those that warping reads, where `--radius` is the default or less; on
+the CPU, BAND_PLANES allows for the other side."""
 
-DEVICE_BAND_PLANES = 3
-"""Float planes of band size on a GPU besides the image and its reduced copy: energy, luma, evidence,
-half-size planes."""
+DEVICE_BAND_PLANES = 4
+"""Float planes of band size on a GPU besides the image and its reduced copy: energy, luma, evidence, its own
+and that of finer levels, half-size planes."""
+
+WIDE_PLANES = 3
+"""Float planes of band size on a GPU besides the detail, one of each channel, where the focus measure's
+window is too wide for shared memory: power, its blur along x and along both."""
 
 FINISHING_PLANES, FINISHING_MORE_PLANES = 4, 8
 """Float planes of a strip on a GPU while a blur is undone, for each channel and besides: estimate and mean
@@ -35,8 +43,9 @@ FINISHING_RANGES = 5
 DEVICE_RESERVE = 32 << 20
 """Small arrays of a GPU's pool: samples, sums, what a pool keeps of sizes not wanted any more."""
 
-SURVEY_PLANES = 7
-"""Float planes of survey size that one reader has alive at most: luma, band-pass, gradients, strength."""
+SURVEY_PLANES = 8
+"""Float planes of survey size that one reader has alive at most: luma, light, band-pass, gradients,
+strength."""
 
 LINK_REACH = 4
 """How many frames back a frame is matched, at most; so many wait as sights in the survey."""
@@ -67,10 +76,11 @@ DECODER_STAGING = 1.0
 """The same in page-locked host memory: the file's bits, or coefficients of progressive ones; a guess, too."""
 
 PASS_SECONDS = {
-    "measure": 0.009,
+    "measure": 0.014,
     "average": 0.014,
-    "pyramid": 0.018,
+    "pyramid": 0.024,
     "auto": 0.040,
+    "behind": 0.010,
     "blend": 0.006,
 }
 """CPU seconds a megapixel and frame of each pass, without decoding, on the same core. For orientation, not
@@ -100,20 +110,46 @@ class Layout:
     spill: bool = False
 
 
+GLANCE_BYTES, LEFT_OUT_BYTES = 3.0, 1.0
+"""Bytes a cell and frame of what is kept to tell what moved: while that is told, at most, and after it."""
+
+GLOW_BYTES = 3.0
+"""Bytes a cell and frame of what tells where the blur of lamps lies: a value, and what is burnt out."""
+
+GLANCE_SECONDS = 0.030
+"""CPU seconds a frame of all that, besides decoding."""
+
+
+def slabs(stack: Stack, settings: Settings) -> tuple[Slab, ...]:
+    """The slabs that are asked for, if any. Raises UsageError where the stack is smaller than one."""
+    return () if settings.slab is None else slabs_of(len(stack), *settings.slab)
+
+
+def traits(stack: Stack, settings: Settings) -> tuple[Settings, int, PixelType, tuple[Slab, ...]]:
+    """What the size of a run's states depends on."""
+    return settings, stack.channels, stack.pixel_type, slabs(stack, settings)
+
+
+def band_halo(settings: Settings) -> int:
+    """Rows around a band on one side."""
+    return max(BAND_HALO, halo(settings.method, settings.radius) + 2)
+
+
 def device_bytes(stack: Stack, settings: Settings, layout: Layout) -> int:
     """Peak of one GPU's memory: frames, states and arrays of a band in a pass; the survey; the surface."""
-    traits = settings.method, stack.channels, stack.pixel_type, settings.depth
     pixels = stack.width * stack.height
-    rows = min(layout.band_rows + 2 * BAND_HALO, stack.height)
-    band = rows * stack.width * 4 * (1.25 * stack.channels + DEVICE_BAND_PLANES)
+    rows = min(layout.band_rows + 2 * band_halo(settings), stack.height)
+    wide = stack.channels + WIDE_PLANES if settings.radius > FOCUS_SIGMA_PX else 0
+    band = rows * stack.width * 4 * (1.25 * stack.channels + DEVICE_BAND_PLANES + wide)
     frames = DEVICE_FRAMES * stack.largest.nbytes
     decoder = DECODER_FRAMES * stack.largest.nbytes if device_decodes(stack, settings) else 0.0
     survey = _sight_bytes(stack, 1, 1) if settings.align is not Model.NONE else 0
-    during, after = (_on_device(held(*traits), layout) for held in (passing, footprint))
+    during, after = (_on_device(held(*traits(stack, settings)), layout) for held in (passing, footprint))
+    finishing = _finishing_bytes(stack, settings, layout)
     peaks = (
-        frames + pixels * during + band,
+        frames + pixels * during + (band if settings.slab is None else max(band, finishing)),
         frames + survey,
-        pixels * after + _finishing_bytes(stack, settings, layout),
+        pixels * after + finishing,
     )
     return int(max(peaks) + decoder) + DEVICE_RESERVE  # a decoder keeps what it took
 
@@ -122,7 +158,7 @@ def _finishing_bytes(stack: Stack, settings: Settings, layout: Layout) -> float:
     """What the end of a run takes on a GPU: the packed band; `auto` undoes a blur first, strip by strip."""
     packed = stack.channels * stack.pixel_type.itemsize
     if settings.method is not Method.AUTO:
-        return min(layout.band_rows + 2 * BAND_HALO, stack.height) * stack.width * packed
+        return min(layout.band_rows + 2 * band_halo(settings), stack.height) * stack.width * packed
     rows = min(FINISHING_ROWS, layout.band_rows) + 2 * debias_halo()
     floats = FINISHING_PLANES * stack.channels + FINISHING_MORE_PLANES
     return min(rows, stack.height) * stack.width * (4 * floats + FINISHING_RANGES * packed)
@@ -153,11 +189,22 @@ def decoding_bytes(stack: Stack, readers: int) -> int:
 def survey_bytes(stack: Stack, settings: Settings, readers: int, slots: int, on_device: bool) -> int:
     """Peak of the survey pass in host memory: each reader holds a frame and its planes, others wait as
     sights."""
-    frame = stack.largest
+    frame, kept = stack.largest, cells_bytes(stack, settings, GLANCE_BYTES)
     if on_device:
-        return frame.nbytes * (slots + 1) + decoding_bytes(stack, readers) + staging_bytes(stack, settings)
-    decoded = frame.nbytes * readers + decoding_bytes(stack, readers)
+        staged = decoding_bytes(stack, readers) + staging_bytes(stack, settings)
+        return frame.nbytes * (slots + 1) + staged + kept
+    decoded = frame.nbytes * readers + decoding_bytes(stack, readers) + kept
     return decoded if settings.align is Model.NONE else decoded + _sight_bytes(stack, readers, slots)
+
+
+def cells_bytes(stack: Stack, settings: Settings, cell_bytes: float) -> int:
+    """What is kept of all frames where things that moved are looked for, at so many bytes a cell; and where
+    veils are."""
+    glows = len(stack) * GLOW_BYTES * SIDE**2 if settings.lifts_veils else 0.0
+    if not settings.removes_ghosts:
+        return int(glows)
+    side = cell_side((stack.width, stack.height))
+    return int(glows + len(stack) * (-(-stack.width // side)) * (-(-stack.height // side)) * cell_bytes)
 
 
 def _sight_bytes(stack: Stack, readers: int, slots: int) -> int:
@@ -177,8 +224,9 @@ def survey_factor(stack: Stack) -> int:
 
 def passes(settings: Settings, method: Method) -> tuple[str, ...]:
     """What each reading of the frames is for."""
-    survey = ("survey",) if settings.align is not Model.NONE else ()
-    return survey + PASSES[method]
+    survey = ("survey",) if settings.looks else ()
+    renders = PASSES[method][:1] if settings.slab is not None and method is Method.AUTO else PASSES[method]
+    return survey + renders
 
 
 def predict(stack: Stack, settings: Settings, method: Method, threads: int) -> float:
@@ -187,10 +235,13 @@ def predict(stack: Stack, settings: Settings, method: Method, threads: int) -> f
     decoding = READ_SECONDS if device_decodes(stack, settings) else DECODE_SECONDS[stack.kind]
     decoding += 0.0 if settings.flat is None else FLAT_SECONDS
     renders = [name for name in names if name in PASS_SECONDS]
-    work = sum(PASS_SECONDS[name] for name in renders) + decoding * len(names)
+    looking = GLANCE_SECONDS * len(stack) / threads if settings.removes_ghosts else 0.0
+    folded = sum(len(slab.frames) for slab in slabs(stack, settings)) / len(stack) or 1.0
+    work = folded * sum(PASS_SECONDS[name] for name in renders) + decoding * len(names)
     if settings.align is Model.NONE:
-        return work * len(stack) * stack.largest.megapixels / threads
+        return looking + work * len(stack) * stack.largest.megapixels / threads
     work += (
-        WARP_SECONDS[settings.interpolation] * len(renders) + SURVEY_PLANE_SECONDS / survey_factor(stack) ** 2
+        folded * WARP_SECONDS[settings.interpolation] * len(renders)
+        + SURVEY_PLANE_SECONDS / survey_factor(stack) ** 2
     )
-    return (work * stack.largest.megapixels + SURVEY_SECONDS) * len(stack) / threads
+    return looking + (work * stack.largest.megapixels + SURVEY_SECONDS) * len(stack) / threads

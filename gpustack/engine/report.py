@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gpustack.model.place import Place
+from gpustack.model.slab import Slab
 
 
 @dataclass(slots=True)
@@ -29,6 +30,19 @@ class FrameReport:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class GhostReport:
+    """Things that moved together: the box around them (left, top, width, height; pixels of the reference, as
+    stored), and the file whose view of them is kept."""
+
+    box: tuple[int, ...]
+    file: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"box": list(self.box), "file": self.file}
+
+
 @dataclass(slots=True)
 class Report:
     """Outputs, settings, backend and why, seconds by stage, bytes, and one row a frame.
@@ -38,6 +52,7 @@ class Report:
     how long the pixels were worked on: `compute` on the host, `upload` and `kernels` on a device. `model` is
     what the frames were taken to do against the reference, `box` the part of the reference that was kept:
     left, top, width, height, before any rotation. `device_bytes`: most device memory held, on any one device.
+    `slabs`: those that were fused first, if that was asked for.
     """
 
     method: str
@@ -54,6 +69,8 @@ class Report:
     device_bytes: int = 0
     work_seconds: dict[str, float] = field(default_factory=dict)
     frames: list[FrameReport] = field(default_factory=list)
+    slabs: list[Slab] = field(default_factory=list)
+    ghosts: list[GhostReport] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -88,5 +105,10 @@ class Report:
             "peak_bytes": self.peak_bytes,
             "device_bytes": self.device_bytes,
             "frames": [frame.as_dict() for frame in self.frames],
+            "slabs": [
+                {"number": slab.number, "first": slab.frames.start, "last": slab.frames.stop - 1}
+                for slab in self.slabs
+            ],
+            "ghosts": [ghost.as_dict() for ghost in self.ghosts],
             "warnings": self.warnings,
         }

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,21 +16,28 @@ from gpustack.backend.choose import Choice, choose
 from gpustack.backend.memory import free_bytes, peak_bytes
 from gpustack.engine.bad_frames import settle
 from gpustack.engine.feed import Read, Shrink, Source, Unpack
+from gpustack.engine.ghosts import glances_of, removed, reports
 from gpustack.engine.job import Job, Keep
-from gpustack.engine.path import Fused, render
+from gpustack.engine.path import Fused, InSlabsOf, Recipe, render
 from gpustack.engine.plan import Budget, make_plan
+from gpustack.engine.price import slabs
 from gpustack.engine.progress import Progress, Silent
 from gpustack.engine.report import FrameReport, Report
+from gpustack.engine.series import counted, in_stack
 from gpustack.engine.survey import Survey, still, survey
+from gpustack.engine.veils import found_veils, glows_of
 from gpustack.errors import DeviceFullError, StackError
+from gpustack.fuse.slabs import KeepSlab
+from gpustack.fuse.veil import Glow
 from gpustack.model.canvas import Canvas
 from gpustack.model.frame import Kind, PixelType
 from gpustack.model.place import Place
 from gpustack.model.rect import Rows, cut
+from gpustack.model.slab import Slab
 from gpustack.model.stack import Stack
 from gpustack.model.tone import AS_IT_IS
 from gpustack.model.transform import shared_box
-from gpustack.settings import CROP_LEAST, RAM_SHARE, VRAM_SHARE, Brightness, Crop, Model, Settings
+from gpustack.settings import CROP_LEAST, RAM_SHARE, VRAM_SHARE, Brightness, Crop, Deghost, Model, Settings
 
 T = TypeVar("T")
 
@@ -57,6 +64,8 @@ class Request:
     places: tuple[Place, ...] | None = None
     progress: Progress | None = None
     keep_aligned: Keep | None = None
+    keep_slab: KeepSlab | None = None
+    looks_again: bool = False
 
 
 def budget(settings: Settings, choice: Choice) -> Budget:
@@ -75,13 +84,15 @@ def run(
     places: Sequence[Place] | None = None,
     progress: Progress | None = None,
     keep_aligned: Keep | None = None,
+    keep_slab: KeepSlab | None = None,
     unpack: Unpack | None = None,
     shrink: Shrink | None = None,
 ) -> Outcome:
     """Align and fuse a stack.
 
     `read` decodes a frame, `unpack` does so for backends that do the rest, `shrink` at a smaller size
-    for the survey; `places` replace the survey's; `keep_aligned` is given every frame on the canvas. Raises
+    for the survey; `places` replace the survey's; `keep_aligned` is given every frame on the canvas,
+    `keep_slab` the picture of each slab. Raises
     what decoding raises; StackError for a reference that does not exist, or another number of transforms than
     frames; PlanError where the budget is too small; BackendError where CUDA, or a decoder on it, was asked
     for and does not work.
@@ -91,10 +102,12 @@ def run(
             f"{len(places)} transforms were given for {len(stack)} frames.", "Give one for each frame."
         )
     given = None if places is None else tuple(places)
+    looks_again = given is not None and settings.lifts_veils
     if given is not None:
         settings = replace(settings, align=Model.NONE)  # nothing is left to estimate
     choice = choose(settings.backend, settings.devices, settings.decoder)
-    request = Request(stack, Source(read, unpack, shrink), settings, given, progress, keep_aligned)
+    source = Source(read, unpack, shrink)
+    request = Request(stack, source, settings, given, progress, keep_aligned, keep_slab, looks_again)
     return _within_device(_fused, choice, request)
 
 
@@ -115,14 +128,68 @@ def _fused(choice: Choice, request: Request, allowed: Budget) -> Outcome:
         found = _surveyed(job, request)
         reference = request.stack.reference(request.settings.reference)
         job.canvas = _canvas(job, request.settings.crop, reference)
+        found = _remove_ghosts(job, found, reference)
+        found = _lift_veils(job, found, request, reference)
         started, before = time.perf_counter(), sum(job.report.seconds.values())
-        fused = render(
-            job.backend, job.pass_over, request.settings.method, found.noise, request.settings.depth
-        )
+        fused = _rendered(job, Recipe.of(request.settings, found.noise), _slabs(job, request))
         passes = sum(job.report.seconds.values()) - before
         job.report.seconds["finish"] = time.perf_counter() - started - passes
         _complete(job.report, job, found, fused)
         return Outcome(fused, found.places, job.report)
+
+
+def _rendered(job: Job, recipe: Recipe, slabs: InSlabsOf | None) -> Fused:
+    """The render passes; slabs are cut by the indices of frames, which then stay as they are."""
+    if slabs is not None:
+        return render(job.backend, job.pass_over, recipe, slabs)
+    job.numbers = counted(job.places)
+    return in_stack(render(job.backend, job.pass_over, recipe), job.numbers, job.places)
+
+
+def _remove_ghosts(job: Job, found: Survey, reference: int) -> Survey:
+    """Leave frames out where they show a thing elsewhere than the frame that is kept there; the survey
+    without what is not needed any more."""
+    if not found.glances or job.canvas is None:
+        return found
+    with job.stage("ghosts"):
+        covered = job.canvas.covered
+        job.left_out, blobs = removed(
+            found.glances, found.places, reference, covered=covered, progress=job.progress
+        )
+    job.report.ghosts = reports(blobs, found.glances[reference].factor, job.stack)
+    job.canvas = replace(job.canvas, covered=covered and not job.left_out)
+    return replace(found, glances=())
+
+
+def _lift_veils(job: Job, found: Survey, request: Request, reference: int) -> Survey:
+    """Find what lies over each frame; the survey without what is not needed any more.
+
+    Frames whose places are given are looked at now: the picture is the same as with places that were found.
+    """
+    glows: Sequence[Glow] = found.glows
+    if request.looks_again and len(job.stack) > 1:
+        with job.stage("survey"):
+            seen = glows_of(job.backend, job.stack, job.source, job.plan, job.progress)
+        glows = [glow.toned(place.transform.tone) for glow, place in zip(seen, found.places, strict=True)]
+    if len(glows) > 1:
+        job.veils = found_veils(glows, found.places, reference, job.left_out)
+    return replace(found, glows=())
+
+
+def _slabs(job: Job, request: Request) -> InSlabsOf | None:
+    """What is fused in slabs; each is noted in the report."""
+    cut_up = slabs(request.stack, request.settings)
+    if not cut_up:
+        return None
+    give = request.keep_slab
+
+    def keep(slab: Slab, picture: npt.NDArray[Any]) -> None:
+        job.report.slabs.append(slab)
+        if give is not None:
+            give(slab, picture)
+
+    used = frozenset(index for index, place in enumerate(job.places) if place.used)
+    return InSlabsOf(cut_up, used, keep)
 
 
 def locate(
@@ -136,6 +203,7 @@ def locate(
     shrink: Shrink | None = None,
 ) -> tuple[Place, ...]:
     """Survey a stack without fusing it; `keep_aligned` is given every used frame on the canvas."""
+    settings = replace(settings, deghost=Deghost.OFF)  # nothing is fused
     choice = choose(settings.backend, settings.devices[:1], settings.decoder)
     request = Request(stack, Source(read, unpack, shrink), settings, None, progress, keep_aligned)
     return _within_device(_located, choice, request)
@@ -147,7 +215,7 @@ def _located(choice: Choice, request: Request, allowed: Budget) -> tuple[Place, 
         if job.keep_aligned is not None:
             reference = request.stack.reference(request.settings.reference)
             job.canvas = _canvas(job, request.settings.crop, reference)
-            job.pass_over(job.plan.passes[-1], [])
+            job.pass_over(job.plan.renders[0], [])
         return found.places
 
 
@@ -183,6 +251,10 @@ def _surveyed(job: Job, request: Request) -> Survey:
             found = still(job.backend, stack, job.source, reference)
             if request.places is not None:
                 found = Survey(request.places, found.noise)
+            if settings.removes_ghosts:
+                found = replace(
+                    found, glances=glances_of(job.backend, stack, job.source, job.plan, job.progress)
+                )
         else:
             found = survey(job.backend, stack, job.source, reference, settings, job.plan, job.progress)
     if settings.brightness is Brightness.NONE:

@@ -17,7 +17,7 @@ from gpustack.align.sight import COARSEST, Sight, see
 from gpustack.backend.protocol import Backend
 from gpustack.backend.resample import resample
 from gpustack.engine.feed import Source
-from gpustack.model.frame import Frame
+from gpustack.model.frame import Frame, Kind
 from gpustack.model.rect import Rows
 from gpustack.model.stack import Stack
 from gpustack.model.transform import Matrix, Transform, corners, normalise
@@ -126,7 +126,9 @@ def _better(
 
     def sights(frame: Frame, *shown: Showing) -> list[Sight]:
         pixels = source.decoded(frame, backend, None).sent(backend)
-        return [see(backend, way.plane(backend, pixels, frame), way.size, count) for way in shown]
+        linear = frame.kind is Kind.RAW
+        planes = ((way.plane(backend, pixels, frame), way.size) for way in shown)
+        return [see(backend, *plane, count, linear=linear) for plane in planes]
 
     (here,) = sights(*beside)
     links = [match(backend, here, there, model) for there in sights(frame, *ways)]

@@ -7,18 +7,24 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gpustack.align.brightness import Light, factor_of, seen_light, tones
+from gpustack.align.brightness import Light, tones
 from gpustack.align.choose import fitted
+from gpustack.align.series import in_series
 from gpustack.align.shake import DETAIL_SIDE, Detail, shaken
 from gpustack.align.sight import Sight, see
 from gpustack.align.solve import Edge, Solution, solve
 from gpustack.backend.protocol import Backend
 from gpustack.engine.feed import Feed, Source
+from gpustack.engine.ghosts import glance_at
+from gpustack.engine.lights import light_at
 from gpustack.engine.links import Links
 from gpustack.engine.plan import Plan
 from gpustack.engine.price import survey_factor
 from gpustack.engine.progress import Progress
 from gpustack.engine.showing import Showing, in_frames, levels, showings
+from gpustack.engine.veils import glow_of
+from gpustack.fuse.veil import Glow
+from gpustack.ghosts.glance import Glance
 from gpustack.model.frame import Frame, Kind
 from gpustack.model.place import Place
 from gpustack.model.stack import Stack
@@ -28,11 +34,14 @@ from gpustack.settings import Brightness, Model, Settings
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """One place a frame, the noise of the luma, 0..1, and the model that the places follow."""
+    """One place a frame, the noise of the luma, 0..1, and the model that the places follow; one glance a
+    frame where things that moved are looked for, and one glow where veils are."""
 
     places: tuple[Place, ...]
     noise: float
     model: Model = Model.NONE
+    glances: tuple[Glance, ...] = ()
+    glows: tuple[Glow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +49,14 @@ class _Seen:
     sight: Sight
     light: Light
     noise: float | None
+    glance: Glance | None
+    glow: Glow | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Stack:
-    """What the survey keeps of all frames: how they were seen, their light and their detail."""
+    """What the survey keeps of all frames: how they were seen, their light, their detail and, where things
+    that moved and veils are looked for, their glances and glows."""
 
     stack: Stack
     reference: int
@@ -53,6 +65,8 @@ class _Stack:
     shown: Sequence[Showing]
     lights: list[Light]
     details: list[Detail]
+    glances: list[Glance]
+    glows: list[Glow]
 
 
 def still(backend: Backend[Any], stack: Stack, source: Source, reference: int) -> Survey:
@@ -92,8 +106,11 @@ def survey(
         noise = known
         if noise is None and frame is stack.frames[reference]:
             noise = backend.noise_level(pixels, frame.pixel_type)
-        light = _light(backend, pixels, frame, by, colours=settings.brightness is Brightness.CHANNELS)
-        return _Seen(see(backend, luma, way.size, count), light, noise)
+        light = light_at(backend, pixels, frame, by, colours=settings.brightness is Brightness.CHANNELS)
+        kept = glance_at(backend, pixels, frame, by) if settings.removes_ghosts else None
+        glow = glow_of(backend, luma, light, frame, way) if settings.lifts_veils else None
+        sight = see(backend, luma, way.size, count, linear=frame.kind is Kind.RAW)
+        return _Seen(sight, light, noise, kept, glow)
 
     feed = Feed(
         backend,
@@ -106,8 +123,11 @@ def survey(
     progress.begin("survey", len(stack), stack.frames[0].megapixels)
     links = Links(backend, model, plan.threads)
     edges, small, noise = _matched(feed, look, links, progress)
-    places, found = _without_shaken(_Stack(stack, reference, factor, settings, shown, *small), edges)
-    return Survey(places, noise, found)
+    kept = _Stack(stack, reference, factor, settings, shown, *small)
+    places, found = _without_shaken(kept, edges)
+    places = _in_series(kept, places)
+    glows = (glow.toned(place.transform.tone) for glow, place in zip(kept.glows, places, strict=False))
+    return Survey(places, noise, found, tuple(kept.glances), tuple(glows))
 
 
 def _without_shaken(seen: _Stack, edges: list[Edge]) -> tuple[tuple[Place, ...], Model]:
@@ -131,13 +151,29 @@ def _shaken(seen: _Stack, places: Sequence[Place]) -> set[int]:
     """The frames that are shaken, among those that are seen as the reference is."""
     usual = seen.shown[seen.reference]
     judged = [index for index, place in enumerate(places) if place.used and seen.shown[index] == usual]
-    side = min(DETAIL_SIDE, max(usual.size))
     found = shaken(
         [seen.details[index] for index in judged],
         [places[index].transform for index in judged],
-        max(seen.stack.frames[seen.reference].size) / side,
+        _detail_factor(seen),
     )
     return {judged[number] for number in found}
+
+
+def _detail_factor(seen: _Stack) -> float:
+    """How many times smaller than the reference the pictures of its detail are."""
+    side = min(DETAIL_SIDE, max(seen.shown[seen.reference].size))
+    return max(seen.stack.frames[seen.reference].size) / side
+
+
+def _in_series(seen: _Stack, places: Sequence[Place]) -> tuple[Place, ...]:
+    """The places, with what the stack says of the frames left out; nothing where frames of several sizes are
+    mixed, whose detail cannot be compared."""
+    if all(at.used for at in places) or any(way != seen.shown[seen.reference] for way in seen.shown):
+        return tuple(places)
+    found = in_series(
+        seen.details, [at.transform if at.used else None for at in places], _detail_factor(seen)
+    )
+    return tuple(replace(at, in_series=taken) for at, taken in zip(places, found, strict=True))
 
 
 def _places(seen: _Stack, edges: list[Edge]) -> tuple[tuple[Place, ...], Model]:
@@ -159,29 +195,26 @@ def _matched(
     look: Callable[[Frame, Any], _Seen],
     links: Links,
     progress: Progress,
-) -> tuple[list[Edge], tuple[list[Light], list[Detail]], float]:
-    """Edges between frames, their light and detail, and the reference's noise."""
+) -> tuple[list[Edge], tuple[list[Light], list[Detail], list[Glance], list[Glow]], float]:
+    """Edges between frames, their light, detail, glances and glows, and the reference's noise."""
     lights: list[Light] = []
     details: list[Detail] = []
+    glances: list[Glance] = []
+    glows: list[Glow] = []
     noise = 0.0
     with closing(links), feed.open(look) as seen_frames:
         for index, seen in seen_frames:
             links.add(index, seen.sight)
             lights.append(seen.light)
             details.append(seen.sight.detail)
+            if seen.glance is not None:
+                glances.append(seen.glance)
+            if seen.glow is not None:
+                glows.append(seen.glow)
             noise = seen.noise if seen.noise is not None else noise
             progress.advance(feed.waiting_share)
             del seen
-        return links.edges(), (lights, details), noise
-
-
-def _light(backend: Backend[Any], pixels: Any, frame: Frame, reduction: int, *, colours: bool) -> Light:
-    """The light of a frame, decoded so many times smaller; a RAW file holds light as it is."""
-    width, height = frame.size
-    factor = factor_of((width // reduction, height // reduction))
-    linear = frame.kind is Kind.RAW
-    values = backend.light(pixels, frame.pixel_type, factor, linear)
-    return seen_light(values, factor * reduction, frame.size, linear=linear, colours=colours)
+        return links.edges(), (lights, details, glances, glows), noise
 
 
 def _place(solution: Solution, index: int, reference: int, shown: Sequence[Showing], factor: int) -> Place:

@@ -22,16 +22,23 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.backend.protocol import Backend
-from gpustack.backend.values import Band, Extent, Mix, Part, Spread, debias_halo, sharpness_halo
+from gpustack.backend.values import Band, Mix, Part, Spread, debias_halo, sharpness_halo
 from gpustack.fuse.average import empty_mix
 from gpustack.fuse.fold import Footprint, Pixels, View, Winners, across, assembled
-from gpustack.fuse.levels import LaplacianFold, LevelsState
-from gpustack.fuse.measure import empty_best, energy_noise
+from gpustack.fuse.levels import LaplacianFold, LevelsState, range_around
+from gpustack.fuse.measure import (
+    empty_best,
+    empty_spread,
+    energy_noise,
+    preference,
+    valley_bytes,
+    whole_spread,
+)
 from gpustack.fuse.radius import blur_radius, finishing_strips, mix_across
 from gpustack.fuse.scales import soft_scales
 from gpustack.model.canvas import Canvas
 from gpustack.model.rect import Rows
-from gpustack.settings import MEAN_SIGMA_PX
+from gpustack.settings import FOCUS_SIGMA_PX, MEAN_SIGMA_PX, NOISE_LEVELS, Prefer
 
 
 @dataclass(slots=True)
@@ -44,13 +51,26 @@ class AutoState:
 
 @dataclass(frozen=True, slots=True)
 class Auto:
-    """The fold of `--method auto`, for frames of luma noise `noise`, 0..1."""
+    """The fold of `--method auto`, for frames of luma noise `noise`, 0..1; `radius`, `smoothing` and
+    `prefer` as in Settings."""
 
     noise: float
+    radius: float = FOCUS_SIGMA_PX
+    smoothing: float = NOISE_LEVELS
+    prefer: Prefer = Prefer.NONE
 
     @property
     def _levels(self) -> LaplacianFold:
-        return soft_scales(self.noise)
+        return soft_scales(self.noise, self.radius, self.smoothing, self.prefer)
+
+    @property
+    def _mean_sigma(self) -> float:
+        return self.radius * MEAN_SIGMA_PX / FOCUS_SIGMA_PX
+
+    @property
+    def halo(self) -> int:
+        """Rows around a band."""
+        return max(sharpness_halo(self._mean_sigma), self._levels.halo)
 
     def start(self, backend: Backend[Any], canvas: Canvas, /) -> AutoState:
         """Empty levels, and a mean of nothing."""
@@ -59,10 +79,12 @@ class Auto:
 
     def _empty(self, backend: Backend[Any], canvas: Canvas, height: int) -> Part[Any]:
         size = height, canvas.width
-        spread = Spread(*(backend.full(size, 0.0, "float32", afar=True) for _ in range(3)))
+        spread = empty_spread(backend, *size)
         mix = empty_mix(backend, canvas.channels, *size)
         mix = Mix(mix.mean, mix.total, spread, squared=not canvas.linear)
-        return Part(empty_best(backend, *size), mix, energy_noise(self.noise))
+        wish = preference(backend, self.prefer, *size, energy_noise(self.noise))
+        floor = energy_noise(self.noise, self.smoothing)
+        return Part(empty_best(backend, *size), mix, floor, preference=wish)
 
     def add(self, backend: Backend[Any], state: AutoState, index: int, view: View, /) -> None:
         """Fold the frame into both; each band of it is read once."""
@@ -72,10 +94,10 @@ class Auto:
     def _add_band(self, backend: Backend[Any], state: AutoState, index: int, view: View, number: int) -> None:
         canvas, levels = state.levels.canvas, self._levels
         rows = canvas.bands[number]
-        wide = rows.grow(max(sharpness_halo(MEAN_SIGMA_PX), levels.halo), canvas.height)
+        wide = rows.grow(self.halo, canvas.height)
         band = view(wide)
         part = state.means[number]
-        backend.fold_sharpness(part, index, band, MEAN_SIGMA_PX, rows.within(wide))
+        backend.fold_sharpness(part, index, band, self._mean_sigma, rows.within(wide))
         levels.add_finest(backend, state.levels, index, partial(_rows_of, backend, band, wide), number)
 
     def merge(self, backend: Backend[Any], state: AutoState, other: AutoState, /) -> None:
@@ -85,8 +107,12 @@ class Auto:
             backend.merge(mine, theirs)
 
     def finish(self, backend: Backend[Any], state: AutoState, /) -> Pixels:
+        """The picture."""
+        return self.finished(backend, state)[0]
+
+    def finished(self, backend: Backend[Any], state: AutoState, /) -> tuple[Pixels, float]:
         """Collapse the pyramid, undo the mean's blur, and pack, within the range of the frames around each
-        pixel."""
+        pixel; and the radius in pixels of the blur one frame away, 0 where the stack does not tell."""
         canvas = state.levels.canvas
         estimate = self._collapse(backend, state)
         radius = blur_radius(backend, canvas, state.means, energy_noise(self.noise))
@@ -101,10 +127,12 @@ class Auto:
             taken = partial(across, backend, bands=canvas.bands, rows=wide)
             mix = mix_across(state.means, taken)
             picture = backend.debias(taken(estimate), mix, radius, self.noise, rows.within(wide))
-            return backend.pack(picture, canvas.pixel_type, _range_around(backend, state.levels, rows))
+            return backend.pack(
+                picture, canvas.pixel_type, range_around(backend, state.levels.extent, canvas, rows)
+            )
 
         by_strips = replace(canvas, bands=strips)
-        return assembled(backend, by_strips, canvas.pixel_type.value, canvas.channels, strip)
+        return assembled(backend, by_strips, canvas.pixel_type.value, canvas.channels, strip), radius
 
     def _collapse(self, backend: Backend[Any], state: AutoState) -> list[Any]:
         """The pyramid's picture within the range of the frames, by bands, in the place of its finest
@@ -128,28 +156,21 @@ class Auto:
         """(h, w) float32 focus measure of the sharpest frame."""
         return np.concatenate([backend.download(part.best.energy) for part in state.means])
 
-    def depths(self, backend: Backend[Any], state: AutoState, /) -> npt.NDArray[np.float32]:
-        """(h, w) float32 mean index of the frames, by their weight: depth between frames."""
-        spreads = [part.mix.spread for part in state.means if part.mix is not None]
-        return np.concatenate([backend.download(spread.depth) for spread in spreads if spread is not None])
+    def spread(self, backend: Backend[Any], state: AutoState, /) -> Spread[Any]:
+        """Where the frames of the mean lie, (h, w) float32 planes on the host."""
+        return whole_spread(backend, state.means)
 
     def footprint(self, channels: int, itemsize: int, /) -> Footprint:
         """The pyramid; mean, total weight, spread, energy and index."""
-        return self._levels.footprint(channels, itemsize).beside(Footprint(0.0, 4.0 * channels + 22, 0.0))
+        return self._levels.footprint(channels, itemsize).beside(
+            Footprint(0.0, 4.0 * channels + 22 + valley_bytes(self.prefer), 0.0)
+        )
 
 
 def _rows_of(backend: Backend[Any], band: Band[Any], held: Rows, rows: Rows) -> Band[Any]:
     """Some rows of a band that holds more."""
     inside = rows.within(held)
-    mask = None if band.valid is None else backend.rows(band.valid, inside)
-    return Band(backend.rows(band.image, inside), mask)
-
-
-def _range_around(backend: Backend[Any], state: LevelsState, rows: Rows) -> Extent[Any]:
-    """What the frames hold at each pixel and the eight around it."""
-    wide = rows.grow(1, state.canvas.height)
-    low, high = (
-        across(backend, [getattr(extent, name) for extent in state.extent], state.canvas.bands, wide)
-        for name in ("low", "high")
+    mask, evidence = (
+        None if plane is None else backend.rows(plane, inside) for plane in (band.valid, band.evidence)
     )
-    return backend.around(Extent(low, high), rows.within(wide))
+    return Band(backend.rows(band.image, inside), mask, evidence)

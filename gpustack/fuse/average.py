@@ -15,11 +15,19 @@ from typing import Any
 import numpy as np
 
 from gpustack.backend.protocol import Backend
-from gpustack.backend.values import Mix, Part
+from gpustack.backend.values import Mix, Part, Spread
 from gpustack.fuse.fold import Footprint, Pixels, View, Winners, assembled
-from gpustack.fuse.measure import empty_best, energy_noise, fold_measured
+from gpustack.fuse.measure import (
+    empty_best,
+    empty_spread,
+    energy_noise,
+    fold_measured,
+    preference,
+    valley_bytes,
+    whole_spread,
+)
 from gpustack.model.canvas import Canvas
-from gpustack.settings import FOCUS_SIGMA_PX
+from gpustack.settings import FOCUS_SIGMA_PX, NOISE_LEVELS, Prefer
 
 
 @dataclass(slots=True)
@@ -32,25 +40,34 @@ class AverageState:
 
 @dataclass(frozen=True, slots=True)
 class Average:
-    """The soft maximum over the frames; `noise` is the standard deviation of a frame's luma noise, 0..1."""
+    """The soft maximum over the frames; `noise` is the standard deviation of a frame's luma noise, 0..1,
+    `radius` the blur of the focus measure in pixels, `smoothing` how many noise levels are added to it.
+    `spreads`: where the frames lie is kept, too, for a depth map."""
 
     noise: float
-    sigma: float = FOCUS_SIGMA_PX
+    radius: float = FOCUS_SIGMA_PX
+    smoothing: float = NOISE_LEVELS
+    prefer: Prefer = Prefer.NONE
+    spreads: bool = False
 
     def start(self, backend: Backend[Any], canvas: Canvas, /) -> AverageState:
         """A mean of nothing."""
         return AverageState(canvas, [self._empty(backend, canvas, len(rows)) for rows in canvas.bands])
 
     def _empty(self, backend: Backend[Any], canvas: Canvas, height: int) -> Part[Any]:
-        mix = empty_mix(backend, canvas.channels, height, canvas.width)
-        return Part(empty_best(backend, height, canvas.width), mix, energy_noise(self.noise))
+        size = height, canvas.width
+        mix = empty_mix(backend, canvas.channels, *size)
+        mix.spread = empty_spread(backend, *size) if self.spreads else None
+        wish = preference(backend, self.prefer, *size, energy_noise(self.noise))
+        floor = energy_noise(self.noise, self.smoothing)
+        return Part(empty_best(backend, *size), mix, floor, preference=wish)
 
     def add(self, backend: Backend[Any], state: AverageState, index: int, view: View, /) -> None:
         """Weigh the frame against the sharpest so far and mix it in."""
 
         def work(number: int) -> None:
             rows, height = state.canvas.bands[number], state.canvas.height
-            fold_measured(backend, state.parts[number], index, view, rows, height, self.sigma)
+            fold_measured(backend, state.parts[number], index, view, rows, height, self.radius)
 
         backend.each(work, range(len(state.parts)))
 
@@ -76,9 +93,14 @@ class Average:
         """(h, w) float32 focus measure of the sharpest frame."""
         return np.concatenate([backend.download(part.best.energy) for part in state.parts])
 
+    def spread(self, backend: Backend[Any], state: AverageState, /) -> Spread[Any]:
+        """Where the frames lie, (h, w) float32 planes on the host."""
+        return whole_spread(backend, state.parts)
+
     def footprint(self, channels: int, itemsize: int, /) -> Footprint:
-        """Mean, total weight, energy and index; the packed picture."""
-        return Footprint(0.0, 4.0 * channels + 4 + 6, channels * itemsize)
+        """Mean, total weight, energy and index, and the spread if wanted; the packed picture."""
+        held = 4.0 * channels + 10 + valley_bytes(self.prefer) + (12 if self.spreads else 0)
+        return Footprint(0.0, held, channels * itemsize)
 
 
 def empty_mix(

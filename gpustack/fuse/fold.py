@@ -51,7 +51,7 @@ class Fold(Protocol[S]):
 
     Laws, tested in tests/fuse/test_laws.py: the bands into which the canvas is cut do not change a bit of
     the result; one frame gives that frame; `merge` of the states of two runs of frames equals one run over
-    all of them (selections: bit for bit and in any order; weighted sums: within rounding).
+    all of them (winners: bit for bit and in any order; pictures: within rounding).
     """
 
     def start(self, backend: Backend[Any], canvas: Canvas, /) -> S:

@@ -23,7 +23,7 @@ import numpy as np
 
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import Band, Extent, LevelBand, Part
-from gpustack.fuse.fold import Footprint, Pixels, View, Winners, assembled
+from gpustack.fuse.fold import Footprint, Pixels, View, Winners, across, assembled
 from gpustack.model.canvas import Canvas
 from gpustack.model.rect import Rows, cut
 
@@ -138,7 +138,7 @@ class LaplacianFold:
         halo = rows.grow(self.halo, level.height)
         band = source(halo)
         coarse = backend.reduce(band.image)
-        evidence = None if level.evidence is None else backend.rows(level.evidence, halo.slice)
+        evidence = band.evidence if level.evidence is None else backend.rows(level.evidence, halo.slice)
         seen = LevelBand(band.image, coarse, evidence, band.valid, rows.within(halo))
         extent = state.extent[number] if level.number == 0 else None
         energy = backend.fold_level(level.parts[number], index, seen, self.rule.sigma, extent)
@@ -254,3 +254,15 @@ def _empty_extent(backend: Backend[Any], canvas: Canvas, rows: Rows) -> Extent[A
     top, bottom = (np.inf, -np.inf) if kind.value == "float32" else (kind.white, 0)
     low, high = (backend.full(shape, value, kind.value, afar=True) for value in (top, bottom))
     return Extent(low, high)
+
+
+def range_around(
+    backend: Backend[Any], extents: list[Extent[Any]], canvas: Canvas, rows: Rows
+) -> Extent[Any]:
+    """What the frames hold at each pixel and the eight around it; `extents` lie by bands."""
+    wide = rows.grow(1, canvas.height)
+    low, high = (
+        across(backend, [getattr(extent, name) for extent in extents], canvas.bands, wide)
+        for name in ("low", "high")
+    )
+    return backend.around(Extent(low, high), rows.within(wide))

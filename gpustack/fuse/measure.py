@@ -8,22 +8,28 @@ noise.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from gpustack.backend.protocol import Backend
-from gpustack.backend.values import MEASURE_NOISE, Best, Part, sharpness_halo
+from gpustack.backend.values import MEASURE_NOISE, Best, Mix, Part, Preference, Spread, sharpness_halo
 from gpustack.fuse.fold import Footprint, View, Winners
 from gpustack.model.canvas import Canvas
 from gpustack.model.rect import Rows
-from gpustack.settings import FOCUS_SIGMA_PX, NOISE_LEVELS
+from gpustack.settings import FOCUS_SIGMA_PX, NOISE_LEVELS, Prefer
+
+LEAST_LEVELS = 1e-3
+"""Noise levels that are added where none are asked for: without any, two frames without detail could not be
+weighed against each other."""
 
 
-def energy_noise(noise: float) -> float:
-    """The focus measure to add to every frame's, for luma noise of standard deviation `noise` (0..1)."""
-    return NOISE_LEVELS * MEASURE_NOISE * noise**2
+def energy_noise(noise: float, smoothing: float = NOISE_LEVELS) -> float:
+    """The focus measure to add to every frame's, for luma noise of standard deviation `noise` (0..1) and so
+    many noise levels."""
+    return max(smoothing, LEAST_LEVELS) * MEASURE_NOISE * noise**2
 
 
 def fold_measured(
@@ -44,26 +50,39 @@ class SharpestState:
 
 @dataclass(frozen=True, slots=True)
 class Sharpest:
-    """The energy and index of the sharpest frame at each pixel: what a depth map is made from."""
+    """The sharpest frame at each pixel, and mean and variance of the frames' indices by their sharpness: what
+    a depth map is made from. `noise` is the frame's luma noise, 0..1, `radius` the blur of the focus measure
+    in pixels, `smoothing` how many noise levels are added to it."""
 
-    sigma: float = FOCUS_SIGMA_PX
+    noise: float
+    radius: float = FOCUS_SIGMA_PX
+    smoothing: float = NOISE_LEVELS
+    prefer: Prefer = Prefer.NONE
 
     def start(self, backend: Backend[Any], canvas: Canvas, /) -> SharpestState:
         """No frame has won yet."""
-        parts = [Part(empty_best(backend, len(rows), canvas.width)) for rows in canvas.bands]
-        return SharpestState(canvas, parts)
+        return SharpestState(canvas, [self._empty(backend, canvas, len(rows)) for rows in canvas.bands])
+
+    def _empty(self, backend: Backend[Any], canvas: Canvas, height: int) -> Part[Any]:
+        size = height, canvas.width
+        none = backend.full((0, *size), 0.0, "float32", afar=True)
+        total = backend.full(size, 0.0, "float32", afar=True)
+        mix = Mix(none, total, empty_spread(backend, *size))
+        wish = preference(backend, self.prefer, *size, energy_noise(self.noise))
+        floor = energy_noise(self.noise, self.smoothing)
+        return Part(empty_best(backend, *size), mix, floor, preference=wish)
 
     def add(self, backend: Backend[Any], state: SharpestState, index: int, view: View, /) -> None:
         """Compare the frame's focus measure with the best so far."""
 
         def work(number: int) -> None:
             rows, height = state.canvas.bands[number], state.canvas.height
-            fold_measured(backend, state.parts[number], index, view, rows, height, self.sigma)
+            fold_measured(backend, state.parts[number], index, view, rows, height, self.radius)
 
         backend.each(work, range(len(state.parts)))
 
     def merge(self, backend: Backend[Any], state: SharpestState, other: SharpestState, /) -> None:
-        """Larger energy wins, ties go to the lower frame."""
+        """Larger energy wins, ties go to the lower frame; means and variances join by their weights."""
         for mine, theirs in zip(state.parts, other.parts, strict=True):
             backend.merge(mine, theirs)
 
@@ -75,10 +94,14 @@ class Sharpest:
         """(h, w) float32 focus measure of the sharpest frame."""
         return np.concatenate([backend.download(part.best.energy) for part in state.parts])
 
+    def spread(self, backend: Backend[Any], state: SharpestState, /) -> Spread[Any]:
+        """Where the frames lie, (h, w) float32 planes on the host."""
+        return whole_spread(backend, state.parts)
+
     def footprint(self, channels: int, itemsize: int, /) -> Footprint:
-        """Energy and index, in the state and as results."""
+        """Energy, index, weight and spread, in the state, and all but the weight as results."""
         del channels, itemsize
-        return Footprint(0.0, 6.0, 6.0)
+        return Footprint(0.0, 22.0 + valley_bytes(self.prefer), 18.0)
 
 
 def empty_best(
@@ -88,3 +111,35 @@ def empty_best(
     image = backend.full((channels, height, width), 0.0, "float32", afar=afar) if channels else None
     energy = backend.full((height, width), -1.0, "float32", afar=afar)
     return Best(energy, backend.full((height, width), 65535, "uint16", afar=afar), image)
+
+
+def empty_spread(backend: Backend[Any], height: int, width: int) -> Spread[Any]:
+    """The spread of no frames."""
+    return Spread(*(backend.full((height, width), 0.0, "float32", afar=True) for _ in range(3)))
+
+
+def whole_spread(backend: Backend[Any], parts: Sequence[Part[Any]]) -> Spread[Any]:
+    """The spread of all bands, (h, w) planes on the host."""
+    spreads = [part.mix.spread for part in parts if part.mix is not None]
+    found = [spread for spread in spreads if spread is not None]
+    return Spread(
+        *(
+            np.concatenate([backend.download(getattr(spread, name)) for spread in found])
+            for name in Spread.__slots__
+        )
+    )
+
+
+def preference(
+    backend: Backend[Any], prefer: Prefer, height: int, width: int, floor: float, *, afar: bool = True
+) -> Preference[Any] | None:
+    """What a part needs to prefer one end of the stack, if that is wanted; `floor`: the energy of noise."""
+    if prefer is Prefer.NONE:
+        return None
+    valley = backend.full((height, width), np.inf, "float32", afar=afar)
+    return Preference(valley, prefer is Prefer.FAR, floor)
+
+
+def valley_bytes(prefer: Prefer) -> float:
+    """What that takes for each pixel."""
+    return 0.0 if prefer is Prefer.NONE else 4.0

@@ -16,8 +16,8 @@ from gpustack.backend.protocol import Backend
 from gpustack.backend.values import EVIDENCE, Part
 from gpustack.fuse.average import empty_mix
 from gpustack.fuse.levels import LaplacianFold
-from gpustack.fuse.measure import empty_best
-from gpustack.settings import NOISE_LEVELS
+from gpustack.fuse.measure import LEAST_LEVELS, empty_best, preference, valley_bytes
+from gpustack.settings import FOCUS_SIGMA_PX, NOISE_LEVELS, Prefer
 
 DETAIL_NOISE = (0.889, 0.0530, 0.0101, 0.0024)
 """Variance of the first detail levels of white noise of variance 1, measured on 2048 x 2048 pixels; a
@@ -26,10 +26,13 @@ quarter of the one before it on every further level."""
 
 @dataclass(frozen=True, slots=True)
 class SoftMaximum:
-    """Details weighted by the eighth power of their energy; `noise` is the frame's luma noise, 0..1."""
+    """Details weighted by the eighth power of their energy; `noise` is the frame's luma noise, 0..1, `sigma`
+    the blur of a level's energy in its pixels, `smoothing` how many noise levels are added to it."""
 
     noise: float
-    sigma: float = 1.5
+    sigma: float = FOCUS_SIGMA_PX
+    smoothing: float = NOISE_LEVELS
+    prefer: Prefer = Prefer.NONE
 
     def empty(
         self, backend: Backend[Any], channels: int, height: int, width: int, level: int, /
@@ -37,27 +40,40 @@ class SoftMaximum:
         """A mean of nothing."""
         afar = level == 0
         mix = empty_mix(backend, channels, height, width, afar=afar)
-        return Part(empty_best(backend, height, width, afar=afar), mix, self.floor(level))
+        floor = NOISE_LEVELS * level_noise(self.noise, level)
+        wish = preference(backend, self.prefer, height, width, floor, afar=afar)
+        return Part(empty_best(backend, height, width, afar=afar), mix, self.floor(level), preference=wish)
 
     def floor(self, level: int) -> float:
-        """What noise alone gives as a level's energy, with the finer levels' evidence, times NOISE_LEVELS.
-
-        The base, below the last detail level, has a tiny noise of its own added; it hears the finer levels
-        all the same.
-        """
-        variance = (
-            DETAIL_NOISE[level]
-            if level < len(DETAIL_NOISE)
-            else DETAIL_NOISE[-1] / 4 ** (level - len(DETAIL_NOISE) + 1)
-        )
-        own = NOISE_LEVELS * self.noise**2 * variance
-        return own if level == 0 else own + EVIDENCE * self.floor(level - 1)
+        """What noise alone gives as a level's energy, times `smoothing`."""
+        return max(self.smoothing, LEAST_LEVELS) * level_noise(self.noise, level)
 
     def bytes_per_pixel(self, channels: int, /) -> float:
         """Mean, total weight, energy and index."""
-        return 4.0 * channels + 4 + 6
+        return 4.0 * channels + 10 + valley_bytes(self.prefer)
 
 
-def soft_scales(noise: float) -> LaplacianFold:
+def level_noise(noise: float, level: int) -> float:
+    """What luma noise of standard deviation `noise` gives as a level's energy, the finer levels' evidence
+    included.
+
+    The base, below the last detail level, has a tiny noise of its own added; it hears the finer levels all
+    the same.
+    """
+    variance = (
+        DETAIL_NOISE[level]
+        if level < len(DETAIL_NOISE)
+        else DETAIL_NOISE[-1] / 4 ** (level - len(DETAIL_NOISE) + 1)
+    )
+    own = noise**2 * variance
+    return own if level == 0 else own + EVIDENCE * level_noise(noise, level - 1)
+
+
+def soft_scales(
+    noise: float,
+    radius: float = FOCUS_SIGMA_PX,
+    smoothing: float = NOISE_LEVELS,
+    prefer: Prefer = Prefer.NONE,
+) -> LaplacianFold:
     """The fold for frames of luma noise `noise`, 0..1."""
-    return LaplacianFold(SoftMaximum(noise))
+    return LaplacianFold(SoftMaximum(noise, radius, smoothing, prefer))

@@ -103,12 +103,16 @@ def _usable(balance: tuple[float, ...]) -> bool:
     return bool(np.isfinite(balance).all()) and min(balance[:3]) > 0 and balance[_SECOND_GREEN] >= 0
 
 
-def _gains(balance: tuple[float, ...], white: int) -> list[float]:
-    """What LibRaw multiplies with: the smallest balance brings white to 65535. In float32, as it has it."""
+def relative(balance: tuple[float, ...]) -> npt.NDArray[np.float32]:
+    """A balance of the filter colours, where a second green of 0 stands for the first: the smallest is 1."""
     weights = np.array(balance, np.float32)
     weights[_SECOND_GREEN] = weights[_SECOND_GREEN] or weights[GREEN]
-    gains = weights / weights.min() * np.float32(65535) / np.float32(white)
-    return [float(gain) for gain in gains]
+    return np.asarray(weights / weights.min(), np.float32)
+
+
+def _gains(balance: tuple[float, ...], white: int) -> list[float]:
+    """What LibRaw multiplies with: the smallest balance brings white to 65535. In float32, as it has it."""
+    return [float(gain) for gain in relative(balance) * np.float32(65535) / np.float32(white)]
 
 
 def _special(raw: rawpy.RawPy, path: Path, *, own: bool) -> bool:

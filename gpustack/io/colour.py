@@ -27,6 +27,16 @@ def developed(linear: npt.NDArray[np.float32], matrix: npt.NDArray[np.floating])
     return out
 
 
+def shown(linear: npt.NDArray[np.uint16], matrix: npt.NDArray[np.floating]) -> npt.NDArray[np.uint16]:
+    """The same for (h, w, 3) uint16, of which 65535 is 1."""
+    out = np.empty_like(linear)
+    for first in range(0, len(linear), STRIP_ROWS):
+        part = linear[first : first + STRIP_ROWS].astype(np.float32)
+        part /= 65535
+        out[first : first + STRIP_ROWS] = np.rint(developed(part, matrix) * 65535)
+    return out
+
+
 @cache
 def srgb_profile() -> bytes:
     """The ICC profile of what `developed` returns; the same bytes on every call and every day."""

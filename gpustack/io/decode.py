@@ -9,15 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.errors import DecodeError
-from gpustack.io import jpeg, png, raw, tiff
+from gpustack.io import jpeg, png, raw, sensor, tiff
 from gpustack.io.guard import COPY_AGAIN, guarded
-from gpustack.io.raw import Colour
+from gpustack.io.metadata import read_metadata
 from gpustack.io.raw_directory import is_raw
+from gpustack.io.sensor import Colour
+from gpustack.io.shots import Shot, of_exif
 from gpustack.model.frame import Frame, Kind
 from gpustack.model.jpeg import Jpeg
 from gpustack.model.mosaic import Mosaic
+from gpustack.settings import WhiteBalance
 
-__all__ = ["Colour", "Decoder", "probe", "working_colour"]
+__all__ = ["Colour", "Decoder", "probe", "sensor_of", "working_colour"]
 
 _TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # RAW formats that do not start as TIFF does: (offset, mark).
@@ -69,18 +72,25 @@ def working_colour(reference: Frame) -> Colour | None:
     if reference.kind is not Kind.RAW:
         return None
     with guarded(reference.name):
-        return raw.working_colour(reference)
+        return sensor.working_colour(reference)
+
+
+def sensor_of(reference: Frame, wish: raw.Balance, exposure: float) -> sensor.Sensor:
+    """What a stack of RAW frames says of colour, for a DNG file; see `sensor`. Raises as `working_colour`."""
+    with guarded(reference.name):
+        return sensor.sensor(reference, wish, exposure)
 
 
 class Decoder:
     """Decodes the frames of one stack; may be called from several threads at once.
 
-    What must not vary over a RAW stack (white balance, levels) is read from `reference` once, and kept here.
+    What must not vary over a RAW stack (white balance as wished for, levels) is read from `reference` once,
+    and kept here.
     """
 
-    def __init__(self, reference: Frame) -> None:
+    def __init__(self, reference: Frame, wish: raw.Balance = WhiteBalance.CAMERA) -> None:
         with guarded(reference.name):
-            self._recipe = raw.lock(reference) if reference.kind is Kind.RAW else None
+            self._recipe = raw.lock(reference, wish) if reference.kind is Kind.RAW else None
 
     def __call__(self, frame: Frame, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
         """The pixels of `frame`: (h, w, c), C-contiguous, of its `pixel_type`, not turned by EXIF; in `out`
@@ -93,6 +103,13 @@ class Decoder:
         with guarded(frame.name):
             pixels = self._decode(frame, out)
         return _kept(frame, pixels, out)
+
+    def shot(self, frame: Frame) -> Shot:
+        """How a frame was taken; empty where its file does not say, for pages, which share a file, and for
+        RAW frames that were not decoded yet."""
+        if frame.kind is Kind.RAW:
+            return self._recipe.shots.get(frame.path, Shot()) if self._recipe is not None else Shot()
+        return Shot() if frame.pages > 1 else of_exif(read_metadata(frame).exif)
 
     def reduced(self, frame: Frame, by: int, *, colours: bool = False) -> npt.NDArray[Any]:
         """The picture at 1 / `by` of its size, (h // by, w // by, c) of its `pixel_type`, for one of its

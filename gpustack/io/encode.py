@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import imagecodecs
@@ -16,7 +17,9 @@ import simplejpeg
 import tifffile
 
 from gpustack.io.exif import Exif, append, rebuild, renewed
-from gpustack.io.metadata import CM_PER_INCH, Metadata
+from gpustack.io.ifd import Entry
+from gpustack.io.metadata import CM_PER_INCH, XMP_KEYWORD, XMP_MARK, XMP_TAG, Metadata
+from gpustack.io.xmp import renewed as renewed_xmp
 
 Pixels = npt.NDArray[Any]
 
@@ -25,6 +28,7 @@ BIGTIFF_BYTES = 3_900_000_000
 
 TILE = 512
 STRIP_ROWS = 256
+_BYTE = 1  # the TIFF type
 
 _APP1_EXIF = b"Exif\0\0"
 _ICC_PIECE = 65_519
@@ -41,6 +45,9 @@ def encode_jpeg(file: BinaryIO, pixels: Pixels, metadata: Metadata, software: st
     )
     file.write(b"\xff\xd8" + _segment(0xE0, _jfif(metadata.resolution)))
     file.write(_segment(0xE1, _APP1_EXIF + rebuild(metadata.exif or Exif(), width, height, software)))
+    packet = renewed_xmp(metadata.xmp, software, metadata.history)
+    if packet:
+        file.write(_segment(0xE1, XMP_MARK + packet))
     icc = metadata.icc or b""
     pieces = [icc[at : at + _ICC_PIECE] for at in range(0, len(icc), _ICC_PIECE)]
     for number, piece in enumerate(pieces, 1):
@@ -63,6 +70,9 @@ def encode_png(file: BinaryIO, pixels: Pixels, metadata: Metadata, software: str
         per_metre = (min(round(value * 100 / CM_PER_INCH), 2**31 - 1) for value in metadata.resolution)
         file.write(_chunk(b"pHYs", struct.pack(">IIB", *per_metre, 1)))
     file.write(_chunk(b"eXIf", rebuild(metadata.exif or Exif(), width, height, software)))
+    packet = renewed_xmp(metadata.xmp, software, metadata.history)
+    if packet:
+        file.write(_chunk(b"iTXt", XMP_KEYWORD + bytes(4) + packet))
     file.write(memoryview(data)[33:])
 
 
@@ -87,7 +97,11 @@ def encode_tiff(file: BinaryIO, pixels: Pixels, metadata: Metadata, software: st
             software=software,
             metadata=None,
         )
-    append(file, renewed(metadata.exif or Exif(), width, height, software))
+    exif = renewed(metadata.exif or Exif(), width, height, software)
+    packet = renewed_xmp(metadata.xmp, software, metadata.history)
+    if packet:
+        exif = replace(exif, main=(*exif.main, Entry(XMP_TAG, _BYTE, packet)))
+    append(file, exif)
 
 
 def eight_bit(pixels: Pixels) -> npt.NDArray[np.uint8]:

@@ -20,7 +20,7 @@ BLOCK_LIMIT = 65_527
 
 _ORIENTATION, _SOFTWARE, _EXIF_IFD, _GPS_IFD = 274, 305, 34665, 34853
 _EXIF_VERSION, _PIXEL_X, _PIXEL_Y = 36864, 40962, 40963
-_SHORT, _LONG, _UNDEFINED, _IFD8 = 3, 4, 7, 18
+_SHORT, _LONG, _UNDEFINED, _IFD, _IFD8 = 3, 4, 7, 13, 18
 _TEXT = (2, 129)
 _FIELD_TYPES = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 129}
 
@@ -134,6 +134,8 @@ def append(file: BinaryIO, exif: Exif) -> None:
     header = read_header(file)
     assert header is not None, "the file was just written as TIFF"
     own, _ = read_directory(file, header, header.first, budget=header.size)
+    # Pointers to SubIFDs have had a type of their own since 1995, which DNG readers need not know.
+    own = {tag: replace(entry, type=_LONG) if entry.type == _IFD else entry for tag, entry in own.items()}
     added = tuple(entry for entry in exif.main if entry.tag not in own)
     start = -(-header.size // 8) * 8
     whole = replace(exif, main=(*own.values(), *added))

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
+from gpustack.io import xmp
 from gpustack.io.exif import Exif, parse, read_exif, without_colour
 from gpustack.io.ifd import Directory, Entry, Header, read_directory, read_header
+from gpustack.io.sensor import Sensor
 from gpustack.model.frame import Frame, Kind
 
 PROFILE_LIMIT = 8 << 20
@@ -20,18 +22,27 @@ PROFILE_LIMIT = 8 << 20
 
 CM_PER_INCH = 2.54
 
+XMP_MARK, XMP_KEYWORD, XMP_TAG = b"http://ns.adobe.com/xap/1.0/\0", b"XML:com.adobe.xmp\0", 700
+"""How an XMP packet is marked in JPEG, PNG and TIFF (Adobe's XMP specification, part 3)."""
+
 # No camera, scanner or editor comes near these; they keep a file made of markers only from taking minutes.
 _MOST_SEGMENTS, _MOST_CHUNKS = 4096, 200_000
+_IMAGE_DESCRIPTION, _ASCII = 270, 2
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _ICC = 282, 283, 296, 34675
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """Colour profile (ICC bytes), EXIF, resolution (x, y) in pixels per inch; None where there is none."""
+    """Colour profile (ICC bytes), EXIF, resolution (x, y) in pixels per inch, an XMP packet as it was
+    found, how the picture was made, and the colours of pixels that are linear camera RGB; None where there is
+    none."""
 
     icc: bytes | None = None
     exif: Exif | None = None
     resolution: tuple[float, float] | None = None
+    xmp: bytes | None = None
+    history: str | None = None
+    sensor: Sensor | None = None
 
 
 def read_metadata(frame: Frame) -> Metadata:
@@ -57,6 +68,27 @@ def read_metadata(frame: Frame) -> Metadata:
         return Metadata()
 
 
+def described(metadata: Metadata, text: str) -> Metadata:
+    """The same, with another ImageDescription."""
+    exif = metadata.exif or Exif()
+    others = tuple(entry for entry in exif.main if entry.tag != _IMAGE_DESCRIPTION)
+    entry = Entry(_IMAGE_DESCRIPTION, _ASCII, text.encode() + b"\0")
+    return replace(metadata, exif=replace(exif, main=(entry, *others)))
+
+
+def description(metadata: Metadata) -> str | None:
+    """The ImageDescription."""
+    entries = () if metadata.exif is None else metadata.exif.main
+    found = [entry.data for entry in entries if entry.tag == _IMAGE_DESCRIPTION and entry.type == _ASCII]
+    return found[0].split(b"\0")[0].decode(errors="replace") if found else None
+
+
+def without_gps(metadata: Metadata) -> Metadata:
+    """The same less the place where the picture was taken."""
+    exif = None if metadata.exif is None else replace(metadata.exif, gps=())
+    return replace(metadata, exif=exif, xmp=xmp.without_gps(metadata.xmp))
+
+
 def sound_profile(icc: bytes | None) -> bytes | None:
     """The profile, cut to the size its header (ICC.1, 7.2) states; None where that is no such header."""
     if icc is None or len(icc) < 132 or icc[36:40] != b"acsp":
@@ -69,18 +101,21 @@ def _from_jpeg(file: BinaryIO) -> Metadata:
     """APP0 JFIF density, the first readable Exif in APP1, and the profile in APP2."""
     exif, density = Exif(), None
     profile: dict[int, bytes] = {}
-    pieces = 0
+    pieces, packet = 0, None
     for marker, body in _segments(file):
         if marker == 0xE0 and body[:5] == b"JFIF\0":
             density = density or _jfif_density(body)
         elif marker == 0xE1 and body[:6] == b"Exif\0\0":
             exif = exif or parse(body)
+        elif marker == 0xE1 and body.startswith(XMP_MARK):
+            packet = packet or body[len(XMP_MARK) :]
         elif marker == 0xE2 and body[:12] == b"ICC_PROFILE\0" and len(body) > 14:
             pieces = body[13]
             profile.setdefault(body[12], body[14:])
     whole = bool(profile) and sorted(profile) == list(range(1, pieces + 1))
     icc = b"".join(profile[number] for number in sorted(profile)) if whole else None
-    return _metadata(icc, exif, _resolution({entry.tag: entry for entry in exif.main}) or density)
+    resolution = _resolution({entry.tag: entry for entry in exif.main}) or density
+    return _metadata(icc, exif, resolution, packet)
 
 
 def _segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -116,7 +151,8 @@ def _from_png(file: BinaryIO) -> Metadata:
     """Chunks eXIf, iCCP and pHYs (PNG, third edition); one whose checksum is wrong does not count."""
     found: dict[bytes, bytes] = {}
     for name, body in _chunks(file):
-        found.setdefault(name, body)
+        if name != b"iTXt" or body.startswith(XMP_KEYWORD):  # other texts do not count
+            found.setdefault(name, body)
     exif = parse(found.get(b"eXIf", b""))
     physical = found.get(b"pHYs", b"")
     metres = struct.unpack(">IIB", physical) if len(physical) == 9 else (0, 0, 0)
@@ -124,7 +160,7 @@ def _from_png(file: BinaryIO) -> Metadata:
         _positive(metres[0] * CM_PER_INCH / 100, metres[1] * CM_PER_INCH / 100) if metres[2] == 1 else None
     )
     resolution = inches or _resolution({entry.tag: entry for entry in exif.main})
-    return _metadata(_inflated(found.get(b"iCCP", b"")), exif, resolution)
+    return _metadata(_inflated(found.get(b"iCCP", b"")), exif, resolution, _text(found.get(b"iTXt", b"")))
 
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
@@ -136,7 +172,7 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
         if len(head) < 8 or head[4:] == b"IEND":
             return
         size = int.from_bytes(head[:4], "big")
-        if head[4:] not in (b"eXIf", b"iCCP", b"pHYs") or size > PROFILE_LIMIT:
+        if head[4:] not in (b"eXIf", b"iCCP", b"iTXt", b"pHYs") or size > PROFILE_LIMIT:
             file.seek(size + 4, 1)
             continue
         body = file.read(size)
@@ -155,6 +191,14 @@ def _inflated(body: bytes) -> bytes | None:
         return None
 
 
+def _text(body: bytes) -> bytes | None:
+    """The text of an iTXt chunk (PNG, third edition, 11.3.3.4): keyword, compression, language,
+    translation."""
+    _, _, rest = body.partition(b"\0")
+    texts = rest[2:].split(b"\0", 2)
+    return _inflated(b"\0\0" + texts[2]) if rest[:1] == b"\1" and len(texts) == 3 else texts[-1] or None
+
+
 def _from_tiff(file: BinaryIO, page: int) -> Metadata:
     """The tags of the page's directory, and of the first one where the page has none."""
     header = read_header(file)
@@ -163,7 +207,9 @@ def _from_tiff(file: BinaryIO, page: int) -> Metadata:
     first, following = read_directory(file, header, header.first, PROFILE_LIMIT)
     tags = first | _page_tags(file, header, following, page)
     icc = tags.get(_ICC)
-    return _metadata(icc.data if icc else None, read_exif(file, header, tags), _resolution(tags))
+    packet = tags.get(XMP_TAG)
+    exif = read_exif(file, header, tags)
+    return _metadata(icc.data if icc else None, exif, _resolution(tags), packet.data if packet else None)
 
 
 def _page_tags(file: BinaryIO, header: Header, offset: int, page: int) -> Directory:
@@ -193,5 +239,7 @@ def _positive(x: float, y: float) -> tuple[float, float] | None:
     return (x, y) if x > 0 and y > 0 else None
 
 
-def _metadata(icc: bytes | None, exif: Exif, resolution: tuple[float, float] | None) -> Metadata:
-    return Metadata(sound_profile(icc), exif or None, resolution)
+def _metadata(
+    icc: bytes | None, exif: Exif, resolution: tuple[float, float] | None, packet: bytes | None
+) -> Metadata:
+    return Metadata(sound_profile(icc), exif or None, resolution, packet)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,27 +18,22 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.errors import DecodeError, StackError
-from gpustack.io.bayer import at_half_size, bayer, own_levels
+from gpustack.io.bayer import at_half_size, bayer, own_levels, relative
 from gpustack.io.guard import COPY_AGAIN, check_size, damaged
 from gpustack.io.raw_directory import camera, missing_data
+from gpustack.io.shots import Shot, of_raw
 from gpustack.model.frame import Frame, Kind, PixelType
 from gpustack.model.mosaic import Mosaic, room
+from gpustack.settings import WhiteBalance
 
 if TYPE_CHECKING:
     import rawpy
 
-Matrix = npt.NDArray[np.float64]
+Balance = WhiteBalance | tuple[float, float, float]
+"""What red, green and blue are multiplied with, or where that is taken from."""
 
 # LibRaw's flip bits (1 mirror, 2 upside down, 4 transpose) as EXIF orientations.
 _ORIENTATIONS = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
-# Linear sRGB to XYZ, white D65 (IEC 61966-2-1).
-_XYZ_FROM_SRGB = np.array(
-    [
-        [0.4124564, 0.3575761, 0.1804375],
-        [0.2126729, 0.7151522, 0.0721750],
-        [0.0193339, 0.1191920, 0.9503041],
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +41,8 @@ class Recipe:
     """What is locked over a stack: white balance, and the levels for frames of the reference's sensitivity.
 
     `balance` and `black` are per filter colour (red, green, blue, second green), `white` is the saturation
-    level above black; levels are in the sensor's units. `camera` tells camera models apart.
+    level above black; levels are in the sensor's units. `camera` tells camera models apart. `shots` is filled
+    in: how each frame that was developed had been taken.
     """
 
     name: str
@@ -55,13 +51,13 @@ class Recipe:
     balance: tuple[float, ...]
     black: tuple[int, ...]
     white: int
+    shots: dict[Path, Shot] = field(default_factory=dict, compare=False)
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Colour:
-    """How developed RAW pixels map to linear sRGB: `matrix` (3, 3) float64, out = matrix @ camera RGB."""
-
-    matrix: Matrix
+    @property
+    def gains(self) -> tuple[float, float, float]:
+        """What red, green and blue are multiplied with for the white balance: the smallest is 1."""
+        red, green, blue, _ = (float(gain) for gain in relative(self.balance))
+        return red, green, blue
 
 
 def probe(path: Path) -> tuple[Frame, ...]:
@@ -71,7 +67,7 @@ def probe(path: Path) -> tuple[Frame, ...]:
     colours.
     """
     _refuse_cut(path)
-    with _opened(path, path.name) as raw:
+    with opened(path, path.name) as raw:
         width, height = _developed_size(raw)
         check_size(path.name, width, height)
         if raw.num_colors not in (1, 3):
@@ -84,15 +80,18 @@ def probe(path: Path) -> tuple[Frame, ...]:
         return (Frame(path, width, height, 3, PixelType.UINT16, Kind.RAW, orientation=turn),)
 
 
-def lock(reference: Frame) -> Recipe:
-    """Read from the reference frame what all frames of the stack are developed with."""
-    with _opened(reference.path, reference.name) as raw:
+def lock(reference: Frame, wish: Balance = WhiteBalance.CAMERA) -> Recipe:
+    """Read from the reference frame what all frames of the stack are developed with.
+
+    Raises: StackError where its file does not tell daylight, and that is wished for.
+    """
+    with opened(reference.path, reference.name) as raw:
         black, white = own_levels(raw)
         return Recipe(
             name=reference.name,
             camera=_camera(raw, reference.path),
             iso=raw.other.iso_speed,
-            balance=_balance(raw),
+            balance=_balance(raw, reference.name, wish),
             black=black,
             white=white,
         )
@@ -140,7 +139,7 @@ def halved(frame: Frame, recipe: Recipe) -> npt.NDArray[Any]:
 def _checked(frame: Frame, recipe: Recipe) -> Iterator[rawpy.RawPy]:
     """A frame's file, opened; known to be of the recipe's camera, and to hold a picture."""
     _refuse_cut(frame.path)
-    with _opened(frame.path, frame.name) as raw:
+    with opened(frame.path, frame.name) as raw:
         if _camera(raw, frame.path) != recipe.camera:
             raise StackError(
                 f"{frame.name} was taken with another camera or picture size than {recipe.name}.",
@@ -149,6 +148,7 @@ def _checked(frame: Frame, recipe: Recipe) -> Iterator[rawpy.RawPy]:
         mosaic = raw.raw_image_visible
         if mosaic.min() == mosaic.max():
             raise DecodeError(frame.name, "it holds no image data, every pixel is the same.", COPY_AGAIN)
+        recipe.shots[frame.path] = of_raw(raw)
         yield raw
 
 
@@ -168,22 +168,8 @@ def _same_levels(raw: rawpy.RawPy, recipe: Recipe) -> bool:
     return bool(0 < recipe.iso == raw.other.iso_speed)
 
 
-def working_colour(reference: Frame) -> Colour:
-    """The map from developed pixels to linear sRGB; the identity where LibRaw has no matrix."""
-    with _opened(reference.path, reference.name) as raw:
-        stored = np.array(raw.color_matrix, np.float64)[:, :3]
-        camera = np.array(raw.rgb_xyz_matrix, np.float64)[:3]
-    if stored.any():
-        return Colour(stored)
-    if not camera.any():
-        return Colour(np.eye(3))
-    # As dcraw's cam_xyz_coeff: white in sRGB must be white in camera RGB, the balance being applied already.
-    from_srgb = camera @ _XYZ_FROM_SRGB
-    return Colour(np.linalg.inv(from_srgb / from_srgb.sum(axis=1, keepdims=True)))
-
-
 @contextmanager
-def _opened(path: Path, name: str) -> Iterator[rawpy.RawPy]:
+def opened(path: Path, name: str) -> Iterator[rawpy.RawPy]:
     """Open a file with LibRaw; its errors, also those raised while it is open, become DecodeError."""
     rawpy = _library()
     try:
@@ -236,15 +222,24 @@ def _camera(raw: rawpy.RawPy, path: Path) -> tuple[object, ...]:
     return names, sizes.iwidth, sizes.iheight, raw.color_desc, pattern, matrix
 
 
-def _balance(raw: rawpy.RawPy) -> tuple[float, ...]:
-    """The white balance as shot; LibRaw's daylight one where that is missing.
+def _balance(raw: rawpy.RawPy, name: str, wish: Balance) -> tuple[float, ...]:
+    """The white balance wished for; that as shot is LibRaw's daylight one where it is missing.
 
     For DNG files with AsShotWhiteXY, LibRaw reports (0, 1, 0) as shot, and puts the chromaticity into the
     daylight multipliers (rawpy issue 251).
     """
-    shot = tuple(raw.camera_whitebalance)
-    usable = np.isfinite(shot).all() and min(shot[:3]) > 0
-    return shot if usable else tuple(raw.daylight_whitebalance)
+    if isinstance(wish, tuple):
+        return *wish, wish[1]
+    shot, daylight = tuple(raw.camera_whitebalance), tuple(raw.daylight_whitebalance)
+    if wish is WhiteBalance.CAMERA:
+        return shot if _tells(shot) else daylight
+    if not _tells(daylight):
+        raise StackError(f"What is white in daylight is not known for {name}.", "Give --wb as R,G,B.")
+    return daylight
+
+
+def _tells(balance: tuple[float, ...]) -> bool:
+    return bool(np.isfinite(balance).all()) and min(balance[:3]) > 0
 
 
 def _settings(recipe: Recipe, *, same_levels: bool) -> dict[str, Any]:

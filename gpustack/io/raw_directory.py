@@ -8,12 +8,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from gpustack.io.ifd import Directory, read_directory, read_header
+from gpustack.io.ifd import Directory, Entry, read_directory, read_header
 
 _MAKE, _MODEL, _PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION = 271, 272, 262, 330, 50706
 _CFA, _LINEAR_RAW = 32803, 34892
 _WIDTH, _HEIGHT, _COMPRESSION, _BLACK_REPEATS = 256, 257, 259, 50713
 _EXTENTS = ((273, 279), (324, 325))
+# UniqueCameraModel, ColorMatrix, CameraCalibration, AnalogBalance, BaselineExposure, CalibrationIlluminant,
+# signatures of calibrations, ProfileName and ForwardMatrix; matrices and illuminants for two kinds of light.
+_CALIBRATION = (
+    50708,
+    50721,
+    50722,
+    50723,
+    50724,
+    50727,
+    50730,
+    50778,
+    50779,
+    50931,
+    50932,
+    50936,
+    50964,
+    50965,
+)
 # The header's first bytes after the offset of IFD0: Canon CR2; Phase One IIQ of either byte order.
 _PHASE_ONE_MARKS = (b"IIII", b"MMMM")
 _OWN_MARKS = (b"CR", *_PHASE_ONE_MARKS)
@@ -55,6 +73,12 @@ def camera(file: BinaryIO) -> tuple[bytes, bytes]:
     main: Directory = next(_directories(file), {})
     make, model = (main[tag].data if tag in main else b"" for tag in (_MAKE, _MODEL))
     return make, model
+
+
+def calibration(file: BinaryIO) -> tuple[Entry, ...]:
+    """What a DNG file says of its camera and of the colours that it sees; nothing where it is none."""
+    main: Directory = next(_directories(file), {})
+    return tuple(main[tag] for tag in _CALIBRATION if tag in main) if _DNG_VERSION in main else ()
 
 
 def calibrates_samples(file: BinaryIO) -> bool:

@@ -2,12 +2,14 @@
 
     {"reference": 3, "width": 4000, "height": 3000,
      "frames": [{"file": "a.jpg", "width": 4000, "height": 3000, "matrix": [[...], [...], [...]],
-                 "gain": 1.0, "offset": 0.0, "used": true, "confidence": 0.97, "residual_px": 0.02}, ...]}
+                 "gain": 1.0, "offset": 0.0, "used": true, "in_series": true, "confidence": 0.97,
+                 "residual_px": 0.02}, ...]}
 
 `matrix` maps pixels of the reference to pixels of the frame (x, y, 1; centres at whole numbers), as stored,
 before any EXIF rotation; the outer size is the reference's, and that of frames whose rows have none; the
 frame's values are multiplied by `gain`, and `offset` is added, where white is 1: numbers, or lists of three
-for red, green and blue; frames that are not `used` take no part.
+for red, green and blue; frames that are not `used` take no part, and where they are not `in_series`, those
+beside them count as neighbours.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ def described(stack: Stack, reference: int, places: Sequence[Place]) -> dict[str
             "matrix": place.transform.matrix.tolist(),
             **place.transform.tone.as_dict(),
             "used": place.used,
+            "in_series": place.in_series,
             "confidence": place.confidence,
             "residual_px": place.residual_px,
         }
@@ -101,13 +104,18 @@ def _read(path: Path) -> Any:
 
 
 def _place(row: Any) -> Place:
-    """One row; offset, confidence and residual may be missing, as they are not needed to apply it."""
+    """One row; offset, use, confidence and residual may be missing, as they are not needed to apply it."""
     matrix = np.array(row["matrix"], np.float64)
     tone, used = Tone.of(row["gain"], row.get("offset", 0.0)), row.get("used", True)
     usable = matrix.shape == (3, 3) and np.isfinite(matrix).all() and abs(np.linalg.det(matrix)) > 1e-9
     fair = all(0.01 < gain < 100 for gain in tone.gain) and all(abs(more) < 1 for more in tone.offset)
-    if not usable or not fair or not isinstance(used, bool):
+    in_series = row.get("in_series", True)
+    if not usable or not fair or not isinstance(used, bool) or not isinstance(in_series, bool):
         raise ValueError(f"the matrix, gain, offset or use of {row['file']} is out of range")
     return Place(
-        Transform(matrix, tone), used, float(row.get("confidence", 1.0)), float(row.get("residual_px", 0.0))
+        Transform(matrix, tone),
+        used,
+        float(row.get("confidence", 1.0)),
+        float(row.get("residual_px", 0.0)),
+        in_series=in_series or used,
     )

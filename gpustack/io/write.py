@@ -13,18 +13,16 @@ import numpy.typing as npt
 
 from gpustack.errors import UsageError, WriteError
 from gpustack.io.atomic import existing, replacing, unwritable
-from gpustack.io.encode import STRIP_ROWS, encode_jpeg, encode_png, encode_tiff
-from gpustack.io.exif import Exif
-from gpustack.io.ifd import Entry
-from gpustack.io.metadata import Metadata
+from gpustack.io.dng import encode_dng
+from gpustack.io.encode import BIGTIFF_BYTES, STRIP_ROWS, encode_jpeg, encode_png, encode_tiff
+from gpustack.io.metadata import Metadata, described
 
 OUTPUT_ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+STACK_ENDINGS = (*OUTPUT_ENDINGS, ".dng")
 PLANE_ENDINGS = (".tif", ".tiff", ".png")
 
 JPEG_SIDE = 65_500
 """Pixels a side may have in a JPEG; the format ends at 65,535, every common encoder here."""
-
-_IMAGE_DESCRIPTION, _ASCII = 270, 2
 
 
 def check_output(path: Path, overwrite: bool, endings: Sequence[str] = OUTPUT_ENDINGS) -> None:
@@ -50,22 +48,25 @@ def write_picture(
     software: str,
     quality: int = 95,
 ) -> None:
-    """Write (h, w, c) uint8, uint16 or float32 pixels, c 1 to 4 and upright, as JPEG, PNG or TIFF.
+    """Write (h, w, c) uint8, uint16 or float32 pixels, c 1 to 4 and upright, as JPEG, PNG or TIFF; those that
+    are linear camera RGB, as `metadata.sensor` tells, as DNG.
 
     JPEG is 8 bit, 4:4:4, without alpha; PNG keeps 8 or 16 bit; TIFF keeps all three. EXIF is carried over
     with the size, orientation 1 and `software`; a profile of another colour model than the pixels is dropped.
     Raises what `check_output` raises; UsageError for pixels that the format cannot hold; WriteError, the old
     file untouched and no new one left, when writing fails.
     """
-    check_output(path, overwrite)
+    check_output(path, overwrite, STACK_ENDINGS)
     ending = path.suffix.lower()
-    _refuse_unfit(path, pixels)
+    _refuse_unfit(path, pixels, metadata)
     metadata = replace(metadata, icc=_fitting(metadata.icc, pixels.shape[2]))
     with replacing(path, overwrite=overwrite) as file:
         if ending in (".jpg", ".jpeg"):
             encode_jpeg(file, pixels, metadata, software, quality)
         elif ending == ".png":
             encode_png(file, pixels, metadata, software)
+        elif ending == ".dng":
+            encode_dng(file, pixels, metadata, software)
         else:
             encode_tiff(file, pixels, metadata, software)
 
@@ -85,8 +86,7 @@ def write_plane(
     `description` becomes the ImageDescription. Raises as `write_picture` does.
     """
     check_output(path, overwrite, PLANE_ENDINGS)
-    entry = Entry(_IMAGE_DESCRIPTION, _ASCII, description.encode() + b"\0")
-    metadata = Metadata(exif=Exif(main=(entry,)))
+    metadata = described(Metadata(), description)
     with replacing(path, overwrite=overwrite) as file:
         if path.suffix.lower() == ".png":
             encode_png(file, _sixteen_bit(plane, top)[..., None], metadata, software)
@@ -115,10 +115,22 @@ def _check_place(path: Path, overwrite: bool) -> None:
         raise WriteError(f"Files may not be written in {path.parent}.", "Choose another folder.")
 
 
-def _refuse_unfit(path: Path, pixels: npt.NDArray[Any]) -> None:
+def _refuse_unfit(path: Path, pixels: npt.NDArray[Any], metadata: Metadata) -> None:
     """Refuse pixels that the format of `path` cannot hold."""
     ending = path.suffix.lower()
-    if ending in (".tif", ".tiff"):
+    if (ending == ".dng") is not (metadata.sensor is not None):
+        if ending == ".dng":
+            raise UsageError(
+                f"{path.name} would need linear pixels, and these are developed.",
+                "Stack RAW frames with linear=True, or write to .tif.",
+            )
+        raise UsageError(
+            f"{path.name} cannot tell the colours of linear camera RGB.",
+            "Write to .dng, or stack with linear=False.",
+        )
+    if ending == ".dng" and pixels.nbytes > BIGTIFF_BYTES:
+        raise UsageError(f"{path.name} would be too large for a DNG file.", "Write to .tif.")
+    if ending == ".dng" or ending in (".tif", ".tiff"):
         return
     if pixels.dtype == np.float32:
         raise UsageError(f"{path.name} cannot hold floating point pixels.", "Write to .tif.")

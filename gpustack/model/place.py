@@ -15,6 +15,8 @@ class Place:
     `shaken`, blurred all over by a movement of the camera; `confidence` is
     the best correlation of its links to other frames, 1 for the reference; `residual_px` is the largest
     disagreement of its trusted links with the transforms of the whole stack, in pixels of the frame.
+    `in_series` is False for a frame that is not used and that the focus did not move on with: the frames
+    beside it are neighbours.
     """
 
     transform: Transform
@@ -22,3 +24,4 @@ class Place:
     confidence: float = 1.0
     residual_px: float = 0.0
     shaken: bool = False
+    in_series: bool = True

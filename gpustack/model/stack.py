@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from gpustack.errors import StackError
+from gpustack.errors import StackError, UsageError
 from gpustack.model.frame import Frame, Kind, PixelType
+from gpustack.settings import Settings, WhiteBalance
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,19 @@ class Stack:
     def refuse_sizes(self) -> None:
         """Raise StackError if frames differ in pixel size: without alignment they do not fit together."""
         _refuse_odd(self.frames, "pixel size", lambda f: f"{f.width}x{f.height}", _SIZES)
+
+    def refuse_raw_options(self, settings: Settings) -> None:
+        """Raise UsageError for settings that are for RAW frames, if the frames are none."""
+        asked = {
+            "A DNG file": settings.linear,
+            "--wb": settings.wb is not WhiteBalance.CAMERA,
+            "--exposure": settings.exposure != 0,
+        }
+        for what in (what for what, wanted in asked.items() if wanted and self.kind is not Kind.RAW):
+            raise UsageError(
+                f"{what} takes RAW frames, and these are developed.",
+                "Write to .tif." if settings.linear else "Leave it out.",
+            )
 
     def reference(self, wish: str) -> int:
         """Index of the reference frame for `first`, `middle`, `last` or a number counted from 0."""

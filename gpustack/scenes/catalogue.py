@@ -50,12 +50,17 @@ def render(name: str, shoot: Shoot) -> Rendered:
 
     Raises UsageError for a name that is neither in `names()` nor in `heldout_names()`.
     """
+    return photograph(layers_of(name, shoot), shoot)
+
+
+def layers_of(name: str, shoot: Shoot) -> tuple[Layer, ...]:
+    """What a scene is made of, back to front. Raises UsageError as `render` does."""
     build = _SCENES.get(name) or HELD_OUT.get(name)
     if build is None:
         raise UsageError(f"There is no scene '{name}'.", f"Use one of {', '.join(names())}.")
     canvas = shoot.canvas()
     rng = np.random.default_rng((shoot.seed, zlib.crc32(name.encode())))
-    return photograph(_spread(build(canvas, rng), canvas), shoot)
+    return _spread(build(canvas, rng), canvas)
 
 
 def _spread(layers: list[Layer], canvas: Canvas) -> tuple[Layer, ...]:

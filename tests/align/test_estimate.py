@@ -24,7 +24,8 @@ SHARP, NOISE = 0.5, 0.01
 def sight(backend: Backend[Any], plane: Plane, noise: float = 0.0, seed: int = 0) -> Sight:
     grain = noise * np.random.default_rng(seed).normal(size=plane.shape)
     held = backend.upload((plane + grain).astype(np.float32))
-    return see(backend, held, (plane.shape[1], plane.shape[0]))
+    # The textures are blurred as they are: as light.
+    return see(backend, held, (plane.shape[1], plane.shape[0]), linear=True)
 
 
 def pair(

@@ -21,9 +21,11 @@ def empty_part(
     *,
     afar: bool = False,
     spread: bool = False,
+    steep: bool = False,
 ) -> Part[Any]:
     """A part that no frame was folded into: a soft choice where `noise` is given, else a hard one; no
-    channels, no image. `spread`: with the spread of the mean, which is then of squared values."""
+    channels, no image. `spread`: with the spread of the mean, which is then of squared values. `steep`: a
+    soft choice by roots of energies."""
 
     def full(shape: tuple[int, ...], value: float, dtype: str = "float32") -> Any:
         return backend.full(shape, value, dtype, afar=afar)
@@ -33,7 +35,7 @@ def empty_part(
         mix = Mix(full((channels, height, width), 0.0), full((height, width), 0.0), squared=spread)
         if spread:
             mix.spread = Spread(*(full((height, width), 0.0) for _ in range(3)))
-        return Part(best, mix, noise)
+        return Part(best, mix, noise, steep)
     best.image = full((channels, height, width), 0.0) if channels else None
     return Part(best)
 

@@ -10,9 +10,21 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.backend.protocol import Backend
-from gpustack.backend.values import Band, Best, Extent, LevelBand, Mix, Part, Samples, Spread
+from gpustack.backend.values import (
+    Band,
+    Best,
+    Cells,
+    Extent,
+    LevelBand,
+    Mix,
+    Part,
+    Preference,
+    Samples,
+    Spread,
+    Steps,
+)
 
-_CARRIERS = (Band, Best, Extent, LevelBand, Mix, Part, Samples, Spread)
+_CARRIERS = (Band, Best, Cells, Extent, LevelBand, Mix, Part, Preference, Samples, Spread, Steps)
 _AS_THEY_ARE = {"each", "info", "busy_seconds", "peak_bytes", "concurrent", "develops", "decodes"}
 _HOST_ARGUMENTS = {"upload": 0, "lend": 0, "drop": 0, "decode": 0, "alignment_sums": 2}
 _HOST_RESULTS = {"download", "pack", "slot", "thumbnail", "light", "noise_level"}

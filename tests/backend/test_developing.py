@@ -114,7 +114,7 @@ def test_every_sample_is_scaled_as_by_libraw(gpu: Gpu, tmp_path: Path, white: in
 def test_a_balance_of_the_second_green_equals_libraw(
     gpu: Gpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, balance: tuple[float, ...]
 ) -> None:
-    monkeypatch.setattr(raw, "_balance", lambda _: balance)
+    monkeypatch.setattr(raw, "_balance", lambda *_: balance)
     found = check(gpu, one(write_dng(tmp_path / "a.dng", noise(40, 50), colours=(1, 2, 0, 1))))
     assert (found.gain[0] == found.gain[3]) == (balance[3] == 0)
 

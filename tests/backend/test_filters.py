@@ -203,6 +203,15 @@ def test_light_is_the_mean_of_what_values_stand_for(
     np.testing.assert_allclose(found, np.moveaxis(wanted, -1, 0), atol=TOLERANCE if linear else 0.002)
 
 
+@given(seed=seeds, height=sides, width=sides)
+def test_a_plane_is_decoded_to_light(backend: Backend[Any], seed: int, height: int, width: int) -> None:
+    values = np.random.default_rng(seed).uniform(-0.1, 1, (height, width)).astype(np.float32)
+    found = backend.download(backend.to_light(backend.upload(values)))
+    coded = np.maximum(values, 0)
+    decoded = np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4)
+    np.testing.assert_allclose(found, decoded, atol=0.002)
+
+
 def test_a_thumbnail_keeps_the_mean_and_is_as_large_as_asked(backend: Backend[Any]) -> None:
     plane = image(4, 1, 120, 200)[0]
     small = backend.thumbnail(backend.upload(plane), 50)

@@ -101,6 +101,12 @@ def test_a_thumbnail_is_that_of_the_cpu(gpu: Gpu, shape: tuple[int, int], longes
 
 
 @pytest.mark.parametrize("shape", SHAPES)
+def test_a_plane_as_light_is_that_of_the_cpu(gpu: Gpu, shape: tuple[int, int]) -> None:
+    plane = noise(*shape)
+    np.testing.assert_array_equal(gpu.download(gpu.to_light(gpu.upload(plane))), CPU.to_light(plane))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("sigma", [4.0, 1.5])
 def test_a_band_pass_is_that_of_the_cpu(gpu: Gpu, shape: tuple[int, int], sigma: float) -> None:
     plane = noise(*shape)
@@ -228,7 +234,8 @@ def everything(device: CpuDevice) -> list[Array]:
     gpu = Gpu(device, LIMIT)
     pixels = gpu.upload(frame(PixelType.UINT8, 101, 133, 3))
     plane = gpu.survey_luma(pixels, PixelType.UINT8, 2)
-    passed = gpu.band_pass(plane, gpu.reduce(plane), 4.0)
+    light = gpu.to_light(plane)
+    passed = gpu.band_pass(light, gpu.reduce(light), 4.0)
     samples = gpu.samples(passed, 600)
     sums = gpu.alignment_sums(samples, passed, TILTED, 0.9)
     shift = np.array(gpu.best_shift(passed, passed))
@@ -284,7 +291,7 @@ def test_a_match_is_that_of_the_cpu(gpu: Gpu) -> None:
     pictures = [Texture(21).seen(width, height, matrix) for matrix in (np.eye(3), true)]
 
     def sights(backend: Any) -> list[Sight]:
-        return [see(backend, backend.upload(picture), (width, height)) for picture in pictures]
+        return [see(backend, backend.upload(picture), (width, height), linear=True) for picture in pictures]
 
     wanted = match(CPU, *sights(CPU), Model.SIMILARITY)
     backend: Any = gpu

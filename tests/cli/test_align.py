@@ -37,7 +37,7 @@ def test_json_prints_what_the_file_holds(moving: list[Path], tmp_path: Path) -> 
     assert json.loads(result.stdout) == json.loads(path.read_bytes())
     row = json.loads(result.stdout)["frames"][2]
     size, tone = {"width", "height"}, {"gain", "offset"}
-    assert set(row) == {"file", "matrix", "used", "confidence", "residual_px"} | size | tone
+    assert set(row) == {"file", "matrix", "used", "in_series", "confidence", "residual_px"} | size | tone
     assert row["used"] is True
     assert row["matrix"][0][2] == pytest.approx(2.0, abs=0.6)
 

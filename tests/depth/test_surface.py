@@ -10,18 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpustack.backend.protocol import Backend
-from gpustack.depth.surface import Surface, surface
+from gpustack.depth.surface import Sight, Surface, surface
 from tests.strategies import Picture, seeds, sides
 
 HEIGHT, WIDTH = 96, 128
 FLOOR = 1e-4
 FRAMES = 20
 STRONG = 100 * FLOOR
+NOISE = 0.005
 
 
-def seen(backend: Backend[Any], winners: Picture, energies: Picture | float = STRONG) -> Surface:
-    energy = np.broadcast_to(np.float32(energies), winners.shape).astype(np.float32)
-    return surface(backend, winners.astype(np.uint16), energy, FLOOR)
+def seen(
+    backend: Backend[Any],
+    depths: Picture,
+    energies: Picture | float = STRONG,
+    variances: Picture | float = 1.0,
+    luma: Picture | float = 0.5,
+) -> Surface:
+    planes = (np.broadcast_to(np.float32(values), depths.shape) for values in (variances, energies, luma))
+    return surface(
+        backend, Sight(depths.astype(np.float32), *(plane.copy() for plane in planes)), FLOOR, NOISE
+    )
 
 
 def plane(across: float = 8.0, down: float = 6.0) -> Picture:
@@ -115,6 +124,42 @@ def test_confidence_is_none_in_noise_and_full_in_texture(backend: Backend[Any]) 
     np.testing.assert_allclose(found[1], [0, 0.5, 0.99, 1 - FLOOR], atol=1e-4)
 
 
+def test_confidence_falls_where_the_peak_is_broader_than_most(backend: Backend[Any]) -> None:
+    variances = np.full((9, 9), 2.0)
+    variances[0, :4] = 0.0, 1.0, 4.0, 20.0
+    found = seen(backend, np.zeros((9, 9)), 1.0, variances).confidence
+    np.testing.assert_allclose(found[0, :5], [1, 1, 0.25, 0.01, 1], atol=2e-4)
+
+
+def test_two_peaks_are_left_to_their_neighbours(backend: Backend[Any]) -> None:
+    """The mean of a near and a far peak is neither, however high they are."""
+    true = plane()
+    torn = np.zeros(true.shape, bool)
+    torn[40:50, 60:70] = True
+    off = np.abs(seen(backend, np.where(torn, 18, true), STRONG, np.where(torn, 40.0, 1.0)).depth - true)
+    assert off[torn].max() < 0.5
+    assert np.abs(seen(backend, np.where(torn, 18, true)).depth - true)[torn].max() > 2
+
+
+def test_a_step_of_the_picture_holds_the_step_of_the_depth(backend: Backend[Any]) -> None:
+    """What is smoothed is smoothed on either side of the line."""
+    left = np.arange(WIDTH) < 61
+    true = np.where(left, 4.0, 7.0) * np.ones((HEIGHT, 1))
+    generator = np.random.default_rng(6)
+    depths = true + generator.normal(0, 0.5, true.shape)
+    luma = np.where(left, 0.3, 0.6) + generator.normal(0, NOISE, true.shape)
+    off = [
+        np.abs(seen(backend, depths, luma=guide).depth - true)[8:-8, 57:65].mean() for guide in (luma, 0.5)
+    ]
+    assert off[0] < 0.7 * off[1]
+
+
+def test_texture_on_a_smooth_surface_leaves_no_trace(backend: Backend[Any]) -> None:
+    luma = 0.5 + 0.3 * np.sign(np.random.default_rng(7).normal(size=(HEIGHT, WIDTH)))
+    off = seen(backend, plane(), luma=luma).depth - plane()
+    assert np.abs(off[8:-8, 8:-8]).max() < 0.05
+
+
 def test_confidence_rises_with_energy(backend: Backend[Any]) -> None:
     energies = np.geomspace(FLOOR / 10, 1, 50, dtype=np.float32)[None]
     found = seen(backend, np.zeros((1, 50)), energies).confidence[0]
@@ -123,12 +168,11 @@ def test_confidence_rises_with_energy(backend: Backend[Any]) -> None:
 
 def test_its_arguments_stay_as_they_were(backend: Backend[Any]) -> None:
     generator = np.random.default_rng(5)
-    winners = generator.integers(0, 9, (20, 30)).astype(np.uint16)
-    energies = generator.random((20, 30), np.float32)
-    kept = winners.copy(), energies.copy()
-    surface(backend, winners, energies, FLOOR)
-    np.testing.assert_array_equal(winners, kept[0])
-    np.testing.assert_array_equal(energies, kept[1])
+    planes = [generator.random((20, 30), np.float32) for _ in range(4)]
+    kept = [plane.copy() for plane in planes]
+    surface(backend, Sight(*planes), FLOOR, NOISE)
+    for found, wanted in zip(planes, kept, strict=True):
+        np.testing.assert_array_equal(found, wanted)
 
 
 def test_pixels_that_no_frame_covers_do_not_spoil_their_neighbours(backend: Backend[Any]) -> None:

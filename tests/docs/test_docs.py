@@ -28,7 +28,7 @@ from gpustack.settings import JPEG_QUALITY, RAM_SHARE, VRAM_SHARE, Settings
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-COMMANDS = ("stack", "align", "plan", "compare", "demo", "doctor")
+COMMANDS = ("stack", "align", "plan", "compare", "demo", "doctor", "bench")
 SET_UP_AND_STACK = "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/gpustack demo"
 SET_UP_AND_CHECK = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/poe check"
 HEADLINE_BYTES, PICTURE_BYTES = 300_000, 100_000
@@ -131,8 +131,10 @@ def default_text(command: str, name: str, option: Any) -> str:
         "--threads": "all processors",
         "--transforms": "estimated",
         "--flat": "none",
+        "--slab": "none",
         "--truth": "none",
         "compare --depth": "none",
+        "bench --frames": "rendered JPEG files",
     }
     if option.required:
         return "required"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -11,9 +12,11 @@ import pytest
 
 import gpustack
 from gpustack.errors import AlignError
-from gpustack.model.transform import corners
-from gpustack.scenes import Shoot, render
-from gpustack.settings import BadFrame, Settings
+from gpustack.model.place import Place
+from gpustack.model.transform import Transform, corners
+from gpustack.scenes import Rendered, Shoot, render
+from gpustack.scenes.comparison import truth_psnr
+from gpustack.settings import BadFrame, Method, Settings
 
 SHOOT = Shoot(
     frames=8, width=320, height=240, max_blur_px=5.0, breathing=0.02, drift_px=3.0, jitter_px=0.5, noise=1.0
@@ -47,6 +50,76 @@ def test_a_bad_frame_is_left_out(good: list[Any], foreign: Any, kind: str) -> No
     assert "array[5]" in mixed.report.warnings[0]
     difference = np.abs(common(mixed, alone).astype(int) - common(alone, mixed))
     assert np.mean(difference) < 0.5
+
+
+@pytest.fixture(scope="module")
+def twenty() -> Rendered:
+    return render("macro", replace(SHOOT, frames=20))
+
+
+def test_twenty_good_frames_and_three_bad_ones_give_the_picture_of_the_twenty(
+    twenty: Rendered, foreign: Any
+) -> None:
+    good = [twenty.frame(index) for index in range(20)]
+    bad = {4: np.full_like(good[0], 90), 10: shake(good[9]), 17: foreign}
+    kept = [index for index in range(23) if index not in bad]
+    frames: list[Any] = [bad.get(index) for index in range(23)]
+    for index, frame in zip(kept, good, strict=True):
+        frames[index] = frame
+    middle = kept[twenty.shoot.reference]
+    mixed = gpustack.stack(frames, Settings(threads=2, reference=str(middle)))
+    assert [index for index, place in enumerate(mixed.places) if not place.used] == list(bad)
+    assert len(mixed.report.warnings) == 3
+    assert [index for index, place in enumerate(mixed.places) if not place.in_series] == list(bad)
+    # With the same transforms, bit for bit: what is left out leaves no trace in the picture.
+    same = [mixed.places[index] for index in kept]
+    again = gpustack.stack(good, Settings(threads=2), transforms=same)
+    np.testing.assert_array_equal(mixed.image, again.image)
+    # With their own, nearly: frames beside a bad one are matched with others, so they lie a little elsewhere.
+    alone = gpustack.stack(good, Settings(threads=2))
+    difference = np.abs(common(mixed, alone).astype(int) - common(alone, mixed))
+    assert np.mean(difference) < 0.75
+    truths = [truth_psnr(twenty, found.image, found.report.box) for found in (mixed, alone)]
+    assert abs(truths[0] - truths[1]) < 0.2
+
+
+def test_a_shaken_frame_of_the_series_keeps_its_step(twenty: Rendered) -> None:
+    frames = [twenty.frame(index) for index in range(20)]
+    frames[6] = shake(frames[6])
+    result = gpustack.stack(frames, Settings(threads=2, depth=True))
+    assert [index for index, place in enumerate(result.places) if not place.used] == [6]
+    assert all(place.in_series for place in result.places)
+    again = gpustack.stack(frames, Settings(threads=2, depth=True), transforms=result.places)
+    np.testing.assert_array_equal(result.image, again.image)
+
+
+@pytest.mark.parametrize("method", list(Method))
+def test_depth_and_winners_count_all_frames(good: list[Any], method: Method) -> None:
+    settings = Settings(threads=2, method=method, depth=True)
+    still = [Place(Transform.identity())] * len(good)
+    gone = Place(Transform.identity(), used=False, in_series=False)
+    alone = gpustack.stack(good, settings, transforms=still)
+    mixed = gpustack.stack(
+        [*good[:3], good[0], *good[3:]], settings, transforms=[*still[:3], gone, *still[3:]]
+    )
+    np.testing.assert_array_equal(mixed.image, alone.image)
+    moved_on = alone.winners + (alone.winners >= 3)
+    np.testing.assert_array_equal(mixed.winners, moved_on)
+    assert mixed.depth is not None
+    assert alone.depth is not None
+    told = np.interp(alone.depth, np.arange(8), [0, 1, 2, 4, 5, 6, 7, 8])
+    np.testing.assert_allclose(mixed.depth, told, atol=1e-5)
+    assert mixed.report.frames[3].share == 0.0
+
+
+def test_a_portrait_frame_among_landscape_ones_is_named_and_left_out(good: list[Any]) -> None:
+    portrait = np.ascontiguousarray(np.rot90(good[4]))
+    alone = gpustack.stack(good, FIRST)
+    mixed = gpustack.stack([*good[:4], portrait, *good[4:]], FIRST)
+    assert [place.used for place in mixed.places] == [index != 4 for index in range(9)]
+    assert len(mixed.report.warnings) == 1
+    assert mixed.report.warnings[0].startswith("array[4] shows too little in common with its neighbours")
+    assert np.mean(np.abs(common(mixed, alone).astype(int) - common(alone, mixed))) < 0.5
 
 
 def shake(frame: Any) -> Any:

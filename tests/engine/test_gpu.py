@@ -193,7 +193,7 @@ def test_a_device_that_is_full_after_all_gets_a_smaller_plan(monkeypatch: pytest
     settings = Settings(align=Model.NONE, threads=1)
     monkeypatch.setattr(price, "DEVICE_RESERVE", 1 << 19)  # these frames are small
     wanted = stacked(monkeypatch, settings, (CpuDevice(),), pictures)
-    device = Boasting(wanted.report.device_bytes * 2 // 3)
+    device = Boasting(wanted.report.device_bytes * 3 // 5)
     found = stacked(monkeypatch, settings, (device,), pictures)
     np.testing.assert_array_equal(found.fused.picture, wanted.fused.picture)
     assert found.report.plan["device_bytes"] < wanted.report.plan["device_bytes"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import Band
-from gpustack.engine.path import Fused, render
+from gpustack.engine.path import Fused, Recipe, render
 from gpustack.fuse.fold import Fold
 from gpustack.model.rect import Rows
 from gpustack.settings import Method
@@ -31,12 +31,13 @@ def fuse(
 
     def pass_over(name: str, folds: list[Fold[Any]]) -> list[Any]:
         del name
-        return [_folded(backend, fold, case, runs or [range(len(case.frames))]) for fold in folds]
+        return [folded(backend, fold, case, runs or [range(len(case.frames))]) for fold in folds]
 
-    return render(backend, pass_over, method, case.noise, depth)
+    return render(backend, pass_over, Recipe(method, case.noise, depth))
 
 
-def _folded(backend: Backend[Any], fold: Fold[Any], case: Case, runs: Sequence[Sequence[int]]) -> Any:
+def folded(backend: Backend[Any], fold: Fold[Any], case: Case, runs: Sequence[Sequence[int]]) -> Any:
+    """The state of a fold after all runs, merged."""
     states = []
     for run in runs:
         states.append(fold.start(backend, case.canvas))

@@ -53,7 +53,7 @@ def level_energies(backend: Backend[Any], fold: LaplacianFold, case: Case) -> li
     return [np.concatenate([backend.download(part.best.energy) for part in level.parts]) for level in levels]
 
 
-@pytest.mark.parametrize("fold", [soft_scales(0.01), pyramid()], ids=["auto", "pyramid"])
+@pytest.mark.parametrize("fold", [soft_scales(0.01), pyramid(0.01)], ids=["auto", "pyramid"])
 @pytest.mark.parametrize("rows", [2, 4, 10, 32])
 def test_energies_of_all_levels_do_not_know_the_bands(
     backend: Backend[Any], fold: LaplacianFold, noisy: Case, rows: int
@@ -64,7 +64,7 @@ def test_energies_of_all_levels_do_not_know_the_bands(
         np.testing.assert_array_equal(banded, wanted)
 
 
-@pytest.mark.parametrize("fold", [Sharpest(), Average(0.01)], ids=["sharpest", "average"])
+@pytest.mark.parametrize("fold", [Sharpest(0.01), Average(0.01)], ids=["sharpest", "average"])
 @pytest.mark.parametrize("rows", [2, 4, 10, 32])
 def test_the_focus_measure_does_not_know_the_bands(
     backend: Backend[Any], fold: Any, noisy: Case, rows: int
@@ -74,7 +74,9 @@ def test_the_focus_measure_does_not_know_the_bands(
     np.testing.assert_array_equal(fold.winners(backend, banded), fold.winners(backend, whole))
 
 
-@pytest.mark.parametrize("fold", [Auto(0.01), pyramid(), Average(0.01)], ids=["auto", "pyramid", "average"])
+@pytest.mark.parametrize(
+    "fold", [Auto(0.01), pyramid(0.01), Average(0.01)], ids=["auto", "pyramid", "average"]
+)
 @pytest.mark.parametrize("rows", [2, 4, 10, 32])
 def test_float_pictures_do_not_know_the_bands(
     backend: Backend[Any], fold: Any, noisy: Case, rows: int

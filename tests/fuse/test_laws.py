@@ -19,8 +19,8 @@ from gpustack.settings import Method
 from tests.fuse.fusing import fuse, view
 from tests.strategies import Case, Picture, band_heights, cases, quantised
 
-SELECTIONS = [Method.PYRAMID, Method.DEPTHMAP]
-WEIGHTED = [Method.AUTO, Method.AVERAGE]
+CHOOSING = [Method.AUTO, Method.PYRAMID, Method.AVERAGE]
+"""Methods whose winners are the sharpest frames; those of `depthmap` are the nearest to its surface."""
 BOUND = {PixelType.UINT8: 1, PixelType.UINT16: 2, PixelType.FLOAT32: 3e-5}
 """Rounding bound of weighted sums: levels of the dtype, or 1e-5 of the range of float frames, -1 to 2."""
 
@@ -32,8 +32,7 @@ ROUNDING = {PixelType.UINT8: 1, PixelType.UINT16: 1, PixelType.FLOAT32: 1e-6}
 """How far a mean of resampled frames may leave their range: its last bit decides a tie between two levels."""
 
 every_method = pytest.mark.parametrize("method", list(Method))
-selections = pytest.mark.parametrize("method", SELECTIONS)
-weighted_sums = pytest.mark.parametrize("method", WEIGHTED)
+choosing = pytest.mark.parametrize("method", CHOOSING)
 
 
 def bits(picture: Picture) -> bytes:
@@ -61,18 +60,18 @@ def test_one_frame_gives_that_frame(backend: Backend[Any], method: Method, case:
     assert not fused.winners.any()
 
 
-@selections
+@choosing
 @given(case=cases(), shuffled=st.randoms())
-def test_order_does_not_change_a_selection(
+def test_order_does_not_change_the_winners(
     backend: Backend[Any], method: Method, case: Case, shuffled
 ) -> None:
     order = shuffled.sample(range(len(case.frames)), len(case.frames))
-    assert bits(fuse(backend, method, case, order).picture) == bits(fuse(backend, method, case).picture)
+    assert bits(fuse(backend, method, case, order).winners) == bits(fuse(backend, method, case).winners)
 
 
-@weighted_sums
+@every_method
 @given(case=cases(), shuffled=st.randoms())
-def test_order_changes_a_weighted_sum_by_rounding_only(
+def test_order_changes_the_picture_by_rounding_only(
     backend: Backend[Any], method: Method, case: Case, shuffled
 ) -> None:
     order = shuffled.sample(range(len(case.frames)), len(case.frames))
@@ -80,14 +79,14 @@ def test_order_changes_a_weighted_sum_by_rounding_only(
     assert_near(fused, fuse(backend, method, case).picture, case.canvas.pixel_type)
 
 
-@selections
+@choosing
 @given(case=cases(most_frames=4), again=st.data())
-def test_a_repeated_frame_does_not_change_a_selection(
+def test_a_repeated_frame_does_not_change_the_winners(
     backend: Backend[Any], method: Method, case: Case, again
 ) -> None:
     index = again.draw(st.integers(0, len(case.frames) - 1))
     more = fuse(backend, method, case.extended(index))
-    assert bits(more.picture) == bits(fuse(backend, method, case).picture)
+    assert bits(more.winners) == bits(fuse(backend, method, case).winners)
 
 
 def halves(case: Case, cut_at: float) -> tuple[range, range]:
@@ -96,19 +95,19 @@ def halves(case: Case, cut_at: float) -> tuple[range, range]:
     return range(middle), range(middle, count)
 
 
-@selections
+@choosing
 @given(case=cases(), cut_at=st.floats(0, 1), swapped=st.booleans())
-def test_merging_selections_equals_one_run(
+def test_merging_winners_equals_one_run(
     backend: Backend[Any], method: Method, case: Case, cut_at: float, swapped: bool
 ) -> None:
     runs = halves(case, cut_at)
     merged = fuse(backend, method, case, *(runs[::-1] if swapped else runs))
-    assert bits(merged.picture) == bits(fuse(backend, method, case).picture)
+    assert bits(merged.winners) == bits(fuse(backend, method, case).winners)
 
 
-@weighted_sums
+@every_method
 @given(case=cases(), cut_at=st.floats(0, 1), swapped=st.booleans())
-def test_merging_weighted_sums_equals_one_run_within_rounding(
+def test_merging_pictures_equals_one_run_within_rounding(
     backend: Backend[Any], method: Method, case: Case, cut_at: float, swapped: bool
 ) -> None:
     runs = halves(case, cut_at)

@@ -16,11 +16,14 @@ from tests.kernels.reference import F
 from tests.kernels.registry import Pairs, Shape, case, covering, frame_of
 from tests.kernels.state import State
 
-NOISES = (None, 1e-4)
-"""A hard and a soft choice."""
+RULES = ((None, False), (1e-4, False), (0.01, True))
+"""Noise, and whether steep: a hard choice, a soft and a steep one."""
+
+WIDE_PX = 16.0
+"""A window that no shared memory holds, as wide as `--radius` may be."""
 
 CHOICES = ((None, False), (1e-4, False), (1e-4, True))
-"""The same, and a soft one that keeps the spread of its mean."""
+"""Noise, and whether the spread of the mean is kept: a hard choice, and soft ones."""
 
 
 def state_of(gpu: Gpu, part: Part[Tensor], wanted: State) -> Pairs:
@@ -38,12 +41,13 @@ def state_of(gpu: Gpu, part: Part[Tensor], wanted: State) -> Pairs:
 
 @case("fold_level")
 def fold_level(gpu: Gpu, shape: Shape, generator: np.random.Generator) -> Pairs:
-    settings = product((1, 2, 4), NOISES, (1.0, 1.5), (False, True))
-    for channels, noise, sigma, rich in settings:
-        part, wanted = empty_part(gpu, channels, *shape, noise), State.empty(channels, *shape, noise)
+    settings = product((1, 2, 4), RULES, (1.0, 1.5), (False, True))
+    for channels, (noise, steep), sigma, rich in settings:
+        part = empty_part(gpu, channels, *shape, noise, steep=steep)
+        wanted = State.empty(channels, *shape, noise, steep=steep)
         for index in (1, 0, 2):
             image = generator.random((channels, *shape), F)
-            evidence = generator.random(shape, F) if rich else None
+            evidence = generator.uniform(-1, 1, shape).astype(F) if rich else None
             covers = covering(generator, shape) if rich else np.ones(shape, bool)
             band = LevelBand(
                 gpu.upload(image),
@@ -56,6 +60,61 @@ def fold_level(gpu: Gpu, shape: Shape, generator: np.random.Generator) -> Pairs:
             energy = reference.level_energy(detail, sigma, evidence)
             yield gpu.download(gpu.fold_level(part, index, band, sigma, None)), energy
             wanted.fold(index, detail, energy, covers)
+        yield from state_of(gpu, part, wanted)
+
+
+@case("detail_of", "power_of", "blur_line", "heed", "fold_in")
+def fold_wide_level(gpu: Gpu, shape: Shape, generator: np.random.Generator) -> Pairs:
+    for channels, (noise, steep), rich in product((1, 4), RULES, (False, True)):
+        part = empty_part(gpu, channels, *shape, noise, steep=steep)
+        wanted = State.empty(channels, *shape, noise, steep=steep)
+        for index in (1, 0, 2):
+            image = generator.random((channels, *shape), F)
+            evidence = generator.uniform(-1, 1, shape).astype(F) if rich else None
+            covers = covering(generator, shape) if rich else np.ones(shape, bool)
+            band = LevelBand(
+                gpu.upload(image),
+                gpu.reduce(gpu.upload(image)),
+                None if evidence is None else gpu.upload(evidence),
+                gpu.upload(mask(covers)) if rich else None,
+                slice(0, shape[0]),
+            )
+            detail = reference.detail(image)
+            energy = reference.level_energy(detail, WIDE_PX, evidence)
+            yield gpu.download(gpu.fold_level(part, index, band, WIDE_PX, None)), energy
+            wanted.fold(index, detail, energy, covers)
+        yield from state_of(gpu, part, wanted)
+
+
+@case("extend_by")
+def wide_extents(gpu: Gpu, shape: Shape, generator: np.random.Generator) -> Pairs:
+    for kind, masked in product(PixelType, (False, True)):
+        extent = empty_extent(gpu, 2, *shape, kind)
+        low, high = (gpu.download(array).copy() for array in (extent.low, extent.high))
+        for index in range(3):
+            image = frame_of(generator, (2, *shape), PixelType.FLOAT32)
+            covers = covering(generator, shape) | (not masked)
+            held, valid = gpu.upload(image), gpu.upload(mask(covers)) if masked else None
+            band = LevelBand(held, gpu.reduce(held), None, valid, slice(0, shape[0]))
+            gpu.fold_level(empty_part(gpu, 2, *shape), index, band, WIDE_PX, extent)
+            values = reference.to_pixels(image, kind)
+            low, high = (
+                np.where(covers, f(a, values), a) for f, a in ((np.minimum, low), (np.maximum, high))
+            )
+        yield gpu.download(extent.low), low
+        yield gpu.download(extent.high), high
+
+
+@case("bend_of", "blur_line", "luma", "reduce", "add_detail", "fold_in")
+def fold_wide_sharpness(gpu: Gpu, shape: Shape, generator: np.random.Generator) -> Pairs:
+    for (noise, spread), sigma in product(CHOICES, (3.0, WIDE_PX)):
+        part = empty_part(gpu, 3, *shape, noise, spread=spread)
+        wanted = State.empty(3, *shape, noise, spread=spread)
+        for index in (0, 2, 1):
+            image, covers = generator.random((3, *shape), F), covering(generator, shape)
+            band = Band(gpu.upload(image), gpu.upload(mask(covers)))
+            gpu.fold_sharpness(part, index, band, sigma, slice(0, shape[0]))
+            wanted.fold(index, image, reference.sharpness(image, sigma), covers)
         yield from state_of(gpu, part, wanted)
 
 
@@ -92,12 +151,28 @@ def fold_sharpness(gpu: Gpu, shape: Shape, generator: np.random.Generator) -> Pa
         yield from state_of(gpu, part, wanted)
 
 
+@case("luma", "reduce", "curvature", "fold_sharpness", "merge")
+def spread_alone(gpu: Gpu, shape: Shape, generator: np.random.Generator) -> Pairs:
+    """Where the frames lie, of a mean that is not kept itself."""
+    parts = [empty_part(gpu, 0, *shape, 1e-4, spread=True) for _ in range(2)]
+    wanted = [State.empty(0, *shape, 1e-4, spread=True) for _ in range(2)]
+    for index in (0, 3, 1, 2):
+        image, covers = generator.random((3, *shape), F), covering(generator, shape)
+        band = Band(gpu.upload(image), gpu.upload(mask(covers)))
+        gpu.fold_sharpness(parts[index % 2], index, band, 1.5, slice(0, shape[0]))
+        wanted[index % 2].fold(index, image, reference.sharpness(image, 1.5), covers)
+    gpu.merge(*parts)
+    wanted[0].merge(wanted[1])
+    yield from state_of(gpu, parts[0], wanted[0])
+
+
 @case("fold_in", "merge")
 def fold_in(gpu: Gpu, shape: Shape, generator: np.random.Generator) -> Pairs:
     """Two runs of frames whose energies tie and span twelve orders of magnitude; then merged."""
-    for channels, (noise, spread) in product((1, 3), CHOICES):
-        parts = [empty_part(gpu, channels, *shape, noise, spread=spread) for _ in range(2)]
-        wanted = [State.empty(channels, *shape, noise, spread=spread) for _ in range(2)]
+    choices = [(*choice, False) for choice in CHOICES] + [(0.01, False, True)]
+    for channels, (noise, spread, steep) in product((1, 3), choices):
+        parts = [empty_part(gpu, channels, *shape, noise, spread=spread, steep=steep) for _ in range(2)]
+        wanted = [State.empty(channels, *shape, noise, spread=spread, steep=steep) for _ in range(2)]
         for index in (3, 0, 5, 1, 2, 4):
             image, covers = generator.random((channels, *shape), F), covering(generator, shape)
             energy = F(10) ** generator.integers(-12, 1, shape).astype(F)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpustack.backend.gpu.backend import Gpu
+from gpustack.backend.values import Cells
 from gpustack.model.frame import PixelType
 from gpustack.model.rect import Rows
 from gpustack.model.tone import Tone
@@ -37,6 +38,17 @@ def shrink_mask(gpu: Gpu, shape: Shape, generator: np.random.Generator) -> Pairs
     for share in (0.7, 0.98):
         covers = mask(generator.random(shape) < share)
         yield gpu.download(gpu.shrink_mask(gpu.upload(covers))), reference.shrink_mask(covers)
+
+
+@case("between_cells")
+def between_cells(gpu: Gpu, shape: Shape, generator: np.random.Generator) -> Pairs:
+    for count, step, first in (((1, 1), (3.0, 4.0), (1.0, 2.0)), ((4, 6), (7.5, 12.3), (-2.25, 5.5))):
+        small = generator.random(count, F)
+        cells = Cells(gpu.upload(small), step, first)
+        for top in (0, 9):
+            rows = Rows(top, top + shape[0])
+            wanted = reference.between(small, step, first, shape[1], np.arange(top, rows.stop))
+            yield gpu.download(gpu.between(cells, shape[1], rows)), wanted
 
 
 @case("add_detail")

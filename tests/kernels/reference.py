@@ -7,6 +7,7 @@ this says what is rounded where.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,23 @@ def reduce(plane: Array) -> Array:
 def _halved(wide: Array, length: int) -> Array:
     a, b, c, d, e = (wide[:, step : step + length : 2] for step in range(5))
     return np.asarray(F(0.0625) * (a + e) + F(0.25) * (b + d) + F(0.375) * c)
+
+
+def between(cells: Array, step: Sequence[float], first: Sequence[float], width: int, rows: Array) -> Array:
+    """Pixels of some rows, linear between cells."""
+
+    def ways(pixels: Array, axis: int, count: int) -> tuple[Array, Array, Array]:
+        at = np.fmin(np.fmax((pixels.astype(F) - F(first[axis])) / F(step[axis]), F(0)), F(count - 1))
+        before = np.floor(at).astype(int)
+        return before, np.minimum(before + 1, count - 1), at - before.astype(F)
+
+    left, right, across = ways(np.arange(width), 0, cells.shape[1])
+    above, below, down = ways(rows, 1, cells.shape[0])
+    upper, lower = (
+        cells[line][:, left] + (cells[line][:, right] - cells[line][:, left]) * across
+        for line in (above, below)
+    )
+    return np.asarray(upper + (lower - upper) * down[:, None])
 
 
 def expand(coarse: Array, height: int, width: int) -> Array:

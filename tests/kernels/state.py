@@ -19,29 +19,39 @@ class State:
     kept: Array
     total: Array | None
     noise: np.float32
+    steep: bool = False
     spread: tuple[Array, Array, Array] | None = None
 
     @staticmethod
-    def empty(channels: int, height: int, width: int, noise: float | None, *, spread: bool = False) -> State:
+    def empty(
+        channels: int,
+        height: int,
+        width: int,
+        noise: float | None,
+        *,
+        spread: bool = False,
+        steep: bool = False,
+    ) -> State:
         """Before the first frame; with a spread the mean is of squared values."""
         plane = np.zeros((height, width), F)
         total = None if noise is None else plane.copy()
         frame = np.full((height, width), 65535, np.uint16)
         kept = np.zeros((channels, height, width), F)
-        return State(
-            plane - F(1), frame, kept, total, F(noise or 0), (plane, plane, plane) if spread else None
-        )
+        planes = (plane, plane, plane) if spread else None
+        return State(plane - F(1), frame, kept, total, F(noise or 0), steep, planes)
 
     def fold(self, index: int, image: Array, energy: Array, covers: Array) -> None:
-        """Fold one frame in; the lower of two frames wins a tie."""
-        energy = np.where(covers, energy, F(-2))
+        """Fold one frame in; the lower of two frames wins a tie, and energy below nothing is none."""
+        energy = np.where(covers, np.fmax(energy, F(0)), F(-2))
         won = (energy > self.energy) | ((energy == self.energy) & (index < self.frame))
         if self.total is None:
             self.kept = np.where(won, image, self.kept)
         else:
             share = self._soften(energy)
-            value = image if self.spread is None else image * image
-            self.kept = np.where(share != 0, self.kept + (value - self.kept) * share, self.kept)
+            value = image[: len(self.kept)]
+            value = value if self.spread is None else value * value
+            step = _flushed((value - self.kept) * share)
+            self.kept = np.where(share != 0, self.kept + step, self.kept)
             if self.spread is not None:
                 self.spread = _spread(
                     self.spread, F(index), share, np.where(won, luma(image), self.spread[2])
@@ -50,18 +60,25 @@ class State:
         self.frame = np.where(won, np.uint16(index), self.frame)
 
     def _soften(self, energy: Array) -> Array:
-        above = np.fmax(energy, -self.noise) + self.noise
-        ratio = above / (np.fmax(self.energy, F(0)) + self.noise)
-        gain = eighth_power(np.fmin(ratio, F(1)))
-        self.total = self.total * eighth_power(F(1) / np.fmax(ratio, F(1))) + gain
+        ratio = self._above_noise(energy) / self._above_noise(np.fmax(self.energy, F(0)))
+        gain = self._weight(np.fmin(ratio, F(1)))
+        self.total = self.total * self._weight(F(1) / np.fmax(ratio, F(1))) + gain
         return np.asarray(gain / np.fmax(self.total, F(1e-30)))
+
+    def _above_noise(self, energy: Array) -> Array:
+        if self.steep:
+            return np.where(energy < 0, F(0), np.sqrt(np.fmax(energy, F(0))) + self.noise)
+        return np.fmax(energy, -self.noise) + self.noise
+
+    def _weight(self, ratio: Array) -> Array:
+        return eighth_power(eighth_power(ratio)) if self.steep else eighth_power(ratio)
 
     def merge(self, other: State) -> None:
         """Fold in what another run kept."""
         if self.total is not None and other.total is not None:
-            a, b = (np.fmax(state.energy, F(0)) + self.noise for state in (self, other))
-            mine, theirs = (self.total * eighth_power(np.fmin(F(1), a / b)),
-                            other.total * eighth_power(np.fmin(F(1), b / a)))  # fmt: skip
+            a, b = (self._above_noise(np.fmax(state.energy, F(0))) for state in (self, other))
+            mine = self.total * self._weight(np.fmin(F(1), a / b))
+            theirs = other.total * self._weight(np.fmin(F(1), b / a))
             self.total = mine + theirs
             share = theirs / np.fmax(self.total, F(1e-30))
             self.kept = self.kept + share * (other.kept - self.kept)

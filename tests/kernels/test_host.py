@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
 
 from gpustack.backend.gpu.backend import Gpu
-from gpustack.backend.protocol import Backend
-from gpustack.backend.values import Band
 from gpustack.engine.path import Fused
 from gpustack.model.canvas import Canvas
 from gpustack.model.frame import PixelType
@@ -83,22 +80,14 @@ def gpu() -> Gpu:
     return Gpu(CpuDevice(), LIMIT)
 
 
-def band_of(gpu: Backend[Any]) -> tuple[Any, Any]:
-    image = np.ones((1, 9, 9), np.float32)
-    return level_band(gpu, image), Band(gpu.upload(image))
-
-
-WIDEST = {"fold_level": 1.66, "fold_sharpness": 2.66, "smooth_by": 3.0, "band_pass": 5.51}
+WIDEST = {"smooth_by": 3.0, "band_pass": 5.51}
 """The widest blur for which each kernel has shared memory, in pixels."""
 
 
 def blurred(gpu: Gpu, name: str, sigma: float) -> None:
     """Call the operation of a name with a blur."""
-    level, band = band_of(gpu)
-    part, plane = empty_part(gpu, 1, 9, 9), gpu.full((9, 9), 1.0, "float32")
+    plane = gpu.full((9, 9), 1.0, "float32")
     calls: dict[str, Callable[[], object]] = {
-        "fold_level": lambda: gpu.fold_level(part, 0, level, sigma, None),
-        "fold_sharpness": lambda: gpu.fold_sharpness(part, 0, band, sigma, slice(0, 9)),
         "smooth_by": lambda: gpu.smooth_by(plane, plane, sigma),
         "band_pass": lambda: gpu.band_pass(plane, gpu.reduce(plane), sigma),
     }

@@ -7,13 +7,14 @@ from gpustack.backend.gpu.decoding import Decoding
 from gpustack.backend.gpu.developing import Developing
 from gpustack.backend.gpu.folding import Folding
 from gpustack.backend.gpu.loading import Loading
+from gpustack.backend.gpu.looking import Looking
 from gpustack.backend.gpu.matching import Matching
 from gpustack.backend.gpu.surfacing import Surfacing
 from gpustack.backend.gpu.tensor import Tensor
 from gpustack.backend.protocol import Backend
 
 
-class Gpu(Decoding, Developing, Loading, Folding, Debiasing, Surfacing, Matching):
+class Gpu(Decoding, Developing, Loading, Folding, Debiasing, Surfacing, Looking, Matching):
     """All parts on one pool, one ring and two lanes; arrays are `Tensor`."""
 
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpustack.backend.gpu.core import Core
+from gpustack.backend.filters import gaussian
 from gpustack.backend.gpu.records import part_record, record, taps
 from gpustack.backend.gpu.tensor import Tensor
+from gpustack.backend.gpu.wide import Wide
 from gpustack.backend.values import (
     EVIDENCE,
     FULL_SIZE_NOISE,
     HALF_SIZE_NOISE,
     Band,
     Best,
+    Cells,
     Extent,
     LevelBand,
     Mix,
     Part,
 )
 from gpustack.model.frame import PixelType
+from gpustack.model.rect import Rows
 
 _POINTERS = ("image", "coarse", "evidence", "valid", "energy", "low", "high")
 _INTEGERS = ("image_plane", "coarse_plane", "extent_plane", "height", "width", "channels")
@@ -35,8 +38,21 @@ _EVIDENCE_HALO = 2  # rows of energy beyond a band that `reduce` reads for the n
 _SMALLEST_WEIGHT = 1e-6  # a weight below this is rounding: the surface is one frame away
 
 
-class Folding(Core):
+def _reach(sigma: float) -> int:
+    """Pixels on either side that a Gaussian reads."""
+    return len(gaussian(sigma)) // 2
+
+
+class Folding(Wide):
     """What folds ask for, one kernel each where one pass does it."""
+
+    def between(self, cells: Cells[Tensor], width: int, rows: Rows, /) -> Tensor:
+        size, plane = (len(rows), width), cells.plane
+        out = self.new(size)
+        lies = (*cells.first, *cells.step)
+        values = (plane, plane.height, plane.width, *lies, out, *size, rows.start)
+        self._launch.picture("pyramid", "between_cells", size, values)
+        return out
 
     def reduce(self, image: Tensor, /) -> Tensor:
         height, width, channels = image.height, image.width, image.channels
@@ -61,6 +77,8 @@ class Folding(Core):
         extent: Extent[Tensor] | None,
         /,
     ) -> Tensor:
+        if _reach(sigma) > _LEVEL_REACH:
+            return self._fold_wide_level(part, frame, band, sigma, extent)
         height, width = band.image.height, band.image.width
         assert band.image.channels <= _CHANNELS
         energy = self.new((height, width))
@@ -95,6 +113,21 @@ class Folding(Core):
         part.best.last = max(part.best.last, frame)
         return energy
 
+    def _fold_wide_level(
+        self,
+        part: Part[Tensor],
+        frame: int,
+        band: LevelBand[Tensor],
+        sigma: float,
+        extent: Extent[Tensor] | None,
+    ) -> Tensor:
+        detail, energy = self.wide_detail(band, sigma)
+        valid = None if band.valid is None else band.valid.rows(band.inner)
+        if extent is not None:
+            self.extend(extent, band.image.rows(band.inner), valid)
+        self.fold_in(part, frame, detail.rows(band.inner), energy.rows(band.inner), valid)
+        return energy
+
     def fold_in(
         self, part: Part[Tensor], frame: int, image: Tensor, energy: Tensor, valid: Tensor | None, /
     ) -> None:
@@ -113,6 +146,9 @@ class Folding(Core):
             "measure", "luma", (height, width), (image, image.plane, channels, luma, height, width)
         )
         half = self._curvature(self.reduce(luma), sigma / 2)
+        if _reach(sigma) > _MEASURE_REACH:
+            self._fold_wide_sharpness(part, frame, band, sigma, inner, luma, half)
+            return
         first, last, _ = inner.indices(height)
         scale = np.float32(FULL_SIZE_NOISE**-0.5)
         values = (luma, half, height, width, scale, image, image.plane, channels, band.valid, first, last)
@@ -121,11 +157,29 @@ class Folding(Core):
         self._launch.picture("measure", "fold_sharpness", size, (*values, *records), rows=_TILE_ROWS)
         part.best.last = max(part.best.last, frame)
 
+    def _fold_wide_sharpness(
+        self,
+        part: Part[Tensor],
+        frame: int,
+        band: Band[Tensor],
+        sigma: float,
+        inner: slice,
+        luma: Tensor,
+        half: Tensor,
+    ) -> None:
+        own = self.wide_curvature(luma, sigma, np.float32(FULL_SIZE_NOISE**-0.5))
+        energy = self.add_detail(half, own, luma.height, slice(0, luma.height)).rows(inner)
+        valid = None if band.valid is None else band.valid.rows(inner)
+        self.fold_in(part, frame, band.image.rows(inner), energy, valid)
+
     def _curvature(self, plane: Tensor, sigma: float) -> Tensor:
         """The half-size share of the focus measure."""
+        scale = np.float32(HALF_SIZE_NOISE**-0.5)
+        if _reach(sigma) > _MEASURE_REACH:
+            return self.wide_curvature(plane, sigma, scale)
         size = (plane.height, plane.width)
         out = self.new(size)
-        values = (plane, *size, np.float32(HALF_SIZE_NOISE**-0.5), out, taps(sigma, _MEASURE_REACH))
+        values = (plane, *size, scale, out, taps(sigma, _MEASURE_REACH))
         self._launch.picture("measure", "curvature", size, values, rows=_TILE_ROWS)
         return out
 

@@ -72,6 +72,11 @@ class Matching(Core):
         self._launch.picture("survey", "thumbnail", size, values, rows=1)
         return self.download(out)
 
+    def to_light(self, plane: Tensor, /) -> Tensor:
+        out, size = self.new(plane.shape), (plane.height, plane.width)
+        self._launch.picture("survey", "to_light", size, (plane, out, *size))
+        return out
+
     def light(self, frame: Tensor, kind: PixelType, factor: int, linear: bool, /) -> Host:
         frame_height, frame_width, channels = frame.shape
         high, wide, colours = min(factor, frame_height), min(factor, frame_width), matching.colours(channels)

@@ -29,6 +29,10 @@ _PART = np.dtype(
         ("index", "i4"),
         ("ties", "i4"),
         ("squared", "i4"),
+        ("steep", "i4"),
+        ("valley", "u8"),
+        ("floor", "f4"),
+        ("far", "i4"),
     ],
     align=True,
 )
@@ -67,7 +71,9 @@ def half_of(whole: Sequence[float] | npt.NDArray[np.float32]) -> Record:
 
 def part_record(part: Part[Tensor], index: int = 0) -> Record:
     """`Part` of common.cuh, for folding frame `index` in."""
-    kept, mix = part.kept, part.mix
+    kept, mix, wish = part.kept, part.mix, part.preference
+    if kept is not None and not kept.channels:
+        kept = None  # only the spread of the mean is wanted
     spread = None if mix is None else mix.spread
     return record(
         _PART,
@@ -83,4 +89,8 @@ def part_record(part: Part[Tensor], index: int = 0) -> Record:
         index=index,
         ties=int(index < part.best.last),
         squared=int(mix is not None and mix.squared),
+        steep=int(part.steep),
+        valley=None if wish is None else wish.valley,
+        floor=0.0 if wish is None else wish.floor,
+        far=int(wish is not None and wish.far),
     )

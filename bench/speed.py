@@ -1,6 +1,6 @@
-"""The bench against peers: whole-process time, CPU time and peak memory on the same frames, in one run.
+"""Ours beside peers: whole-process time, CPU time and peak memory on the same frames, in one run.
 
-`python bench/stack.py --set fuse12 --runs 3 --json bench/results/NAME.json`; contract in README.md.
+`python bench/speed.py --set fuse12 --runs 3 --json bench/results/speed-fuse12.json`; contract in README.md.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from frames import FrameSet, default_cache, frame_set, picture_size, psnr
+from frames import FrameSet, default_cache, picture_size, psnr
 from machine import heading, write_result
 from measure import BenchError, Figures, measure, positive, rounds, summary
 from peers import Competitor, Task, ours, peers, symbolic
+from sets import SETS, frame_set
+
+from gpustack.io.decode import probe
 
 # An aligned picture may be cropped to what all frames share; less than this share of a side is a failure.
 LEAST_SIDE, MOST_SIDE = 0.85, 1.15
@@ -39,9 +42,8 @@ class Arena:
         home = self.home / competitor.name.replace(" ", "-")
         shutil.rmtree(home, ignore_errors=True)
         (home / "scratch").mkdir(parents=True)
-        task = Task(
-            self.frames.frames, self.frames.folder, home / "out.jpg", home / "scratch", self.frames.align
-        )
+        frames = self.frames
+        task = Task(frames.frames, frames.folder, home / frames.out, home / "scratch", frames.align)
         figures = measure(competitor.commands(task), home / "log.txt")
         self._inspect(competitor.name, task.out)
         shutil.rmtree(task.scratch)
@@ -49,7 +51,8 @@ class Arena:
 
     def _inspect(self, name: str, picture: Path) -> None:
         size = picture_size(picture)
-        _refuse_other_size(name, size, picture_size(self.frames.frames[0]), self.frames.align)
+        (frame, *_) = probe(self.frames.frames[0])
+        _refuse_other_size(name, size, (frame.height, frame.width), self.frames.align)
         self.sizes[name] = size
         if self.frames.truth and name not in self.quality:
             self.quality[name] = psnr(picture, self.frames.truth)
@@ -90,56 +93,70 @@ def fight(frames: FrameSet, competitors: Sequence[Competitor], runs: int, home: 
     by_name = {each.name: each for each in competitors}
     taken = rounds(list(by_name), runs, lambda name: arena.run(by_name[name]))
     rows = [_row(by_name[name], figures, arena) for name, figures in taken.items()]
-    add_ratios(rows)
+    for row in rows:
+        row["to_fastest_peer"] = ratios(row, rows)
+        row["to_fastest_as_good"] = ratios(row, [other for other in rows if _as_good(other, row)])
     return sorted(rows, key=lambda row: row["wall_s"]["median"])
 
 
 def _row(competitor: Competitor, figures: list[Figures], arena: Arena) -> Row:
-    name = competitor.name
+    name, frames = competitor.name, arena.frames
+    taken = summary(figures)
+    (frame, *_) = probe(frames.frames[0])
+    megapixels = len(frames.frames) * frame.megapixels
     return {
         "name": name,
         "version": competitor.version(),
-        "commands": symbolic(competitor, arena.frames.align),
-        **summary(figures),
+        "commands": symbolic(competitor, frames.align, frames.out),
+        **taken,
+        "mp_s": round(megapixels / taken["wall_s"]["median"], 2),
         "size": list(reversed(arena.sizes[name])),
         "psnr_db": round(arena.quality[name], 2) if name in arena.quality else None,
     }
 
 
-def add_ratios(rows: Sequence[Row]) -> None:
-    """Add to every row its median wall time and peak as multiples of the fastest peer's (below 1: better)."""
-    others = [row for row in rows if not row["name"].startswith(OURS)]
-    if not others:
-        return
-    fastest = min(others, key=lambda row: float(row["wall_s"]["median"]))
-    for row in rows:
-        row["to_fastest_peer"] = {
-            "peer": fastest["name"],
-            "wall": round(row["wall_s"]["median"] / fastest["wall_s"]["median"], 3),
-            "peak": round(row["peak_mib"]["median"] / fastest["peak_mib"]["median"], 3),
-        }
+def _as_good(other: Row, row: Row) -> bool:
+    """Whether a picture is known to come as close to the truth as that of a row."""
+    return other["psnr_db"] is not None and other["psnr_db"] >= row["psnr_db"]
+
+
+def ratios(row: Row, others: Sequence[Row]) -> dict[str, Any] | None:
+    """A row's median wall time and peak as multiples of those of the fastest peer among others (below 1 is
+    better), and its throughput, as a multiple of the peer's; None where there is no peer."""
+    theirs = [other for other in others if not other["name"].startswith(OURS)]
+    if not theirs:
+        return None
+    fastest = min(theirs, key=lambda other: float(other["wall_s"]["median"]))
+    return {
+        "peer": fastest["name"],
+        "wall": round(row["wall_s"]["median"] / fastest["wall_s"]["median"], 3),
+        "throughput": round(fastest["wall_s"]["median"] / row["wall_s"]["median"], 2),
+        "peak": round(row["peak_mib"]["median"] / fastest["peak_mib"]["median"], 3),
+    }
 
 
 def show(rows: Sequence[Row], absent: Sequence[str]) -> None:
     """Print the rows as a table, and who was not there."""
-    print(f"{'':<24}{'wall s':>10}{'cpu s':>10}{'peak MiB':>10}{'PSNR dB':>10}")
+    print(f"{'':<24}{'wall s':>10}{'cpu s':>10}{'MP/s':>10}{'peak MiB':>10}{'PSNR dB':>10}")
     for row in rows:
-        middle = [f"{row[name]['median']:>10.1f}" for name in ("wall_s", "cpu_s", "peak_mib")]
-        print(f"{row['name']:<24}{''.join(middle)}{row['psnr_db'] or '-':>10}")
+        wall, cpu, peak = (f"{row[name]['median']:>10.1f}" for name in ("wall_s", "cpu_s", "peak_mib"))
+        print(f"{row['name']:<24}{wall}{cpu}{row['mp_s']:>10.1f}{peak}{row['psnr_db'] or '-':>10}")
     if absent:
         print(f"not installed: {', '.join(absent)} (python bench/peers.py install)")
 
 
 def bench(given: argparse.Namespace) -> None:
     """The whole bench: frames, rounds, table, result file."""
-    head = heading("stack")
+    head = heading("speed")
     frames = frame_set(given.set, given.cache)
     wanted = chosen([*ours(given.backend), *peers(given.cache)], given.only)
-    present, absent = split_by_presence(wanted)
+    reading = [each for each in wanted if each.name.startswith(frames.readers)]
+    present, absent = split_by_presence(reading)
     rows = fight(frames, present, given.runs, given.cache / "runs" / given.set)
     show(rows, absent)
     if given.json:
         result = {**head, **frames.describe(), "runs": given.runs, "results": rows, "not_installed": absent}
+        result["cannot_read"] = [each.name for each in wanted if each not in reading]
         write_result(result, given.json)
 
 
@@ -148,7 +165,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description="Time, CPU and memory of ours and of peers on the same frames."
     )
-    parser.add_argument("--set", choices=("fuse12", "pcb"), required=True, help="the frames and the task")
+    parser.add_argument("--set", choices=tuple(SETS), required=True, help="the frames and the task")
     parser.add_argument("--runs", type=positive, default=3, help="measured runs each, after one warm-up")
     parser.add_argument("--json", type=Path, help="where to write the result")
     parser.add_argument(

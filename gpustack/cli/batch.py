@@ -1,0 +1,141 @@
+"""`gpustack batch`: many stacks, what is done already left alone."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gpustack.cli import options
+from gpustack.cli.ending import ending
+from gpustack.errors import UsageError
+
+if TYPE_CHECKING:
+    from gpustack.batching.ledger import Line
+    from gpustack.batching.run import Batch, Place
+    from gpustack.batching.work import Task
+
+SOME_FAILED = 4
+
+
+@ending
+def batch(
+    source: Annotated[
+        Path, typer.Argument(help="A manifest, or a folder of folders, each one stack.", show_default=False)
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The folder of results.", show_default=False)
+    ],
+    ending_: Annotated[
+        str, typer.Option("--ending", help="Format of the results: .tif, .png, .jpg or .dng.")
+    ] = ".tif",
+    method: Annotated[
+        str | None, typer.Option(help="As for stack, where the manifest does not say.", show_default=False)
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Stacks at a time; memory and cores are shared out.")] = 1,
+    retries: Annotated[int, typer.Option(help="How often a stack that failed is tried again.")] = 0,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="Of N shares of the work only share I, from 0: I/N.", show_default=False),
+    ] = None,
+    backend: options.BackendOption = options.DEFAULT.backend,
+    ram: options.RamOption = None,
+    devices: options.DevicesOption = options.DEFAULT_DEVICES,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the stacks and stop.")] = False,
+    json_: options.JsonOption = False,
+    overwrite: options.OverwriteOption = False,
+    debug: options.DebugOption = False,
+) -> None:
+    """Make many stacks, one process each; a rerun makes what is missing or has changed."""
+    del debug
+    from gpustack.batching.ledger import Ledger
+    from gpustack.batching.run import Batch, prepared
+    from gpustack.batching.work import entries_of, task_of
+    from gpustack.io.manifest import Entry, read_manifest
+    from gpustack.io.write import STACK_ENDINGS
+
+    if ending_.lower() not in STACK_ENDINGS:
+        raise UsageError(f"The format {ending_} is not known.", f"Take one of {', '.join(STACK_ENDINGS)}.")
+    if jobs < 1 or retries < 0:
+        raise UsageError(
+            "A batch needs one job at least, and no fewer retries than none.", "Check the numbers."
+        )
+    share = _shard(shard)
+    entries = entries_of(source) if source.is_dir() else read_manifest(source)
+    if method is not None:
+        entries = tuple(Entry(e.name, e.frames, {"method": method} | dict(e.settings)) for e in entries)
+    tasks = [task_of(entry, ending_) for entry in entries[share[0] :: share[1]]]
+    if dry_run:
+        _list(tasks)
+        return
+    places = _places(jobs, backend.value, ram, options.devices_of(devices))
+    folder = prepared(output)
+    _run(Batch(folder, Ledger(folder, share), places, 1 + retries, overwrite), tasks, json_=json_)
+
+
+def _run(work: Batch, tasks: list[Task], *, json_: bool) -> None:
+    """Do the tasks and tell of them. Exits with 4 where one failed."""
+    from gpustack.batching.run import FAILED
+
+    lines: list[tuple[str, Line]] = []
+
+    def tell(task: Task, end: str, line: Line) -> None:
+        lines.append((end, line))
+        if not json_:
+            note = line.error or (f"{line.seconds:.1f} s" if end == "made" else "")
+            typer.echo(f"{task.output}: {end}{f', {note}' if note else ''}")
+
+    counts = work.run(tasks, tell)
+    if json_:
+        rows = [
+            {"name": line.name, "output": line.output, "end": end, "error": line.error} for end, line in lines
+        ]
+        typer.echo(json.dumps({"counts": counts, "stacks": rows}, indent=1))
+    if counts[FAILED]:
+        names = ", ".join(line.name for end, line in lines if end == FAILED)
+        problem = f"{counts[FAILED]} of {len(tasks)} stacks failed: {names}."
+        typer.echo(f"gpustack: {problem} Run again to retry.", err=True)
+        raise typer.Exit(SOME_FAILED)
+
+
+def _shard(text: str | None) -> tuple[int, int]:
+    if text is None:
+        return 0, 1
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+        raise UsageError(f"{text} is no share of the work.", "Give I/N with I from 0 to N - 1, as 0/4.")
+    return int(index), int(count)
+
+
+def _list(tasks: list[Task]) -> None:
+    for task in tasks:
+        frames = (
+            f"{len(task.frames)} frames, {task.frames[0].name} to {task.frames[-1].name}"
+            if task.frames
+            else ""
+        )
+        typer.echo(f"{task.output}: {task.problem or frames}  {' '.join(task.options)}".rstrip())
+
+
+def _places(jobs: int, backend: str, ram: str | None, devices: tuple[int, ...]) -> list[Place]:
+    """What each of the stacks at a time may use: a share of memory and cores, and a device of its own."""
+    from gpustack.batching.run import Place
+    from gpustack.settings import RAM_SHARE
+
+    given = options.bytes_of(ram)
+    if given is None and jobs > 1:
+        from gpustack.backend.memory import free_bytes
+
+        given = int(free_bytes() * RAM_SHARE)
+    places = []
+    for number in range(max(jobs, len(devices))):
+        words = ["--backend", backend, "--devices", str(devices[number % len(devices)])]
+        if given is not None:
+            words += ["--ram", f"{given // max(jobs, len(devices)) >> 20}M"]
+        if jobs > 1:
+            words += ["--threads", str(max(1, (os.cpu_count() or 1) // jobs))]
+        places.append(Place(tuple(words)))
+    return places

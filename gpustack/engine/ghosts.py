@@ -1,0 +1,92 @@
+"""Ghost removal in a run: what is kept of every frame, and which frames are left out where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gpustack.backend.protocol import Backend
+from gpustack.backend.values import Band, Host
+from gpustack.engine.feed import Feed, Source
+from gpustack.engine.plan import Plan
+from gpustack.engine.progress import Progress
+from gpustack.engine.report import GhostReport
+from gpustack.ghosts.glance import Aligned, Glance, aligned, cell_side, glance
+from gpustack.ghosts.mask import LeftOut
+from gpustack.ghosts.resolve import MOST, Blob, resolve
+from gpustack.model.frame import Frame, Kind
+from gpustack.model.place import Place
+from gpustack.model.stack import Stack
+
+
+def glance_at(backend: Backend[Any], pixels: Any, frame: Frame, reduction: int) -> Glance:
+    """What is kept of a frame that is decoded so many times smaller."""
+    width, height = frame.size
+    side = cell_side((width // reduction, height // reduction))
+    linear = frame.kind is Kind.RAW
+    light = backend.light(pixels, frame.pixel_type, side, linear)
+    return glance(light, side * reduction, frame.size, linear=linear)
+
+
+def glances_of(
+    backend: Backend[Any], stack: Stack, source: Source, plan: Plan, progress: Progress
+) -> tuple[Glance, ...]:
+    """One a frame, in a pass of their own: for stacks that are not aligned."""
+
+    def reduction(frame: Frame) -> int:
+        return source.reduction(frame, backend, cell_side(frame.size))
+
+    def look(frame: Frame, pixels: Any) -> Glance:
+        return glance_at(backend, pixels, frame, max(1, reduction(frame)))
+
+    slots, readers = plan.slots, plan.readers
+    feed = Feed(backend, stack.frames, source, slots=slots, readers=readers, reduction=reduction)
+    progress.begin("survey", len(stack), stack.frames[0].megapixels)
+    found = []
+    with feed.open(look) as glances:
+        for _, one in glances:
+            found.append(one)
+            progress.advance(feed.waiting_share)
+    return tuple(found)
+
+
+def removed(
+    glances: Sequence[Glance], places: Sequence[Place], reference: int, *, covered: bool, progress: Progress
+) -> tuple[dict[int, LeftOut], tuple[Blob, ...]]:
+    """Where frames are left out, by index, and what moved; `covered`: every frame covers the canvas.
+
+    Where one does not, the reference is left out nowhere: it may be the only one that is there.
+    """
+    used = [index for index, place in enumerate(places) if place.used]
+    always = reference if reference in used and not covered else None
+
+    def glimpse(index: int) -> Aligned:
+        return aligned(glances[index], places[index].transform, glances[reference])
+
+    found = resolve(glimpse, used, always)
+    if found.share > MOST:
+        progress.warn(
+            f"Frames next to each other show other things in {found.share:.0%} of the picture, so ghosts are "
+            "not removed. Look at the alignment with --save-steps; --deghost off does not look for them."
+        )
+    factor = glances[reference].factor
+    return {index: LeftOut(cells, factor) for index, cells in found.left_out.items()}, found.blobs
+
+
+def reports(blobs: Sequence[Blob], factor: int, stack: Stack) -> list[GhostReport]:
+    """What moved, in pixels of the reference as stored."""
+    return [
+        GhostReport(tuple(side * factor for side in blob.box), stack.frames[blob.frame].name)
+        for blob in blobs
+    ]
+
+
+def without(backend: Backend[Any], band: Band[Any], taken: Host | None) -> Band[Any]:
+    """A band of a frame that takes part only where `taken` (h, w) is 255; None: all over."""
+    if taken is None:
+        return band
+    if band.valid is not None:
+        taken = np.minimum(taken, backend.download(band.valid))
+    return Band(band.image, backend.upload(taken))

@@ -1,0 +1,123 @@
+"""Veils in a run: what is kept of every frame's glow, and what is taken off the frames' detail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from gpustack.align.brightness import Light
+from gpustack.backend.protocol import Backend
+from gpustack.backend.values import EVIDENCE, Cells
+from gpustack.engine.feed import Feed, Source
+from gpustack.engine.lights import light_at
+from gpustack.engine.plan import Plan
+from gpustack.engine.price import survey_factor
+from gpustack.engine.progress import Progress
+from gpustack.engine.showing import Showing
+from gpustack.fuse.veil import Glow, Veils, cells, veils
+from gpustack.ghosts.mask import LeftOut
+from gpustack.model.canvas import Canvas
+from gpustack.model.frame import Frame
+from gpustack.model.place import Place
+from gpustack.model.rect import Rows
+from gpustack.model.stack import Stack
+from gpustack.model.transform import Matrix
+
+Mask = npt.NDArray[np.bool_]
+
+
+def glow_of(backend: Backend[Any], luma: Any, light: Light, frame: Frame, way: Showing) -> Glow:
+    """What is kept of a frame, from its luma as the survey sees it, and from its light, which is infinite
+    where samples are burnt out."""
+    values = backend.thumbnail(luma, cells(frame.size))
+    (high, wide), (width, height) = values.shape, way.size
+    burnt = np.asarray(~np.isfinite(light.values).all(axis=0))
+    return Glow(
+        values.astype(np.float16),
+        way.to_frame @ _spaced(width / wide, height / high),
+        burnt,
+        _spaced(light.factor, light.factor),
+        light.linear,
+    )
+
+
+def _spaced(across: float, down: float) -> Matrix:
+    """3x3: cells of so many pixels to pixels, centres at whole numbers in both."""
+    return np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2], [0, 0, 1.0]])
+
+
+def glows_of(
+    backend: Backend[Any], stack: Stack, source: Source, plan: Plan, progress: Progress
+) -> list[Glow]:
+    """One a frame, in a reading of their own: for stacks whose places are given."""
+    factor = survey_factor(stack)
+
+    def reduction(frame: Frame) -> int:
+        return source.reduction(frame, backend, factor)
+
+    def look(frame: Frame, pixels: Any) -> Glow:
+        way = Showing(factor, (max(1, frame.width // factor), max(1, frame.height // factor)))
+        by = max(1, reduction(frame))
+        light = light_at(backend, pixels, frame, by)
+        return glow_of(backend, way.plane(backend, pixels, frame, by), light, frame, way)
+
+    slots, readers = plan.slots, plan.readers
+    feed = Feed(backend, stack.frames, source, slots=slots, readers=readers, reduction=reduction)
+    progress.begin("survey", len(stack), stack.frames[0].megapixels)
+    found = []
+    with feed.open(look) as glows:
+        for _, one in glows:
+            found.append(one)
+            progress.advance(feed.waiting_share)
+    return found
+
+
+def found_veils(
+    glows: Sequence[Glow], places: Sequence[Place], reference: int, left_out: Mapping[int, LeftOut]
+) -> Veils:
+    """What lies over the frames that are used; where one is left out, it says nothing of the others."""
+
+    def absent(index: int, shape: tuple[int, int]) -> Mask | None:
+        if index not in left_out:
+            return None
+        cells = left_out[index].cells.astype(np.float32)
+        return cv2.resize(cells, shape[::-1], interpolation=cv2.INTER_AREA) > 0
+
+    used = [index for index, place in enumerate(places) if place.used]
+    return veils(glows, [place.transform for place in places], used, reference, absent)
+
+
+@dataclass(frozen=True, slots=True)
+class Feigned:
+    """The evidence against a frame's detail on the canvas, from cells of the reference, on one backend."""
+
+    backend: Backend[Any]
+    cells: Cells[Any]
+    veiled: Mask
+    width: int
+
+    @staticmethod
+    def of(backend: Backend[Any], found: Veils | None, index: int, canvas: Canvas) -> Feigned | None:
+        """A frame's; None where nothing lies over it."""
+        energy = None if found is None else found.over(index)
+        if found is None or energy is None:
+            return None
+        lies = found.to_reference
+        step = float(lies[0, 0]), float(lies[1, 1])
+        first = float(lies[0, 2]) - canvas.left, float(lies[1, 2]) - canvas.top
+        against = backend.upload(energy * np.float32(-1 / EVIDENCE))
+        return Feigned(backend, Cells(against, step, first), np.asarray(energy.any(axis=1)), canvas.width)
+
+    def evidence(self, rows: Rows) -> Any | None:
+        """That against some rows; None where there is none."""
+        _, down = self.cells.step
+        _, top = self.cells.first
+        above, below = (int(np.floor((row - top) / down)) for row in (rows.start, rows.stop - 1))
+        if not self.veiled[max(0, above) : max(1, below + 2)].any():
+            return None
+        return self.backend.between(self.cells, self.width, rows)

@@ -1,0 +1,183 @@
+"""Beside a nearer thing: the ground as if nothing were in front of it.
+
+What `auto` fuses is soft within some pixels of a depth step: where the ground is in focus, the thing's blur
+lies over it, and where the thing is in focus, the ground is blurred. The first pass tells where depth steps,
+and from what to what. A second pass keeps of each such pixel two frames, one focused on the thing and one on
+the ground; the thing's veil is worked out from the one and taken off the other (`Backend.look_behind`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gpustack.backend.protocol import Backend
+from gpustack.backend.values import FRONT, Extent, Mix, Steps, behind_halo, steps_halo
+from gpustack.fuse.average import empty_mix
+from gpustack.fuse.fold import Footprint, Pixels, View, across, assembled
+from gpustack.fuse.levels import range_around
+from gpustack.model.canvas import Canvas
+from gpustack.model.rect import Rows, cut
+from gpustack.model.transform import Transform
+
+STRIP_ROWS = 256
+"""Rows that are unveiled at a time, at most: half of the work is halo then."""
+
+BEHIND_SHARE = 0.5
+"""Where more than this share of what a pixel shows is ground, its depth is the ground's."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """What the first pass leaves behind.
+
+    The picture (h, w, c); the range of the frames, for each band; the steps (h, w) on the host; the radius
+    in pixels of the blur one frame away from the focus; and a frame's noise.
+    """
+
+    picture: Pixels
+    extent: list[Extent[Any]]
+    steps: Steps[npt.NDArray[Any]]
+    radius: float
+    noise: float
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether there is anything to do."""
+        return self.radius > 0 and bool((self.steps.side == FRONT).any())
+
+
+@dataclass(slots=True)
+class BehindState:
+    """For each band: the steps, and the weighted sums of the frames around both depths; `reach` are the
+    smallest and largest depth wanted, None where nothing steps."""
+
+    canvas: Canvas
+    steps: list[Steps[Any]]
+    reach: list[tuple[float, float] | None]
+    near: list[Mix[Any]]
+    far: list[Mix[Any]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Behind:
+    """The fold of the second pass of `auto`. Each sum has two frames at most: their order changes no bit."""
+
+    scene: Scene
+
+    def start(self, backend: Backend[Any], canvas: Canvas, /) -> BehindState:
+        """Empty sums."""
+        parts = [_rows(self.scene.steps, rows) for rows in canvas.bands]
+        steps = [Steps(*(backend.upload(plane) for plane in _planes(part))) for part in parts]
+
+        def sums() -> list[Mix[Any]]:
+            return [empty_mix(backend, canvas.channels, len(rows), canvas.width) for rows in canvas.bands]
+
+        return BehindState(canvas, steps, [_reach(part) for part in parts], sums(), sums())
+
+    def add(self, backend: Backend[Any], state: BehindState, index: int, view: View, /) -> None:
+        """Add the frame where one of the two depths is less than one frame away."""
+
+        def work(number: int) -> None:
+            reach = state.reach[number]
+            if reach is None or not reach[0] - 1 < index < reach[1] + 1:
+                return
+            band, steps = view(state.canvas.bands[number]), state.steps[number]
+            backend.blend_in(state.near[number], steps.near, index, band)
+            backend.blend_in(state.far[number], steps.far, index, band)
+
+        backend.each(work, range(len(state.steps)))
+
+    def merge(self, backend: Backend[Any], state: BehindState, other: BehindState, /) -> None:
+        """Sums add up."""
+        for mine, theirs in zip(state.near + state.far, other.near + other.far, strict=True):
+            backend.merge_sums(mine, theirs)
+
+    def finish(self, backend: Backend[Any], state: BehindState, /) -> tuple[Pixels, npt.NDArray[np.bool_]]:
+        """The picture, made better beside steps, and a mask (h, w) of the pixels that turned out to be
+        ground."""
+        canvas, scene = state.canvas, self.scene
+        strips = cut(canvas.height, min(STRIP_ROWS, len(canvas.bands[0])))
+        behind = np.zeros((canvas.height, canvas.width), np.bool_)
+
+        def strip(number: int) -> Pixels:
+            rows = strips[number]
+            if not (scene.steps.side[rows.slice] == FRONT).any():
+                return scene.picture[rows.slice]
+            wide = rows.grow(behind_halo(), canvas.height)
+            given = self._given(backend, state, wide)
+            picture, seen = backend.look_behind(
+                *given, scene.radius, scene.noise, not canvas.linear, rows.within(wide)
+            )
+            behind[rows.slice] = backend.download(seen) > BEHIND_SHARE
+            around = range_around(backend, scene.extent, canvas, rows)
+            return backend.pack(picture, canvas.pixel_type, around)
+
+        by_strips = replace(canvas, bands=strips)
+        picture = assembled(backend, by_strips, canvas.pixel_type.value, canvas.channels, strip)
+        return picture, behind
+
+    def _given(
+        self, backend: Backend[Any], state: BehindState, wide: Rows
+    ) -> tuple[Any, Mix[Any], Mix[Any], Steps[Any]]:
+        canvas, scene = state.canvas, self.scene
+        frame = backend.upload(scene.picture[wide.slice])
+        here = backend.load(frame, Transform.identity(), canvas.pixel_type, canvas.width, Rows(0, len(wide)))
+        taken = partial(across, backend, bands=canvas.bands, rows=wide)
+        steps = Steps(*(taken([getattr(part, name) for part in state.steps]) for name in Steps.__slots__))
+        near, far = (_mix_across(mixes, taken) for mixes in (state.near, state.far))
+        return here.image, near, far, steps
+
+    def footprint(self, channels: int, itemsize: int, /) -> Footprint:
+        """Two sums and weights, two depths and the side, the range; on the host the picture before and
+        after, and the steps."""
+        return Footprint(9.0, 8.0 * channels + 8 + 2.0 * channels * itemsize, 2.0 * channels * itemsize + 10)
+
+
+def steps_of(
+    backend: Backend[Any], winners: npt.NDArray[Any], energies: npt.NDArray[np.float32], floor: float
+) -> Steps[npt.NDArray[Any]]:
+    """Where depth steps, on the host, from the sharpest frames (h, w) and their focus measure; `floor` is
+    that of noise alone."""
+    height, width = winners.shape
+    median = backend.median(backend.lend(np.where(energies < 0, 0, winners).astype(np.float32)))
+    energy = backend.lend(energies)
+    strips = cut(height, STRIP_ROWS)
+    near, far = (np.empty((height, width), np.float32) for _ in range(2))
+    found: Steps[npt.NDArray[Any]] = Steps(near, far, np.empty((height, width), np.uint8))
+
+    def work(number: int) -> None:
+        rows = strips[number]
+        wide = rows.grow(steps_halo(), height)
+        part = backend.steps(
+            backend.rows(median, wide.slice), backend.rows(energy, wide.slice), floor, rows.within(wide)
+        )
+        for target, plane in zip(_planes(found), _planes(part), strict=True):
+            target[rows.slice] = backend.download(plane)
+
+    backend.each(work, range(len(strips)))
+    return found
+
+
+def _planes(steps: Steps[Any]) -> tuple[Any, Any, Any]:
+    return steps.near, steps.far, steps.side
+
+
+def _rows(steps: Steps[npt.NDArray[Any]], rows: Rows) -> Steps[npt.NDArray[Any]]:
+    return Steps(*(plane[rows.slice] for plane in _planes(steps)))
+
+
+def _reach(steps: Steps[npt.NDArray[Any]]) -> tuple[float, float] | None:
+    """The depths that are wanted beside steps."""
+    wanted = steps.side > 0
+    if not wanted.any():
+        return None
+    return float(steps.near[wanted].min()), float(steps.far[wanted].max())
+
+
+def _mix_across(mixes: list[Mix[Any]], taken: Any) -> Mix[Any]:
+    return Mix(taken([mix.mean for mix in mixes]), taken([mix.total for mix in mixes]))
