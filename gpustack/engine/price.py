@@ -15,7 +15,7 @@ from gpustack.model.slab import Slab, slabs_of
 from gpustack.model.stack import Stack
 from gpustack.settings import FOCUS_SIGMA_PX, SURVEY_SIDE, DecoderName, Interpolation, Method, Model, Settings
 
-BASE_BYTES = 140 << 20
+BASE_BYTES = 132 << 20
 """The interpreter with NumPy, OpenCV and the codecs loaded, and a stack of a few pixels: 98 to 125 MiB, by
 the versions that are installed."""
 

@@ -148,8 +148,9 @@ def _checked(frame: Frame, recipe: Recipe) -> Iterator[rawpy.RawPy]:
         mosaic = raw.raw_image_visible
         if mosaic.min() == mosaic.max():
             raise DecodeError(frame.name, "it holds no image data, every pixel is the same.", COPY_AGAIN)
-        recipe.shots[frame.path] = of_raw(raw)
         yield raw
+        # Only now: LibRaw unpacks once more for what it tells, under the feet of a development to come.
+        recipe.shots[frame.path] = of_raw(raw)
 
 
 def _mosaic(raw: rawpy.RawPy, frame: Frame, recipe: Recipe) -> Mosaic | None:
