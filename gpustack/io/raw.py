@@ -7,6 +7,7 @@ is fixed beforehand.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -159,8 +160,14 @@ def _mosaic(raw: rawpy.RawPy, frame: Frame, recipe: Recipe) -> Mosaic | None:
     return bayer(raw, frame.path, recipe.balance, levels)
 
 
+_DEVELOPING = threading.Lock()
+"""LibRaw develops a frame on all cores by itself, and several at a time have crashed it, seldom."""
+
+
 def _developed(raw: rawpy.RawPy, recipe: Recipe) -> npt.NDArray[Any]:
-    pixels = raw.postprocess(**_settings(recipe, same_levels=_same_levels(raw, recipe)))
+    wishes = _settings(recipe, same_levels=_same_levels(raw, recipe))
+    with _DEVELOPING:
+        pixels = raw.postprocess(**wishes)
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
 
 
