@@ -130,7 +130,7 @@ def test_given_transforms_are_used_instead_of_a_survey(crop: Crop, size: tuple[i
     frames = [scene[:40, :60].copy(), scene[6:, 8:].copy()]
     shelf = Shelf(frames)
     given = [Transform.identity(), shifted(-8, -6)]
-    settings = Settings(reference="first", crop=crop, threads=1)
+    settings = Settings(method=Method.PYRAMID, reference="first", crop=crop, threads=1)
     outcome = stacked(shelf, settings, places=[Place(t) for t in given])
     assert outcome.fused.picture.shape == (*size, 3)
     # Both frames show the same scene, so whichever wins the reference must come out.
