@@ -24,7 +24,7 @@ from gpustack.backend.choose import choose
 from gpustack.engine.gauge import Rate, Watch, copying, decoding, loading
 from gpustack.engine.plan import make_plan
 from gpustack.engine.report import Report
-from gpustack.engine.run import budget
+from gpustack.engine.opening import budget
 from gpustack.io.decode import Decoder
 from gpustack.model.stack import Stack
 from gpustack.model.transform import Transform

@@ -16,6 +16,7 @@ from gpustack.backend.gpu.tensor import Pool
 from gpustack.engine import plan as planning
 from gpustack.engine import price
 from gpustack.engine import run as running
+from gpustack.engine.opening import SMALLER
 from gpustack.engine.plan import Budget, make_plan
 from gpustack.engine.price import DEVICE_RESERVE, Layout
 from gpustack.engine.run import Outcome
@@ -212,7 +213,7 @@ def test_locating_goes_back_to_the_plan_too(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(running, "choose", lambda *_: Choice("chosen by the test", (CpuDevice(),)))
     monkeypatch.setattr(running, "_located", full_at_first)
     assert len(running.locate(shelf.stack, shelf.read, Settings(threads=1))) == len(shelf.stack)
-    assert budgets[1] == int(running.SMALLER * (1 << 27)) < budgets[0]
+    assert budgets[1] == int(SMALLER * (1 << 27)) < budgets[0]
 
 
 def test_too_little_device_memory_is_told_with_both_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,96 @@
+"""Opening a run: what was asked, what it may take, and the job that does it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from gpustack.backend.choose import Choice
+from gpustack.backend.memory import free_bytes
+from gpustack.engine.feed import Source
+from gpustack.engine.job import Job, Keep
+from gpustack.engine.plan import Budget, make_plan
+from gpustack.engine.progress import Progress, Silent
+from gpustack.engine.report import Report
+from gpustack.errors import DeviceFullError
+from gpustack.fuse.slabs import KeepSlab
+from gpustack.model.place import Place
+from gpustack.model.stack import Stack
+from gpustack.settings import RAM_SHARE, VRAM_SHARE, Model, Settings
+
+T = TypeVar("T")
+
+SMALLER = 0.8
+"""What is tried next where a device was full before its budget was reached, as a share of what it held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of a run; `places` replace the survey's."""
+
+    stack: Stack
+    source: Source
+    settings: Settings
+    places: tuple[Place, ...] | None = None
+    progress: Progress | None = None
+    keep_aligned: Keep | None = None
+    keep_slab: KeepSlab | None = None
+    looks_again: bool = False
+
+
+def budget(settings: Settings, choice: Choice) -> Budget:
+    """The user's limits, or a share of what this machine and its devices have free."""
+    ram = settings.ram_bytes if settings.ram_bytes is not None else int(free_bytes() * RAM_SHARE)
+    free = choice.free_bytes()
+    vram = int(free * VRAM_SHARE) if settings.vram_bytes is None else min(settings.vram_bytes, free)
+    return Budget(ram, settings.threads or os.cpu_count() or 1, vram, len(choice.devices))
+
+
+def within_device(work: Callable[[Choice, Request, Budget], T], choice: Choice, request: Request) -> T:
+    """Do it; where a device is full after all, plan for less and do it again."""
+    allowed = budget(request.settings, choice)
+    while True:
+        try:
+            return work(choice, request, allowed)
+        except DeviceFullError as error:
+            held = min(error.limit, allowed.vram_bytes)
+            # Where even the smallest plan does not fit, making it raises PlanError with both numbers.
+            allowed = replace(allowed, vram_bytes=int(held * SMALLER))
+
+
+def open_job(choice: Choice, request: Request, allowed: Budget) -> Job:
+    """Plan, and open the backends."""
+    stack, settings = request.stack, request.settings
+    stack.reference(settings.reference)  # what does not exist is told before any work
+    if settings.align is Model.NONE and request.places is None:
+        stack.refuse_sizes()
+    plan = make_plan(stack, settings, allowed)
+    backends = choice.open(plan.threads, allowed.vram_bytes, spill=plan.spill)
+    info = backends[0].info
+    report = Report(plan.method.value, info.name, choice.reason, plan.as_dict())
+    noted = _Noted(request.progress or Silent(), report)
+    return Job(
+        backends,
+        stack,
+        request.source,
+        plan,
+        noted,
+        report,
+        request.keep_aligned,
+        interpolation=settings.interpolation,
+    )
+
+
+class _Noted:
+    """Passes progress on and keeps the warnings for the report."""
+
+    def __init__(self, inner: Progress, report: Report) -> None:
+        self._inner, self._report = inner, report
+        self.begin, self.advance = inner.begin, inner.advance
+
+    def warn(self, sentence: str) -> None:
+        """Note it and pass it on."""
+        self._report.warnings.append(sentence)
+        self._inner.warn(sentence)
