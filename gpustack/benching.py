@@ -22,9 +22,9 @@ import simplejpeg
 from gpustack import __version__, api
 from gpustack.backend.choose import choose
 from gpustack.engine.gauge import Rate, Watch, copying, decoding, loading
+from gpustack.engine.opening import budget
 from gpustack.engine.plan import make_plan
 from gpustack.engine.report import Report
-from gpustack.engine.opening import budget
 from gpustack.io.decode import Decoder
 from gpustack.model.stack import Stack
 from gpustack.model.transform import Transform

@@ -36,7 +36,9 @@ from gpustack.backend.values import (
     SEEN_SHARE,
     STEP_FRAMES,
     STEP_REACH_PX,
+    Beside,
     Mix,
+    Optics,
     Steps,
     behind_halo,
 )
@@ -72,38 +74,22 @@ def _square(radius: int) -> Array:
     return np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
 
 
-def look_behind(
-    picture: Array,
-    near: Mix[Array],
-    far: Mix[Array],
-    steps: Steps[Array],
-    radius: float,
-    noise: float,
-    coded: bool,
-    inner: slice,
-) -> tuple[Array, Array]:
+def look_behind(beside: Beside[Array], optics: Optics, inner: slice) -> tuple[Array, Array]:
     """What `Backend.look_behind` says."""
-    rows = slice(*inner.indices(picture.shape[1])[:2])
-    out = picture[:, rows].copy()
+    rows = slice(*inner.indices(beside.picture.shape[1])[:2])
+    out = beside.picture[:, rows].copy()
     behind = np.zeros(out.shape[1:], _F)
-    for own, inside, looking in _looks(picture, near, far, steps, radius, noise, coded, rows):
-        better, seen = looking.better(noise)
+    for own, inside, looking in _looks(beside, optics, rows):
+        better, seen = looking.better(optics.noise)
         out[:, *own], behind[own] = better[:, *inside], seen[inside]
     return out, behind
 
 
 def _looks(
-    picture: Array,
-    near: Mix[Array],
-    far: Mix[Array],
-    steps: Steps[Array],
-    radius: float,
-    noise: float,
-    coded: bool,
-    rows: slice,
+    beside: Beside[Array], optics: Optics, rows: slice
 ) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...], _Look]]:
     """Boxes that hold all that is veiled in some rows: where each lies in these, and in the look at it."""
-    covered = ((near.total > _F(0.5)) & (far.total > _F(0.5))).astype(np.uint8)
+    steps = beside.steps
     for own in _boxes(steps.side[rows] == FRONT):
         whole = slice(own[0].start + rows.start, own[0].stop + rows.start), own[1]
         wide = tuple(
@@ -114,9 +100,7 @@ def _looks(
             slice(part.start - around.start, part.stop - around.start)
             for part, around in zip(whole, wide, strict=True)
         )
-        sides = Steps(steps.near[wide], steps.far[wide], steps.side[wide] * covered[wide])
-        front, back = (_shown(mix, wide) for mix in (near, far))
-        yield own, inside, _look(picture[:, *wide], front, back, sides, radius, noise, coded)
+        yield own, inside, _look(beside, wide, optics)
 
 
 def _boxes(wanted: Array) -> Iterator[tuple[slice, slice]]:
@@ -184,19 +168,18 @@ class _Look:
         return picture + share * more, share * bare
 
 
-def _look(
-    picture: Array, front: Array, back: Array, steps: Steps[Array], radius: float, noise: float, coded: bool
-) -> _Look:
-    """Look behind the nearer things of a box; `front` and `back` are the frames focused on them and on the
-    ground."""
+def _look(beside: Beside[Array], box: tuple[slice, ...], optics: Optics) -> _Look:
+    """Look behind the nearer things of a box."""
+    picture, steps, coded = beside.picture[:, *box], _covered(beside, box), optics.coded
+    front, back = (_shown(mix, box) for mix in (beside.near, beside.far))
     veiled, ground = steps.side == FRONT, (steps.side == GROUND).astype(_F)
-    disk = np.clip(_F(radius) * (steps.far - steps.near), _F(0), _F(DISK_RADII[-1]))
+    disk = np.clip(_F(optics.radius) * (steps.far - steps.near), _F(0), _F(DISK_RADII[-1]))
     disk[steps.side == 0] = 0
     spreading = Spreading(disk)
     light, front_light, back_light = (_light(image, coded) for image in (picture, front, back))
     plain = _filled(light, ground)
     cut_out = np.where(veiled, front_light - plain, _F(0))
-    cover = _cover(front, _coded(plain, coded), veiled, ground, noise)
+    cover = _cover(front, _coded(plain, coded), veiled, ground, optics.noise)
     solid = cover * veiled
     veil = spreading.by(disk_blur, cut_out * np.minimum(solid * _F(10), _F(1)))
     blocked = np.minimum(spreading.by(gaussian_blur, solid[None])[0], _F(1))
@@ -205,6 +188,13 @@ def _look(
     clear = np.maximum(clear + plain, _F(0))
     blurred = spreading.by(gaussian_blur, np.where(steps.side > 0, clear, light))
     return _Look(picture, front, veiled, ground, clear, blurred, cover, blocked, coded)
+
+
+def _covered(beside: Beside[Array], box: tuple[slice, ...]) -> Steps[Array]:
+    """The steps of a box, less those pixels of which one of the two frames is missing."""
+    there = (beside.near.total[box] > _F(0.5)) & (beside.far.total[box] > _F(0.5))
+    steps = beside.steps
+    return Steps(steps.near[box], steps.far[box], steps.side[box] * there.astype(np.uint8))
 
 
 def _light(image: Array, coded: bool) -> Array:

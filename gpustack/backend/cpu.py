@@ -20,12 +20,14 @@ from gpustack.backend.values import (
     EVIDENCE,
     BackendInfo,
     Band,
+    Beside,
     Best,
     Cells,
     Extent,
     Host,
     LevelBand,
     Mix,
+    Optics,
     Part,
     Samples,
     Steps,
@@ -232,19 +234,8 @@ class Cpu:
     def steps(self, depth: Array, energy: Array, floor: float, inner: slice, /) -> Steps[Array]:
         return behind.steps(depth, energy, floor, inner)
 
-    def look_behind(
-        self,
-        picture: Array,
-        near: Mix[Array],
-        far: Mix[Array],
-        steps: Steps[Array],
-        radius: float,
-        noise: float,
-        coded: bool,
-        inner: slice,
-        /,
-    ) -> tuple[Array, Array]:
-        return behind.look_behind(picture, near, far, steps, radius, noise, coded, inner)
+    def look_behind(self, beside: Beside[Array], optics: Optics, inner: slice, /) -> tuple[Array, Array]:
+        return behind.look_behind(beside, optics, inner)
 
     def blend_in(self, sums: Mix[Array], depth: Array, frame: int, band: Band[Array], /) -> None:
         weight = np.maximum(np.float32(0), 1 - np.abs(depth - np.float32(frame)))

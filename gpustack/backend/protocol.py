@@ -15,12 +15,14 @@ from typing import Protocol, TypeVar
 from gpustack.backend.values import (
     BackendInfo,
     Band,
+    Beside,
     Best,
     Cells,
     Extent,
     Host,
     LevelBand,
     Mix,
+    Optics,
     Part,
     Samples,
     Steps,
@@ -263,27 +265,14 @@ class Backend(Protocol[A]):
         """
         ...
 
-    def look_behind(
-        self,
-        picture: A,
-        near: Mix[A],
-        far: Mix[A],
-        steps: Steps[A],
-        radius: float,
-        noise: float,
-        coded: bool,
-        inner: slice,
-        /,
-    ) -> tuple[A, A]:
+    def look_behind(self, beside: Beside[A], optics: Optics, inner: slice, /) -> tuple[A, A]:
         """The picture (c, h, w) with the ground put in beside nearer things, and the share (h, w) of each
         pixel that turned out to be ground; the rows `inner`.
 
-        `near` and `far` are sums of frames focused on both sides of each step. What stands out of the plain
-        ground in `near`, joined to itself, is the thing; spread by a disk of `radius` pixels times the
-        distance in frames it is the veil that `far` shows the ground through. Where what comes out, blurred
-        the other way, is not what `near` shows (BEHIND_MISFIT), the picture stays. `noise` is a frame's,
-        0..1; `coded`: values are not light, but about its square root.
-        Halo `behind_halo()`.
+        What stands out of the plain ground in the sums `near`, joined to itself, is the thing; spread by a
+        disk of the optics' radius times the distance in frames it is the veil that `far` shows the ground
+        through. Where what comes out, blurred the other way, is not what `near` shows (BEHIND_MISFIT), the
+        picture stays. Halo `behind_halo()`.
         """
         ...
 

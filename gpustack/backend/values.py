@@ -244,6 +244,30 @@ class Steps(Generic[A]):
     side: A
 
 
+@dataclass(frozen=True, slots=True)
+class Beside(Generic[A]):
+    """What is known beside depth steps: the picture (c, h, w), the sums of the frames focused on both sides
+    of each step, and the steps."""
+
+    picture: A
+    near: Mix[A]
+    far: Mix[A]
+    steps: Steps[A]
+
+
+@dataclass(frozen=True, slots=True)
+class Optics:
+    """How frames blur and what they hold.
+
+    `radius`: of the blur disk one frame away from the focus, in pixels; `noise`: a frame's, 0..1; `coded`:
+    values are not light, but about its square root.
+    """
+
+    radius: float
+    noise: float
+    coded: bool
+
+
 @dataclass(slots=True)
 class Preference(Generic[A]):
     """Which end of the stack is preferred where a pixel sees two things equally sharp: the later frames

@@ -43,8 +43,8 @@ def plan(
 def show_plan(frames: Stack, settings: Settings, *, as_json: bool) -> None:
     """Make the plan and print it on stdout. Raises PlanError where nothing fits."""
     from gpustack.backend.choose import choose
-    from gpustack.engine.plan import make_plan
     from gpustack.engine.opening import budget
+    from gpustack.engine.plan import make_plan
 
     frames.reference(settings.reference)
     if settings.align is Model.NONE:

@@ -3,9 +3,9 @@
     survey   decode ─> luma ─> match frames ─> solve ─> one transform and gain a frame
     render   decode ─> develop ─> warp ─> measure ─> select or blend ─> surface ─> write
 
-A method is one or two passes over the frames; each pass folds every frame, once, into a state. `auto`,
-`pyramid` and `average` take one; `depthmap` first finds the sharpest frame of each pixel, makes a surface
-of them, and blends along it.
+A method is one or two passes over the frames; each pass folds every frame, once, into a state. `pyramid`
+and `average` take one; `auto` takes a second where depth steps; `depthmap` first finds the sharpest frame of
+each pixel, makes a surface of them, and blends along it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from gpustack.fuse.auto import Auto
 from gpustack.fuse.average import Average
 from gpustack.fuse.behind import Behind, Scene, steps_of
 from gpustack.fuse.depthmap import Blend
+from gpustack.fuse.facing import Order
 from gpustack.fuse.fold import Fold, Footprint, PictureFold
 from gpustack.fuse.levels import LaplacianFold
 from gpustack.fuse.measure import Sharpest, energy_noise
@@ -115,11 +116,15 @@ def _by_both(backend: Backend[Any], pass_over: PassOver, recipe: Recipe) -> Fuse
     found = None
     if recipe.depth:
         found = _surface(backend, fold, state, recipe)
-    steps = steps_of(backend, winners, fold.energies(backend, state), recipe.floor)
+    energies = fold.energies(backend, state)
+    order = Order.of(winners, energies, recipe.floor)
+    steps = steps_of(backend, order.from_near(winners), energies, recipe.floor)
+    del energies
     picture, radius = fold.finished(backend, state)
     extent = state.levels.extent
     del state
-    scene = Scene(picture, extent, steps, radius if recipe.prefer is Prefer.NONE else 0.0, recipe.noise)
+    radius = radius if recipe.prefer is Prefer.NONE else 0.0
+    scene = Scene(picture, extent, steps, order, radius, recipe.noise)
     return _with_ground(backend, pass_over, scene, Fused(picture, winners, found))
 
 
@@ -132,7 +137,7 @@ def _with_ground(backend: Backend[Any], pass_over: PassOver, scene: Scene, fused
     picture, seen = fold.finish(backend, state)
     found = fused.surface
     if found is not None:
-        np.copyto(found.depth, scene.steps.far, where=seen)
+        np.copyto(found.depth, scene.order.from_near(scene.steps.far), where=seen)
     return Fused(picture, fused.winners, found)
 
 
@@ -223,6 +228,9 @@ def halo(method: Method, radius: float) -> int:
 SIGHT = Footprint(0.0, 0.0, 18.0)
 """What a depth map is made from, on the host: four planes and the winners."""
 
+MADE_SURFACE = Footprint(0.0, 0.0, 8.0)
+"""The surface itself, on the host: depth and confidence."""
+
 SURFACE = Footprint(3.0, 32.0, 8.0)
 """What making the surface takes at its peak beside them: eleven planes, of which the reduced ones are
 small."""
@@ -230,27 +238,33 @@ small."""
 
 def passing(
     settings: Settings, channels: int, pixel_type: PixelType, slabs: tuple[Slab, ...] = ()
-) -> Footprint:
-    """What the states of a method's largest pass take, a wanted depth map among them."""
+) -> tuple[Footprint, ...]:
+    """What each pass of a method holds, a wanted depth map among it."""
     recipe, itemsize = Recipe.of(settings, 0.0), pixel_type.itemsize
     fold = _fold(recipe)
     sharpest = _sharpest(recipe).footprint(channels, itemsize)
     if slabs:
         in_slabs = InSlabs(fold, slabs, frozenset(), lambda *_: None)
-        return in_slabs.footprint(channels, itemsize).beside(sharpest)
+        return (in_slabs.footprint(channels, itemsize).beside(sharpest),)
     size = fold.footprint(channels, itemsize)
-    if recipe.method is Method.DEPTHMAP:
-        return size.beside(Footprint(0.0, 0.0, 8.0))
-    if recipe.depth and recipe.method is Method.PYRAMID:
-        return size.beside(sharpest)
-    return size.beside(SIGHT) if recipe.depth else size
+    match recipe.method:
+        case Method.DEPTHMAP:
+            return sharpest, size.beside(MADE_SURFACE)
+        case Method.AUTO:
+            behind = Behind.footprint(channels, itemsize)
+            seen = (size.beside(SIGHT), behind.beside(MADE_SURFACE))
+            return seen if recipe.depth else (size, behind)
+        case Method.PYRAMID if recipe.depth:
+            return (size.beside(sharpest),)
+        case _:
+            return (size.beside(SIGHT) if recipe.depth else size,)
 
 
-def footprint(
+def moments(
     settings: Settings, channels: int, pixel_type: PixelType, slabs: tuple[Slab, ...] = ()
-) -> Footprint:
-    """What is held at the peak: the largest pass, or the making of the surface."""
-    size = passing(settings, channels, pixel_type, slabs)
+) -> tuple[Footprint, ...]:
+    """What is held at each moment that may be the peak: the passes, and while the surface is made."""
+    during = passing(settings, channels, pixel_type, slabs)
     if settings.method is Method.DEPTHMAP:
-        return max((size, SURFACE.beside(SIGHT)), key=lambda held: held.total)
-    return size.beside(SURFACE) if settings.depth else size
+        return *during, SURFACE.beside(SIGHT)
+    return (*during, during[0].beside(SURFACE)) if settings.depth else during

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gpustack.engine.path import footprint
+from gpustack.engine.path import moments
 from gpustack.engine.price import (
     BAND_HALO,
     BAND_PLANES,
@@ -170,8 +170,10 @@ def _priced(
     in_slabs = slabs(stack, settings)
     frame, method, on_device = stack.largest, settings.method, budget.devices > 0
     readers = min(threads, slots)
-    held = footprint(*traits(stack, settings))
-    state = _device_host_state(held, layout, budget.devices) if on_device else held.total
+    state = max(
+        _device_host_state(held, layout, budget.devices) if on_device else held.total
+        for held in moments(*traits(stack, settings))
+    )
     pixels = stack.width * stack.height
     flying = slots + 1 if on_device else slots  # one more is being copied to the device
     rows = layout.band_rows + 2 * band_halo(settings) - BAND_HALO

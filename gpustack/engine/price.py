@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpustack.backend.values import debias_halo
-from gpustack.engine.path import PASSES, footprint, halo, passing
+from gpustack.engine.path import PASSES, halo, moments, passing
 from gpustack.fuse.fold import Footprint
 from gpustack.fuse.radius import FINISHING_ROWS
 from gpustack.fuse.veil import SIDE
@@ -145,7 +145,10 @@ def device_bytes(stack: Stack, settings: Settings, layout: Layout) -> int:
     frames = DEVICE_FRAMES * stack.largest.nbytes
     decoder = DECODER_FRAMES * stack.largest.nbytes if device_decodes(stack, settings) else 0.0
     survey = _sight_bytes(stack, 1, 1) if settings.align is not Model.NONE else 0
-    during, after = (_on_device(held(*traits(stack, settings)), layout) for held in (passing, footprint))
+    during, after = (
+        max(_on_device(held, layout) for held in holding(*traits(stack, settings)))
+        for holding in (passing, moments)
+    )
     finishing = _finishing_bytes(stack, settings, layout)
     peaks = (
         frames + pixels * during + (band if settings.slab is None else max(band, finishing)),

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.backend.protocol import Backend
-from gpustack.backend.values import FRONT, Extent, Mix, Steps, behind_halo, steps_halo
+from gpustack.backend.values import FRONT, Beside, Extent, Mix, Optics, Steps, behind_halo, steps_halo
 from gpustack.fuse.average import empty_mix
+from gpustack.fuse.facing import Order
 from gpustack.fuse.fold import Footprint, Pixels, View, across, assembled
 from gpustack.fuse.levels import range_around
 from gpustack.model.canvas import Canvas
@@ -35,13 +36,15 @@ BEHIND_SHARE = 0.5
 class Scene:
     """What the first pass leaves behind.
 
-    The picture (h, w, c); the range of the frames, for each band; the steps (h, w) on the host; the radius
-    in pixels of the blur one frame away from the focus; and a frame's noise.
+    The picture (h, w, c); the range of the frames, for each band; the steps (h, w) on the host, in frames
+    counted from the nearest, and how these are counted; the radius in pixels of the blur one frame away from
+    the focus; and a frame's noise.
     """
 
     picture: Pixels
     extent: list[Extent[Any]]
     steps: Steps[npt.NDArray[Any]]
+    order: Order
     radius: float
     noise: float
 
@@ -49,6 +52,10 @@ class Scene:
     def has_steps(self) -> bool:
         """Whether there is anything to do."""
         return self.radius > 0 and bool((self.steps.side == FRONT).any())
+
+    def optics(self, canvas: Canvas) -> Optics:
+        """How its frames blur."""
+        return Optics(self.radius, self.noise, coded=not canvas.linear)
 
 
 @dataclass(slots=True)
@@ -81,6 +88,7 @@ class Behind:
 
     def add(self, backend: Backend[Any], state: BehindState, index: int, view: View, /) -> None:
         """Add the frame where one of the two depths is less than one frame away."""
+        index = self.scene.order.from_near(index)
 
         def work(number: int) -> None:
             reach = state.reach[number]
@@ -109,10 +117,8 @@ class Behind:
             if not (scene.steps.side[rows.slice] == FRONT).any():
                 return scene.picture[rows.slice]
             wide = rows.grow(behind_halo(), canvas.height)
-            given = self._given(backend, state, wide)
-            picture, seen = backend.look_behind(
-                *given, scene.radius, scene.noise, not canvas.linear, rows.within(wide)
-            )
+            beside = self._beside(backend, state, wide)
+            picture, seen = backend.look_behind(beside, scene.optics(canvas), rows.within(wide))
             behind[rows.slice] = backend.download(seen) > BEHIND_SHARE
             around = range_around(backend, scene.extent, canvas, rows)
             return backend.pack(picture, canvas.pixel_type, around)
@@ -121,18 +127,17 @@ class Behind:
         picture = assembled(backend, by_strips, canvas.pixel_type.value, canvas.channels, strip)
         return picture, behind
 
-    def _given(
-        self, backend: Backend[Any], state: BehindState, wide: Rows
-    ) -> tuple[Any, Mix[Any], Mix[Any], Steps[Any]]:
+    def _beside(self, backend: Backend[Any], state: BehindState, wide: Rows) -> Beside[Any]:
         canvas, scene = state.canvas, self.scene
         frame = backend.upload(scene.picture[wide.slice])
         here = backend.load(frame, Transform.identity(), canvas.pixel_type, canvas.width, Rows(0, len(wide)))
         taken = partial(across, backend, bands=canvas.bands, rows=wide)
         steps = Steps(*(taken([getattr(part, name) for part in state.steps]) for name in Steps.__slots__))
         near, far = (_mix_across(mixes, taken) for mixes in (state.near, state.far))
-        return here.image, near, far, steps
+        return Beside(here.image, near, far, steps)
 
-    def footprint(self, channels: int, itemsize: int, /) -> Footprint:
+    @staticmethod
+    def footprint(channels: int, itemsize: int, /) -> Footprint:
         """Two sums and weights, two depths and the side, the range; on the host the picture before and
         after, and the steps."""
         return Footprint(9.0, 8.0 * channels + 8 + 2.0 * channels * itemsize, 2.0 * channels * itemsize + 10)
@@ -141,8 +146,8 @@ class Behind:
 def steps_of(
     backend: Backend[Any], winners: npt.NDArray[Any], energies: npt.NDArray[np.float32], floor: float
 ) -> Steps[npt.NDArray[Any]]:
-    """Where depth steps, on the host, from the sharpest frames (h, w) and their focus measure; `floor` is
-    that of noise alone."""
+    """Where depth steps, on the host, from the sharpest frames (h, w), counted from the nearest, and their
+    focus measure; `floor` is that of noise alone."""
     height, width = winners.shape
     median = backend.median(backend.lend(np.where(energies < 0, 0, winners).astype(np.float32)))
     energy = backend.lend(energies)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import (
     Band,
+    Beside,
     Best,
     Cells,
     Extent,
@@ -24,7 +25,7 @@ from gpustack.backend.values import (
     Steps,
 )
 
-_CARRIERS = (Band, Best, Cells, Extent, LevelBand, Mix, Part, Preference, Samples, Spread, Steps)
+_CARRIERS = (Band, Beside, Best, Cells, Extent, LevelBand, Mix, Part, Preference, Samples, Spread, Steps)
 _AS_THEY_ARE = {"each", "info", "busy_seconds", "peak_bytes", "concurrent", "develops", "decodes"}
 _HOST_ARGUMENTS = {"upload": 0, "lend": 0, "drop": 0, "decode": 0, "alignment_sums": 2}
 _HOST_RESULTS = {"download", "pack", "slot", "thumbnail", "light", "noise_level"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -15,7 +16,9 @@ from gpustack.backend.values import (
     FRONT,
     GROUND,
     STEP_REACH_PX,
+    Beside,
     Mix,
+    Optics,
     Steps,
     behind_halo,
     steps_halo,
@@ -78,10 +81,8 @@ def stepped(backend: Backend[Any], depth: Picture, energy: Picture, inner: slice
     return Steps(*(backend.download(plane) for plane in (found.near, found.far, found.side)))
 
 
-def given(
-    backend: Backend[Any], channels: int, squared: bool, fitting: Picture | None = None
-) -> tuple[Any, Mix[Any], Mix[Any], Steps[Any]]:
-    """The arguments of `look_behind` up to the radius; the picture is soft beside the hair."""
+def given(backend: Backend[Any], channels: int, squared: bool, fitting: Picture | None = None) -> Beside[Any]:
+    """The hair's frames; the picture is soft beside it."""
     truth, front, back = frames(channels, squared)
     if fitting is not None:
         back = fitting
@@ -90,7 +91,7 @@ def given(
     ones = np.ones((HEIGHT, WIDTH), np.float32)
     near, far = (Mix(backend.upload(each), backend.upload(ones)) for each in (front, back))
     planes = Steps(*(backend.upload(plane) for plane in (steps.near, steps.far, steps.side)))
-    return backend.upload(np.ascontiguousarray(picture, np.float32)), near, far, planes
+    return Beside(backend.upload(np.ascontiguousarray(picture, np.float32)), near, far, planes)
 
 
 @pytest.mark.parametrize("radius", [radius for radius in DISK_RADII if radius])
@@ -129,10 +130,10 @@ def test_what_is_hardly_seen_is_no_ground(backend: Backend[Any]) -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("squared", [False, True], ids=["linear", "coded"])
 def test_the_ground_appears_beside_a_hair(backend: Backend[Any], channels: int, squared: bool) -> None:
-    arguments = given(backend, channels, squared)
+    beside = given(backend, channels, squared)
     truth = frames(channels, squared)[0]
-    better, behind = backend.look_behind(*arguments, RADIUS, NOISE, squared, WHOLE)
-    found, before = backend.download(better), backend.download(arguments[0])
+    better, behind = backend.look_behind(beside, Optics(RADIUS, NOISE, squared), WHOLE)
+    found, before = backend.download(better), backend.download(beside.picture)
     assert psnr(found, truth) > psnr(before, truth) + 6
     share = backend.download(behind)
     assert share[:, HAIR.start + 1 : HAIR.stop - 1].max() < 0.2
@@ -142,17 +143,17 @@ def test_the_ground_appears_beside_a_hair(backend: Backend[Any], channels: int, 
 def test_the_picture_stays_where_nothing_fits(backend: Backend[Any]) -> None:
     """A frame that is not the ground's shows something else."""
     other = np.clip(texture(1)[:, ::-1] * 0.3, 0, 1)
-    arguments = given(backend, 1, False, fitting=np.ascontiguousarray(other))
-    before = backend.download(arguments[0])
-    found = backend.download(backend.look_behind(*arguments, RADIUS, NOISE, False, WHOLE)[0])
+    beside = given(backend, 1, False, fitting=np.ascontiguousarray(other))
+    before = backend.download(beside.picture)
+    found = backend.download(backend.look_behind(beside, Optics(RADIUS, NOISE, coded=False), WHOLE)[0])
     assert np.abs(found - before).mean() < 1e-3
 
 
 def test_nothing_is_put_in_where_frames_are_missing(backend: Backend[Any]) -> None:
-    picture, near, far, steps = given(backend, 1, False)
-    none = Mix(far.mean, backend.full((HEIGHT, WIDTH), 0.0, "float32"))
-    found = backend.look_behind(picture, near, none, steps, RADIUS, NOISE, False, WHOLE)[0]
-    np.testing.assert_array_equal(backend.download(found), backend.download(picture))
+    beside = given(backend, 1, False)
+    none = Mix(beside.far.mean, backend.full((HEIGHT, WIDTH), 0.0, "float32"))
+    found = backend.look_behind(replace(beside, far=none), Optics(RADIUS, NOISE, coded=False), WHOLE)[0]
+    np.testing.assert_array_equal(backend.download(found), backend.download(beside.picture))
 
 
 def test_rows_with_their_halo_are_those_of_the_whole(backend: Backend[Any]) -> None:
@@ -162,11 +163,14 @@ def test_rows_with_their_halo_are_those_of_the_whole(backend: Backend[Any]) -> N
     inner = slice(steps_halo(), steps_halo() + 14)
     part = stepped(backend, depth[cut].copy(), energy[cut].copy(), inner)
     np.testing.assert_array_equal(part.side, stepped(backend, depth, energy).side[rows])
-    picture, near, far, steps = given(backend, 3, True)
-    whole = backend.download(backend.look_behind(picture, near, far, steps, RADIUS, NOISE, True, WHOLE)[0])
+    beside, optics = given(backend, 3, True), Optics(RADIUS, NOISE, coded=True)
+    whole = backend.download(backend.look_behind(beside, optics, WHOLE)[0])
     cut = slice(rows.start - behind_halo(), rows.stop + behind_halo())
-    few = [backend.rows(each, cut) for each in (picture, steps.near, steps.far, steps.side)]
-    front, back = (Mix(backend.rows(mix.mean, cut), backend.rows(mix.total, cut)) for mix in (near, far))
+    planes = beside.steps.near, beside.steps.far, beside.steps.side
+    few = [backend.rows(each, cut) for each in (beside.picture, *planes)]
+    front, back = (
+        Mix(backend.rows(mix.mean, cut), backend.rows(mix.total, cut)) for mix in (beside.near, beside.far)
+    )
     inner = slice(behind_halo(), behind_halo() + 14)
-    found = backend.look_behind(few[0], front, back, Steps(*few[1:]), RADIUS, NOISE, True, inner)[0]
+    found = backend.look_behind(Beside(few[0], front, back, Steps(*few[1:])), optics, inner)[0]
     np.testing.assert_array_equal(backend.download(found), whole[:, rows])

@@ -15,6 +15,7 @@ from gpustack.backend.protocol import Backend
 from gpustack.backend.values import FRONT, Band, Extent
 from gpustack.engine.path import Recipe, render
 from gpustack.fuse.behind import Behind, Scene, steps_of
+from gpustack.fuse.facing import Order
 from gpustack.metrics import psnr
 from gpustack.model.canvas import Canvas
 from gpustack.model.frame import PixelType
@@ -70,7 +71,7 @@ def scene(backend: Backend[Any], rows: int) -> Scene:
         Extent(*(backend.upload(np.moveaxis(each[band.slice], -1, 0).copy()) for each in (low, high)))
         for band in cut(HEIGHT, rows)
     ]
-    return Scene(frames()[5], extent, steps, 8 / 11, NOISE)
+    return Scene(frames()[5], extent, steps, Order(FRAMES - 1, nearer_first=True), 8 / 11, NOISE)
 
 
 def looked(backend: Backend[Any], rows: int, *runs: Iterable[int]) -> tuple[Picture, Picture]:

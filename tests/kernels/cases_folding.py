@@ -41,49 +41,46 @@ def state_of(gpu: Gpu, part: Part[Tensor], wanted: State) -> Pairs:
 
 @case("fold_level")
 def fold_level(gpu: Gpu, shape: Shape, generator: np.random.Generator) -> Pairs:
-    settings = product((1, 2, 4), RULES, (1.0, 1.5), (False, True))
-    for channels, (noise, steep), sigma, rich in settings:
-        part = empty_part(gpu, channels, *shape, noise, steep=steep)
-        wanted = State.empty(channels, *shape, noise, steep=steep)
-        for index in (1, 0, 2):
-            image = generator.random((channels, *shape), F)
-            evidence = generator.uniform(-1, 1, shape).astype(F) if rich else None
-            covers = covering(generator, shape) if rich else np.ones(shape, bool)
-            band = LevelBand(
-                gpu.upload(image),
-                gpu.reduce(gpu.upload(image)),
-                None if evidence is None else gpu.upload(evidence),
-                gpu.upload(mask(covers)) if rich else None,
-                slice(0, shape[0]),
-            )
-            detail = reference.detail(image)
-            energy = reference.level_energy(detail, sigma, evidence)
-            yield gpu.download(gpu.fold_level(part, index, band, sigma, None)), energy
-            wanted.fold(index, detail, energy, covers)
-        yield from state_of(gpu, part, wanted)
+    for channels, rule, sigma, rich in product((1, 2, 4), RULES, (1.0, 1.5), (False, True)):
+        yield from _folded(gpu, shape, generator, channels, rule, sigma, rich=rich)
 
 
 @case("detail_of", "power_of", "blur_line", "heed", "fold_in")
 def fold_wide_level(gpu: Gpu, shape: Shape, generator: np.random.Generator) -> Pairs:
-    for channels, (noise, steep), rich in product((1, 4), RULES, (False, True)):
-        part = empty_part(gpu, channels, *shape, noise, steep=steep)
-        wanted = State.empty(channels, *shape, noise, steep=steep)
-        for index in (1, 0, 2):
-            image = generator.random((channels, *shape), F)
-            evidence = generator.uniform(-1, 1, shape).astype(F) if rich else None
-            covers = covering(generator, shape) if rich else np.ones(shape, bool)
-            band = LevelBand(
-                gpu.upload(image),
-                gpu.reduce(gpu.upload(image)),
-                None if evidence is None else gpu.upload(evidence),
-                gpu.upload(mask(covers)) if rich else None,
-                slice(0, shape[0]),
-            )
-            detail = reference.detail(image)
-            energy = reference.level_energy(detail, WIDE_PX, evidence)
-            yield gpu.download(gpu.fold_level(part, index, band, WIDE_PX, None)), energy
-            wanted.fold(index, detail, energy, covers)
-        yield from state_of(gpu, part, wanted)
+    for channels, rule, rich in product((1, 4), RULES, (False, True)):
+        yield from _folded(gpu, shape, generator, channels, rule, WIDE_PX, rich=rich)
+
+
+def _folded(
+    gpu: Gpu,
+    shape: Shape,
+    generator: np.random.Generator,
+    channels: int,
+    rule: tuple[float, bool],
+    sigma: float,
+    *,
+    rich: bool,
+) -> Pairs:
+    """A level after three frames; `rich`: with evidence of finer levels, and pixels that are not covered."""
+    noise, steep = rule
+    part = empty_part(gpu, channels, *shape, noise, steep=steep)
+    wanted = State.empty(channels, *shape, noise, steep=steep)
+    for index in (1, 0, 2):
+        image = generator.random((channels, *shape), F)
+        evidence = generator.uniform(-1, 1, shape).astype(F) if rich else None
+        covers = covering(generator, shape) if rich else np.ones(shape, bool)
+        band = LevelBand(
+            gpu.upload(image),
+            gpu.reduce(gpu.upload(image)),
+            None if evidence is None else gpu.upload(evidence),
+            gpu.upload(mask(covers)) if rich else None,
+            slice(0, shape[0]),
+        )
+        detail = reference.detail(image)
+        energy = reference.level_energy(detail, sigma, evidence)
+        yield gpu.download(gpu.fold_level(part, index, band, sigma, None)), energy
+        wanted.fold(index, detail, energy, covers)
+    yield from state_of(gpu, part, wanted)
 
 
 @case("extend_by")

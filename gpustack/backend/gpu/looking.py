@@ -8,7 +8,7 @@ from __future__ import annotations
 from gpustack.backend import behind
 from gpustack.backend.gpu.core import Core
 from gpustack.backend.gpu.tensor import Tensor
-from gpustack.backend.values import Host, Mix, Steps
+from gpustack.backend.values import Beside, Host, Mix, Optics, Steps
 
 
 class Looking(Core):
@@ -18,22 +18,13 @@ class Looking(Core):
         found = behind.steps(self.download(depth), self.download(energy), floor, inner)
         return Steps(*(self.upload(plane) for plane in (found.near, found.far, found.side)))
 
-    def look_behind(
-        self,
-        picture: Tensor,
-        near: Mix[Tensor],
-        far: Mix[Tensor],
-        steps: Steps[Tensor],
-        radius: float,
-        noise: float,
-        coded: bool,
-        inner: slice,
-        /,
-    ) -> tuple[Tensor, Tensor]:
+    def look_behind(self, beside: Beside[Tensor], optics: Optics, inner: slice, /) -> tuple[Tensor, Tensor]:
+        steps = beside.steps
         sides = Steps(*(self.download(plane) for plane in (steps.near, steps.far, steps.side)))
-        mixes = self._fetched(near), self._fetched(far)
-        before = self.download(picture)
-        better, seen = behind.look_behind(before, *mixes, sides, radius, noise, coded, inner)
+        fetched = Beside(
+            self.download(beside.picture), self._fetched(beside.near), self._fetched(beside.far), sides
+        )
+        better, seen = behind.look_behind(fetched, optics, inner)
         return self.upload(better), self.upload(seen)
 
     def _fetched(self, mix: Mix[Tensor]) -> Mix[Host]:
