@@ -213,9 +213,8 @@ class Settings:
 
     @property
     def lifts_veils(self) -> bool:
-        """Whether frames are looked at for the blur of bright things over them: where they are looked at for
-        their alignment anyway."""
-        return self.method is Method.AUTO and self.slab is None and self.align is not Model.NONE
+        """Whether the blur of burnt-out lamps over frames is looked for."""
+        return self.method is Method.AUTO and self.slab is None
 
 
 def _check(option: str, value: float, allowed: tuple[float, float], unit: str) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from gpustack.engine.ghosts import removed, reports
 from gpustack.engine.job import Job
 from gpustack.engine.opening import Request
 from gpustack.engine.survey import Survey
-from gpustack.engine.veils import found_veils, glows_of
+from gpustack.engine.veils import few, found_veils, glows_of
 from gpustack.fuse.veil import Glow
 
 
@@ -29,15 +30,24 @@ def remove_ghosts(job: Job, found: Survey, reference: int) -> Survey:
 
 
 def lift_veils(job: Job, found: Survey, request: Request, reference: int) -> Survey:
-    """Find what lies over each frame; the survey without what is not needed any more.
-
-    Frames whose places are given are looked at now: the picture is the same as with places that were found.
-    """
+    """Find what lies over each frame; the survey without what is not needed any more."""
     glows: Sequence[Glow] = found.glows
-    if request.looks_again and len(job.stack) > 1:
-        with job.stage("survey"):
-            seen = glows_of(job.backend, job.stack, job.source, job.plan, job.progress)
-        glows = [glow.toned(place.transform.tone) for glow, place in zip(seen, found.places, strict=True)]
+    if request.settings.lifts_veils and not glows and len(job.stack) > 1:
+        glows = _looked(job, found, given=request.places is not None)
     if len(glows) > 1:
         job.veils = found_veils(glows, found.places, reference, job.left_out)
     return replace(found, glows=())
+
+
+def _looked(job: Job, found: Survey, *, given: bool) -> Sequence[Glow]:
+    """Look at frames that no survey has looked at.
+
+    Where their places are given, the picture is to be the same as with places that were found; else a few
+    frames tell whether there are lamps at all.
+    """
+    look = partial(glows_of, job.backend, source=job.source, plan=job.plan, progress=job.progress)
+    with job.stage("survey"):
+        if not given and not any(glow.burnt.any() for glow in look(few(job.stack))):
+            return ()
+        seen = look(job.stack)
+    return [glow.toned(place.transform.tone) for glow, place in zip(seen, found.places, strict=True)]

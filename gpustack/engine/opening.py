@@ -37,7 +37,6 @@ class Request:
     progress: Progress | None = None
     keep_aligned: Keep | None = None
     keep_slab: KeepSlab | None = None
-    looks_again: bool = False
 
 
 def budget(settings: Settings, choice: Choice) -> Budget:

@@ -198,7 +198,8 @@ def survey_bytes(stack: Stack, settings: Settings, readers: int, slots: int, on_
         staged = decoding_bytes(stack, readers) + staging_bytes(stack, settings)
         return frame.nbytes * (slots + 1) + staged + kept
     decoded = frame.nbytes * readers + decoding_bytes(stack, readers) + kept
-    return decoded if settings.align is Model.NONE else decoded + _sight_bytes(stack, readers, slots)
+    looks = settings.align is not Model.NONE or settings.lifts_veils
+    return decoded + _sight_bytes(stack, readers, slots) if looks else decoded
 
 
 def cells_bytes(stack: Stack, settings: Settings, cell_bytes: float) -> int:

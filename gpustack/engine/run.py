@@ -66,12 +66,11 @@ def run(
             f"{len(places)} transforms were given for {len(stack)} frames.", "Give one for each frame."
         )
     given = None if places is None else tuple(places)
-    looks_again = given is not None and settings.lifts_veils
     if given is not None:
         settings = replace(settings, align=Model.NONE)  # nothing is left to estimate
     choice = choose(settings.backend, settings.devices, settings.decoder)
     source = Source(read, unpack, shrink)
-    request = Request(stack, source, settings, given, progress, keep_aligned, keep_slab, looks_again)
+    request = Request(stack, source, settings, given, progress, keep_aligned, keep_slab)
     return within_device(_fused, choice, request)
 
 

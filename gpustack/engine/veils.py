@@ -30,6 +30,9 @@ from gpustack.model.transform import Matrix
 
 Mask = npt.NDArray[np.bool_]
 
+FEW = 8
+"""Frames that are looked at to learn whether there are lamps."""
+
 
 def glow_of(backend: Backend[Any], luma: Any, light: Light, frame: Frame, way: Showing) -> Glow:
     """What is kept of a frame, from its luma as the survey sees it, and from its light, which is infinite
@@ -54,7 +57,7 @@ def _spaced(across: float, down: float) -> Matrix:
 def glows_of(
     backend: Backend[Any], stack: Stack, source: Source, plan: Plan, progress: Progress
 ) -> list[Glow]:
-    """One a frame, in a reading of their own: for stacks whose places are given."""
+    """One a frame, in a reading of their own: for stacks that are not aligned."""
     factor = survey_factor(stack)
 
     def reduction(frame: Frame) -> int:
@@ -75,6 +78,12 @@ def glows_of(
             found.append(one)
             progress.advance(feed.waiting_share)
     return found
+
+
+def few(stack: Stack) -> Stack:
+    """Frames from all over a stack, FEW at most: lamps burn out over many frames, not in one alone."""
+    step = -(-len(stack) // FEW)
+    return Stack(stack.frames[step // 2 :: step])
 
 
 def found_veils(

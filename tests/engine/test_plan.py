@@ -81,7 +81,7 @@ def test_memory_does_not_depend_on_the_number_of_frames(
 ) -> None:
     settings = replace(settings, deghost=Deghost.OFF)
     if settings.lifts_veils:  # a little is kept of every frame
-        settings = replace(settings, align=Model.NONE)
+        settings = replace(settings, method=Method.PYRAMID)
     one, many = (planned(Stack(stack.frames[:1] * count), settings, budget) for count in (1, 1000))
     if isinstance(one, PlanError) or isinstance(many, PlanError):
         assert str(one) == str(many)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gpustack.engine.run import Outcome, run
+from gpustack.model.frame import Frame
 from gpustack.scenes import Rendered, Shoot, render
 from gpustack.scenes.comparison import truth_psnr
 from gpustack.settings import Deghost, Method, Model, Settings
@@ -43,10 +44,29 @@ def test_hairs_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lifted > quality("hairs", stacked("hairs")) - 0.05
 
 
-def test_frames_that_are_not_aligned_are_not_looked_at() -> None:
-    settings = Settings(align=Model.NONE)
-    assert not settings.lifts_veils
-    assert not settings.looks
+@pytest.mark.parametrize(("scene", "expected"), [("lights", True), ("hairs", False)])
+def test_frames_that_are_not_aligned_are_looked_at_where_there_are_lamps(
+    scene: str, *, expected: bool
+) -> None:
+    frames = frames_of(lit(scene)) * 3
+    shelf = Shelf(frames)
+    seen: list[str] = []
+
+    def read(frame: Frame, out: Any) -> Any:
+        seen.append(frame.name)
+        return shelf.read(frame, out)
+
+    settings = Settings(threads=2, align=Model.NONE, deghost=Deghost.OFF)
+    outcome = run(shelf.stack, read, settings)
+    passes = 1 + ("behind" in outcome.report.seconds)
+    looks = 1 + 8 + (len(frames) if expected else 0)  # one for its noise
+    assert len(seen) - passes * len(frames) == looks
+
+
+def test_lamps_lose_their_rings_where_nothing_is_aligned(monkeypatch: pytest.MonkeyPatch) -> None:
+    lifted = stacked("lights", align=Model.NONE)
+    monkeypatch.setattr(Settings, "lifts_veils", property(lambda _: False))
+    assert quality("lights", lifted) > quality("lights", stacked("lights", align=Model.NONE)) + 1.0
 
 
 @pytest.mark.parametrize("method", [Method.PYRAMID, Method.AVERAGE])
