@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gpustack.align.brightness import Light, tones
+import numpy as np
+
+from gpustack.align.brightness import tones
 from gpustack.align.choose import fitted
 from gpustack.align.series import in_series
-from gpustack.align.shake import DETAIL_SIDE, Detail, shaken
-from gpustack.align.sight import Sight, see
+from gpustack.align.shake import DETAIL_SIDE, shaken
 from gpustack.align.solve import Edge, Solution, solve
 from gpustack.backend.protocol import Backend
 from gpustack.engine.feed import Feed, Source
-from gpustack.engine.ghosts import glance_at
-from gpustack.engine.lights import light_at
-from gpustack.engine.links import Links
 from gpustack.engine.plan import Plan
 from gpustack.engine.price import survey_factor
 from gpustack.engine.progress import Progress
 from gpustack.engine.showing import Showing, in_frames, levels, showings
-from gpustack.engine.veils import glow_of
+from gpustack.engine.sightings import Kept, Sightings
 from gpustack.fuse.veil import Glow
 from gpustack.ghosts.glance import Glance
-from gpustack.model.frame import Frame, Kind
+from gpustack.model.frame import Frame
 from gpustack.model.place import Place
 from gpustack.model.stack import Stack
 from gpustack.model.transform import Transform
@@ -45,28 +43,23 @@ class Survey:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    sight: Sight
-    light: Light
-    noise: float | None
-    glance: Glance | None
-    glow: Glow | None
-
-
-@dataclass(frozen=True, slots=True)
 class _Stack:
-    """What the survey keeps of all frames: how they were seen, their light, their detail and, where things
-    that moved and veils are looked for, their glances and glows."""
+    """A stack whose frames have all been looked at."""
 
     stack: Stack
     reference: int
-    factor: int
     settings: Settings
-    shown: Sequence[Showing]
-    lights: list[Light]
-    details: list[Detail]
-    glances: list[Glance]
-    glows: list[Glow]
+    kept: Kept
+
+    @property
+    def shown(self) -> Sequence[Showing]:
+        """How each frame was seen."""
+        return self.kept.shown
+
+    @property
+    def factor(self) -> int:
+        """By how many times the planes are smaller than the frames."""
+        return survey_factor(self.stack)
 
 
 def still(backend: Backend[Any], stack: Stack, source: Source, reference: int) -> Survey:
@@ -78,6 +71,14 @@ def still(backend: Backend[Any], stack: Stack, source: Source, reference: int) -
 def _noise(backend: Backend[Any], source: Source, frame: Frame) -> float:
     """The noise of a whole frame: in a smaller one it has averaged out."""
     pixels = source.decoded(frame, backend, None).sent(backend)
+    return backend.noise_level(pixels, frame.pixel_type)
+
+
+def _noise_as_looked(backend: Backend[Any], source: Source, frame: Frame, factor: int) -> float:
+    """The noise that the survey tells of its reference, in a reading of its own."""
+    if source.shrink is None or source.reduction(frame, backend, factor) != 1:
+        return _noise(backend, source, frame)
+    pixels = backend.upload(np.ascontiguousarray(source.shrink(frame, 1)))
     return backend.noise_level(pixels, frame.pixel_type)
 
 
@@ -96,41 +97,44 @@ def survey(
     """
     factor, model = survey_factor(stack), settings.align
     shown = showings(backend, stack, source, Model.SIMILARITY if model is Model.AUTO else model, factor)
-    count, ways = levels(stack, factor), dict(zip(stack, shown, strict=True))
-    smaller = {frame: source.reduction(frame, backend, way.factor) for frame, way in ways.items()}
-    known = _noise(backend, source, stack.frames[reference]) if smaller[stack.frames[reference]] > 1 else None
-
-    def look(frame: Frame, pixels: Any) -> _Seen:
-        way, by = ways[frame], max(1, smaller[frame])
-        luma = way.plane(backend, pixels, frame, by)
-        noise = known
-        if noise is None and frame is stack.frames[reference]:
-            noise = backend.noise_level(pixels, frame.pixel_type)
-        light = light_at(backend, pixels, frame, by, colours=settings.brightness is Brightness.CHANNELS)
-        kept = glance_at(backend, pixels, frame, by) if settings.removes_ghosts else None
-        glow = glow_of(backend, luma, light, frame, way) if settings.lifts_veils else None
-        sight = see(backend, luma, way.size, count, linear=frame.kind is Kind.RAW)
-        return _Seen(sight, light, noise, kept, glow)
-
+    ways, first = dict(zip(stack, shown, strict=True)), stack.frames[reference]
+    smaller = source.reduction(first, backend, ways[first].factor)
+    noise = _noise(backend, source, first) if smaller > 1 else None
+    sightings = Sightings(backend, source, settings, ways.__getitem__, levels(stack, factor), plan.threads)
     feed = Feed(
         backend,
         stack.frames,
         source,
         slots=plan.slots,
         readers=plan.readers,
-        reduction=lambda frame: smaller[frame],
+        reduction=sightings.reduction,
     )
     progress.begin("survey", len(stack), stack.frames[0].megapixels)
-    links = Links(backend, model, plan.threads)
-    edges, small, noise = _matched(feed, look, links, progress)
-    kept = _Stack(stack, reference, factor, settings, shown, *small)
-    places, found = _without_shaken(kept, edges)
-    places = _in_series(kept, places)
-    glows = (glow.toned(place.transform.tone) for glow, place in zip(kept.glows, places, strict=False))
-    return Survey(places, noise, found, tuple(kept.glances), tuple(glows))
+    with closing(sightings):
+        told = sightings.through(feed, progress, first if noise is None else None)
+        kept = sightings.kept()
+    return _solved(_Stack(stack, reference, settings, kept), told if noise is None else noise)
 
 
-def _without_shaken(seen: _Stack, edges: list[Edge]) -> tuple[tuple[Place, ...], Model]:
+def recalled(
+    backend: Backend[Any], stack: Stack, source: Source, reference: int, settings: Settings, kept: Kept
+) -> Survey:
+    """What `survey` gives, bit for bit, of frames of one size that were looked at before; the reference is
+    read once more, for its noise."""
+    frame, factor = stack.frames[reference], survey_factor(stack)
+    noise = _noise_as_looked(backend, source, frame, factor)
+    return _solved(_Stack(stack, reference, settings, kept), noise)
+
+
+def _solved(seen: _Stack, noise: float) -> Survey:
+    """Where the frames lie, once all were looked at."""
+    places, found = _without_shaken(seen, seen.kept.edges)
+    places = _in_series(seen, places)
+    glows = (glow.toned(place.transform.tone) for glow, place in zip(seen.kept.glows, places, strict=False))
+    return Survey(places, noise, found, tuple(seen.kept.glances), tuple(glows))
+
+
+def _without_shaken(seen: _Stack, edges: Sequence[Edge]) -> tuple[tuple[Place, ...], Model]:
     """Places of all frames, as if those that are shaken had not been there; and their model.
 
     The reference gives its geometry even then; so does a frame without which others were out of reach.
@@ -152,7 +156,7 @@ def _shaken(seen: _Stack, places: Sequence[Place]) -> set[int]:
     usual = seen.shown[seen.reference]
     judged = [index for index, place in enumerate(places) if place.used and seen.shown[index] == usual]
     found = shaken(
-        [seen.details[index] for index in judged],
+        [seen.kept.details[index] for index in judged],
         [places[index].transform for index in judged],
         _detail_factor(seen),
     )
@@ -171,12 +175,12 @@ def _in_series(seen: _Stack, places: Sequence[Place]) -> tuple[Place, ...]:
     if all(at.used for at in places) or any(way != seen.shown[seen.reference] for way in seen.shown):
         return tuple(places)
     found = in_series(
-        seen.details, [at.transform if at.used else None for at in places], _detail_factor(seen)
+        seen.kept.details, [at.transform if at.used else None for at in places], _detail_factor(seen)
     )
     return tuple(replace(at, in_series=taken) for at, taken in zip(places, found, strict=True))
 
 
-def _places(seen: _Stack, edges: list[Edge]) -> tuple[tuple[Place, ...], Model]:
+def _places(seen: _Stack, edges: Sequence[Edge]) -> tuple[tuple[Place, ...], Model]:
     """Where the frames lie and how bright they are, from their links; and the model that they follow."""
     stack, reference, shown = seen.stack, seen.reference, seen.shown
     given = edges, len(stack), reference, shown[reference].size
@@ -185,36 +189,9 @@ def _places(seen: _Stack, edges: list[Edge]) -> tuple[tuple[Place, ...], Model]:
     places = [_place(solution, index, reference, shown, seen.factor) for index in range(len(stack))]
     used = [place.transform if place.used else None for place in places]
     colours = seen.settings.brightness is Brightness.CHANNELS
-    found = tones(seen.lights, used, reference, colours=colours)
+    found = tones(seen.kept.lights, used, reference, colours=colours)
     toned = zip(places, found, strict=True)
     return tuple(replace(at, transform=at.transform.with_tone(tone)) for at, tone in toned), model
-
-
-def _matched(
-    feed: Feed,
-    look: Callable[[Frame, Any], _Seen],
-    links: Links,
-    progress: Progress,
-) -> tuple[list[Edge], tuple[list[Light], list[Detail], list[Glance], list[Glow]], float]:
-    """Edges between frames, their light, detail, glances and glows, and the reference's noise."""
-    lights: list[Light] = []
-    details: list[Detail] = []
-    glances: list[Glance] = []
-    glows: list[Glow] = []
-    noise = 0.0
-    with closing(links), feed.open(look) as seen_frames:
-        for index, seen in seen_frames:
-            links.add(index, seen.sight)
-            lights.append(seen.light)
-            details.append(seen.sight.detail)
-            if seen.glance is not None:
-                glances.append(seen.glance)
-            if seen.glow is not None:
-                glows.append(seen.glow)
-            noise = seen.noise if seen.noise is not None else noise
-            progress.advance(feed.waiting_share)
-            del seen
-        return links.edges(), (lights, details, glances, glows), noise
 
 
 def _place(solution: Solution, index: int, reference: int, shown: Sequence[Showing], factor: int) -> Place:
