@@ -14,6 +14,7 @@ import numpy.typing as npt
 from gpustack import __version__
 from gpustack.engine.feed import Read, Source, filled
 from gpustack.engine.job import Keep
+from gpustack.engine.known import Known
 from gpustack.engine.progress import Progress
 from gpustack.engine.report import Report
 from gpustack.engine.run import Outcome, run
@@ -114,6 +115,7 @@ def stack(
     progress: Progress | None = None,
     keep_aligned: Keep | None = None,
     keep_slab: Callable[[SlabPicture], None] | None = None,
+    known: Known | None = None,
 ) -> Result:
     """Align and fuse frames into one picture.
 
@@ -122,12 +124,13 @@ def stack(
     `transforms`: use these, one a frame, instead of estimating them. `progress`: is told where the run is.
     `keep_aligned`: is called with every frame and its aligned pixels. `keep_slab`: is called with the picture
     of each slab, where `settings.slab` asks for them; again, where a GPU is full and the run begins anew.
+    `known`: what `gpustack.watching` found out about the frames as they came.
 
     Raises InputError (DecodeError, StackError) for frames that cannot be used, PlanError where the memory
     budget is too small.
     """
     settings = settings or Settings()
-    whole, source, decoder = _opened(frames, settings)
+    whole, source, decoder = opened(frames, settings)
     places = None if transforms is None else [t if isinstance(t, Place) else Place(t) for t in transforms]
     reference = whole.frames[whole.reference(settings.reference)]
     outcome = run(
@@ -140,6 +143,7 @@ def stack(
         keep_slab=None if keep_slab is None else partial(_hand_out, keep_slab, reference, settings),
         unpack=source.unpack,
         shrink=source.shrink,
+        known=known,
     )
     if decoder is not None:
         _tell_differences(whole, decoder, outcome.report, settings, progress)
@@ -160,7 +164,7 @@ def locate(
     is fail.
     """
     settings = settings or Settings()
-    whole, source, _ = _opened(frames, settings)
+    whole, source, _ = opened(frames, settings)
     return locate_stack(
         whole,
         source.read,
@@ -189,10 +193,11 @@ def _tell_differences(
             progress.warn(sentence)
 
 
-def _opened(
-    frames: Sequence[str | Path | Pixels] | Stack, settings: Settings
+def opened(
+    frames: Sequence[str | Path | Pixels] | Stack, settings: Settings, *, colours: bool = False
 ) -> tuple[Stack, Source, Decoder | None]:
-    """The stack, and what reads its frames, as the reference was taken; the decoder of files."""
+    """The stack, and what reads its frames, as the reference was taken; the decoder of files. `colours`: they
+    are wanted of small pictures, too, where else the luma may do."""
     if not isinstance(frames, Stack):
         arrays = [frame for frame in frames if isinstance(frame, np.ndarray)]
         paths = [frame for frame in frames if not isinstance(frame, np.ndarray)]
@@ -210,7 +215,8 @@ def _opened(
         source = _flattened(decoder, frames, settings.flat)
     else:
         # Light is compared: that of the luma alone is another than that of the colours.
-        colours = settings.brightness is Brightness.CHANNELS or any(f.kind is not Kind.JPEG for f in frames)
+        coded = settings.brightness is Brightness.CHANNELS or any(f.kind is not Kind.JPEG for f in frames)
+        colours = colours or coded
         source = Source(decoder, decoder.unpack, partial(decoder.reduced, colours=colours))
     return frames, replace(source, read=_sane(source.read)), decoder
 
@@ -270,7 +276,7 @@ def _upright(reference: Frame, outcome: Outcome, settings: Settings) -> Result:
     """Turn the pictures as the reference's EXIF says, develop RAW colours, and add its metadata."""
     fused, turn = outcome.fused, reference.orientation
     used = sum(place.used for place in outcome.places)
-    image, metadata = _developed(reference, fused.picture, settings)
+    image, metadata = developed(reference, fused.picture, settings)
     metadata = replace(metadata, history=_history(used, len(outcome.places), settings))
     depth = confidence = None
     if fused.surface is not None:
@@ -290,7 +296,7 @@ def _history(used: int, given: int, settings: Settings) -> str:
     return f"{frames} fused by method {settings.method}, {chosen}"
 
 
-def _developed(reference: Frame, picture: Pixels, settings: Settings) -> tuple[Pixels, Metadata]:
+def developed(reference: Frame, picture: Pixels, settings: Settings) -> tuple[Pixels, Metadata]:
     """A picture as it is to be seen, or in linear camera RGB, and what the reference's file says about it."""
     metadata = Metadata() if reference.kind is Kind.ARRAY else read_metadata(reference)
     if settings.strip_gps:
@@ -306,5 +312,5 @@ def _developed(reference: Frame, picture: Pixels, settings: Settings) -> tuple[P
 def _hand_out(
     keep: Callable[[SlabPicture], None], reference: Frame, settings: Settings, slab: Slab, picture: Pixels
 ) -> None:
-    image, metadata = _developed(reference, picture, settings)
+    image, metadata = developed(reference, picture, settings)
     keep(SlabPicture(slab, image, described(metadata, str(slab))))

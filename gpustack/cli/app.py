@@ -17,6 +17,7 @@ from gpustack.cli.doctor import doctor
 from gpustack.cli.plan import plan
 from gpustack.cli.split import split
 from gpustack.cli.stack import stack
+from gpustack.cli.watch import watch
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -46,7 +47,7 @@ def _common(
     del version
 
 
-for _command in (stack, align, plan, split, batch, compare, depth, demo, doctor, bench):
+for _command in (stack, align, plan, watch, split, batch, compare, depth, demo, doctor, bench):
     app.command()(_command)
 
 

@@ -132,6 +132,12 @@ DeghostOption = Annotated[
 StripGpsOption = Annotated[
     bool, typer.Option("--strip-gps", help="Leave the place where the frames were taken out of the result.")
 ]
+DepthOption = Annotated[
+    Path | None, typer.Option(help="Write the depth map: .tif (float, frames) or .png (16 bit).")
+]
+ConfidenceOption = Annotated[Path | None, typer.Option(help="Write how sure the depth is, 0 to 1.")]
+SaveTransformsOption = Annotated[Path | None, typer.Option(help="Write the alignment as JSON.")]
+SaveStepsOption = Annotated[Path | None, typer.Option(help="Write steps of the work into this folder.")]
 BackendOption = Annotated[
     BackendName,
     typer.Option(help="Where the pixels are worked on; auto is CUDA where that works, else the CPU."),

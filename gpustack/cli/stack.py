@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,9 @@ from gpustack.errors import UsageError
 from gpustack.model.frame import PixelType
 from gpustack.model.stack import Stack
 from gpustack.settings import Settings
+
+if TYPE_CHECKING:
+    from gpustack.engine.known import Known
 
 FLOAT_ENDINGS = (".tif", ".tiff")
 
@@ -42,13 +45,11 @@ def stack(
     exposure: options.ExposureOption = DEFAULT.exposure,
     on_bad_frame: options.BadFrameOption = DEFAULT.on_bad_frame,
     deghost: options.DeghostOption = DEFAULT.deghost,
-    depth: Annotated[
-        Path | None, typer.Option(help="Write the depth map: .tif (float, frames) or .png (16 bit).")
-    ] = None,
-    confidence: Annotated[Path | None, typer.Option(help="Write how sure the depth is, 0 to 1.")] = None,
+    depth: options.DepthOption = None,
+    confidence: options.ConfidenceOption = None,
     transforms: Annotated[Path | None, typer.Option(help="Use this alignment; none is estimated.")] = None,
-    save_transforms: Annotated[Path | None, typer.Option(help="Write the alignment as JSON.")] = None,
-    save_steps: Annotated[Path | None, typer.Option(help="Write steps of the work into this folder.")] = None,
+    save_transforms: options.SaveTransformsOption = None,
+    save_steps: options.SaveStepsOption = None,
     backend: options.BackendOption = DEFAULT.backend,
     decoder: options.DecoderOption = DEFAULT.decoder,
     ram: options.RamOption = None,
@@ -77,7 +78,7 @@ def stack(
     if dry_run:
         show_plan(frames, settings, as_json=json_)
         return
-    _stack(frames, settings, outputs, slabs, transforms, json_=json_, quiet=quiet)
+    carry_out(frames, settings, outputs, slabs, transforms, json_=json_, quiet=quiet)
 
 
 class Outputs:
@@ -123,7 +124,7 @@ class Outputs:
             raise UsageError(f"{self.picture.name} cannot hold floating point pixels.", "Write to .tif.")
 
 
-def _stack(
+def carry_out(
     frames: Stack,
     settings: Settings,
     outputs: Outputs,
@@ -132,7 +133,9 @@ def _stack(
     *,
     json_: bool,
     quiet: bool,
+    known: Known | None = None,
 ) -> None:
+    """Fuse the frames, of which something may be `known`, write everything, and tell of it."""
     from gpustack import api
     from gpustack.cli.progress import TerminalProgress
     from gpustack.cli.steps import Steps
@@ -149,6 +152,7 @@ def _stack(
             progress=progress,
             keep_aligned=None if steps is None else steps.aligned,
             keep_slab=None if slabs is None else slabs.write,
+            known=known,
         )
         _timed(result.report.seconds, lambda: _write(result, frames, settings, outputs))
         if steps is not None:

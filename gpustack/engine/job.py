@@ -18,6 +18,7 @@ from gpustack.backend.values import Band
 from gpustack.engine.feed import Feed, Source
 from gpustack.engine.gather import fetched, lent
 from gpustack.engine.ghosts import without
+from gpustack.engine.known import Ahead
 from gpustack.engine.plan import Plan
 from gpustack.engine.progress import Progress
 from gpustack.engine.report import Report
@@ -39,7 +40,8 @@ Keep = Callable[[Frame, npt.NDArray[Any]], None]
 class Job:
     """One run: what it works on, and its clocks. The first backend also surveys, merges and finishes.
 
-    `numbers` are what folds know the frames by, where that is not their index.
+    `numbers` are what folds know the frames by, where that is not their index. `ahead`: a pass that was done
+    already.
     """
 
     backends: Sequence[Backend[Any]]
@@ -55,6 +57,7 @@ class Job:
     numbers: Sequence[int] = field(default_factory=tuple)
     left_out: Mapping[int, LeftOut] = field(default_factory=dict)
     veils: Veils | None = None
+    ahead: Ahead | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _helpers: list[ThreadPoolExecutor] = field(default_factory=list)
 
@@ -83,6 +86,9 @@ class Job:
 
     def pass_over(self, name: str, folds: list[Fold[Any]]) -> list[Any]:
         """Run all frames once through `folds`; returns their states, on the first backend."""
+        states = self._folded_ahead(name, folds)
+        if states is not None:
+            return states
         used = [index for index, place in enumerate(self.places) if place.used]
         self.progress.begin(name, len(used), self.stack.frames[0].megapixels)
         runs = [run for run in np.array_split(np.array(used, int), len(self.backends)) if len(run)]
@@ -96,6 +102,14 @@ class Job:
                 for fold, mine, theirs in zip(folds, states, other.result(), strict=True):
                     fold.merge(self.backend, mine, lent(theirs, self.backend))
         return states
+
+    def _folded_ahead(self, name: str, folds: list[Fold[Any]]) -> list[Any] | None:
+        """The states of a pass that was done before the run, as its frames came."""
+        if self.ahead is None:
+            return None
+        states = self.ahead.taken(name, folds, self.canvas, self.places)
+        plain = not self.left_out and self.veils is None and self.keep_aligned is None
+        return states if plain else None
 
     def _away(self, backend: Backend[Any], name: str, folds: list[Fold[Any]], run: list[int]) -> list[Any]:
         """The states of a run of frames on another backend, brought to the host."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from gpustack.backend.choose import Choice
 from gpustack.backend.memory import free_bytes
 from gpustack.engine.feed import Source
 from gpustack.engine.job import Job, Keep
+from gpustack.engine.known import Known
 from gpustack.engine.plan import Budget, make_plan
 from gpustack.engine.progress import Progress, Silent
 from gpustack.engine.report import Report
@@ -28,7 +29,7 @@ SMALLER = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of a run; `places` replace the survey's."""
+    """What is asked of a run; `places` replace the survey's, and so does what is `known` of the frames."""
 
     stack: Stack
     source: Source
@@ -37,6 +38,7 @@ class Request:
     progress: Progress | None = None
     keep_aligned: Keep | None = None
     keep_slab: KeepSlab | None = None
+    known: Known = field(default_factory=Known)
 
 
 def budget(settings: Settings, choice: Choice) -> Budget:
@@ -49,11 +51,15 @@ def budget(settings: Settings, choice: Choice) -> Budget:
 
 def within_device(work: Callable[[Choice, Request, Budget], T], choice: Choice, request: Request) -> T:
     """Do it; where a device is full after all, plan for less and do it again."""
-    allowed = budget(request.settings, choice)
+    ahead = request.known.ahead
+    allowed = budget(request.settings, choice) if ahead is None else ahead.allowed
     while True:
         try:
             return work(choice, request, allowed)
         except DeviceFullError as error:
+            request = replace(
+                request, known=replace(request.known, ahead=None)
+            )  # it has gone with its device
             held = min(error.limit, allowed.vram_bytes)
             # Where even the smallest plan does not fit, making it raises PlanError with both numbers.
             allowed = replace(allowed, vram_bytes=int(held * SMALLER))
@@ -66,7 +72,11 @@ def open_job(choice: Choice, request: Request, allowed: Budget) -> Job:
     if settings.align is Model.NONE and request.places is None:
         stack.refuse_sizes()
     plan = make_plan(stack, settings, allowed)
-    backends = choice.open(plan.threads, allowed.vram_bytes, spill=plan.spill)
+    ahead = request.known.ahead
+    if ahead is None:
+        backends = choice.open(plan.threads, allowed.vram_bytes, spill=plan.spill)
+    else:
+        backends = (ahead.backend,)
     info = backends[0].info
     report = Report(plan.method.value, info.name, choice.reason, plan.as_dict())
     noted = _Noted(request.progress or Silent(), report)
@@ -79,6 +89,7 @@ def open_job(choice: Choice, request: Request, allowed: Budget) -> Job:
         report,
         request.keep_aligned,
         interpolation=settings.interpolation,
+        ahead=ahead,
     )
 
 

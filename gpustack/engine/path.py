@@ -92,6 +92,19 @@ class InSlabsOf:
     keep: KeepSlab
 
 
+def first_pass(recipe: Recipe) -> tuple[str, list[Fold[Any]]]:
+    """The name and the folds of a method's first pass, as `render` runs it."""
+    match recipe.method:
+        case Method.DEPTHMAP:
+            return "measure", [_sharpest(recipe)]
+        case Method.AVERAGE:
+            return "average", [_average(recipe)]
+        case Method.PYRAMID:
+            return "pyramid", [_pyramid(recipe), *([_sharpest(recipe)] if recipe.depth else [])]
+        case Method.AUTO:
+            return "auto", [_auto(recipe)]
+
+
 def render(
     backend: Backend[Any], pass_over: PassOver, recipe: Recipe, slabs: InSlabsOf | None = None
 ) -> Fused:

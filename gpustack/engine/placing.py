@@ -8,7 +8,7 @@ from gpustack.engine.bad_frames import settle
 from gpustack.engine.ghosts import glances_of
 from gpustack.engine.job import Job
 from gpustack.engine.opening import Request
-from gpustack.engine.survey import Survey, still, survey
+from gpustack.engine.survey import Survey, recalled, still, survey
 from gpustack.model.canvas import Canvas
 from gpustack.model.frame import Kind, PixelType
 from gpustack.model.rect import cut
@@ -30,6 +30,8 @@ def surveyed(job: Job, request: Request) -> Survey:
                 found = replace(
                     found, glances=glances_of(job.backend, stack, job.source, job.plan, job.progress)
                 )
+        elif request.known.kept is not None:
+            found = recalled(job.backend, stack, job.source, reference, settings, request.known.kept)
         else:
             found = survey(job.backend, stack, job.source, reference, settings, job.plan, job.progress)
     if settings.brightness is Brightness.NONE:

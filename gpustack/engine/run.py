@@ -14,6 +14,7 @@ from gpustack.backend.choose import Choice, choose
 from gpustack.engine.cleaning import lift_veils, remove_ghosts
 from gpustack.engine.feed import Read, Shrink, Source, Unpack
 from gpustack.engine.job import Job, Keep
+from gpustack.engine.known import Known
 from gpustack.engine.opening import Request, open_job, within_device
 from gpustack.engine.path import Fused, InSlabsOf, Recipe, render
 from gpustack.engine.placing import canvas_of, surveyed
@@ -51,13 +52,14 @@ def run(
     keep_slab: KeepSlab | None = None,
     unpack: Unpack | None = None,
     shrink: Shrink | None = None,
+    known: Known | None = None,
 ) -> Outcome:
     """Align and fuse a stack.
 
     `read` decodes a frame, `unpack` does so for backends that do the rest, `shrink` at a smaller size
     for the survey; `places` replace the survey's; `keep_aligned` is given every frame on the canvas,
-    `keep_slab` the picture of each slab. Raises
-    what decoding raises; StackError for a reference that does not exist, or another number of transforms than
+    `keep_slab` the picture of each slab; what is `known` of the frames is not done again. Raises what
+    decoding raises; StackError for a reference that does not exist, or another number of transforms than
     frames; PlanError where the budget is too small; BackendError where CUDA, or a decoder on it, was asked
     for and does not work.
     """
@@ -70,7 +72,7 @@ def run(
         settings = replace(settings, align=Model.NONE)  # nothing is left to estimate
     choice = choose(settings.backend, settings.devices, settings.decoder)
     source = Source(read, unpack, shrink)
-    request = Request(stack, source, settings, given, progress, keep_aligned, keep_slab)
+    request = Request(stack, source, settings, given, progress, keep_aligned, keep_slab, known or Known())
     return within_device(_fused, choice, request)
 
 

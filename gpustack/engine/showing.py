@@ -70,12 +70,12 @@ def showings(
     """
     usual = stack.largest
     same = [index for index, frame in enumerate(stack) if frame.size == usual.size]
-    found = [_cropped(frame, factor) for frame in stack]
+    found = [cropped(frame, factor) for frame in stack]
     for index, frame in enumerate(stack):
         if frame.size != usual.size:
             near = stack.frames[same[int(np.abs(np.array(same) - index).argmin())]]
             ways = (found[index], _resized(frame, usual, factor))
-            beside = _cropped(near, factor)
+            beside = cropped(near, factor)
             found[index] = _better(backend, source, (near, beside), frame, ways, model, levels(stack, factor))
     return tuple(found)
 
@@ -141,7 +141,7 @@ def _merit(link: Link) -> tuple[bool, float]:
     return link.trusted, link.confidence - abs(growth)
 
 
-def _cropped(frame: Frame, factor: int) -> Showing:
+def cropped(frame: Frame, factor: int) -> Showing:
     """A frame with as many pixels to a detail as the largest ones."""
     return Showing(factor, (max(1, frame.width // factor), max(1, frame.height // factor)))
 

@@ -64,12 +64,12 @@ class _Stack:
 
 def still(backend: Backend[Any], stack: Stack, source: Source, reference: int) -> Survey:
     """The survey of frames that are not to be moved: only the reference is looked at, for its noise."""
-    noise = _noise(backend, source, stack.frames[reference])
+    noise = noise_of(backend, source, stack.frames[reference])
     return Survey((Place(Transform.identity()),) * len(stack), noise)
 
 
-def _noise(backend: Backend[Any], source: Source, frame: Frame) -> float:
-    """The noise of a whole frame: in a smaller one it has averaged out."""
+def noise_of(backend: Backend[Any], source: Source, frame: Frame) -> float:
+    """The noise of a whole frame's luma, 0..1: in a smaller one it has averaged out."""
     pixels = source.decoded(frame, backend, None).sent(backend)
     return backend.noise_level(pixels, frame.pixel_type)
 
@@ -77,7 +77,7 @@ def _noise(backend: Backend[Any], source: Source, frame: Frame) -> float:
 def _noise_as_looked(backend: Backend[Any], source: Source, frame: Frame, factor: int) -> float:
     """The noise that the survey tells of its reference, in a reading of its own."""
     if source.shrink is None or source.reduction(frame, backend, factor) != 1:
-        return _noise(backend, source, frame)
+        return noise_of(backend, source, frame)
     pixels = backend.upload(np.ascontiguousarray(source.shrink(frame, 1)))
     return backend.noise_level(pixels, frame.pixel_type)
 
@@ -99,7 +99,7 @@ def survey(
     shown = showings(backend, stack, source, Model.SIMILARITY if model is Model.AUTO else model, factor)
     ways, first = dict(zip(stack, shown, strict=True)), stack.frames[reference]
     smaller = source.reduction(first, backend, ways[first].factor)
-    noise = _noise(backend, source, first) if smaller > 1 else None
+    noise = noise_of(backend, source, first) if smaller > 1 else None
     sightings = Sightings(backend, source, settings, ways.__getitem__, levels(stack, factor), plan.threads)
     feed = Feed(
         backend,

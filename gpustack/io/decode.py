@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,13 @@ class Decoder:
         with guarded(frame.name):
             pixels = self._decode(frame, out)
         return _kept(frame, pixels, out)
+
+    def agrees(self, other: Decoder) -> bool:
+        """Whether another decoder, whose reference is another frame, makes the same of every frame."""
+        mine, its = self._recipe, other._recipe
+        if mine is None or its is None:
+            return mine is its
+        return replace(mine, name=its.name) == its
 
     def shot(self, frame: Frame) -> Shot:
         """How a frame was taken; empty where its file does not say, for pages, which share a file, and for

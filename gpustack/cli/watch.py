@@ -1,0 +1,202 @@
+"""`gpustack watch`: stack while shooting."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gpustack.cli import options
+from gpustack.cli.ending import ending
+from gpustack.cli.options import DEFAULT
+from gpustack.cli.slabs import SlabFiles
+from gpustack.cli.stack import Outputs, carry_out
+from gpustack.errors import InputError, UsageError
+from gpustack.settings import Settings
+
+if TYPE_CHECKING:
+    from gpustack.watching.arrivals import Arrivals
+    from gpustack.watching.session import Session
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@ending
+def watch(
+    folder: Annotated[Path, typer.Argument(help="The folder that the camera writes to.", show_default=False)],
+    output: options.PictureOption,
+    until_idle: Annotated[
+        str | None,
+        typer.Option(
+            help="Finish when no frame has come for so long: 20s, 2m.  [default: on Ctrl-C]",
+            metavar="TIME",
+            show_default=False,
+        ),
+    ] = None,
+    preview: Annotated[
+        Path | None,
+        typer.Option(
+            help="The preview, .jpg, .png or .tif.  [default: OUTPUT.preview.jpg]", show_default=False
+        ),
+    ] = None,
+    match: Annotated[
+        str, typer.Option(help="Take only files whose names fit, case ignored: '*.nef'.", metavar="PATTERN")
+    ] = "*",
+    new: Annotated[bool, typer.Option("--new", help="Leave out files that are there already.")] = False,
+    method: options.MethodOption = DEFAULT.method,
+    radius: options.RadiusOption = DEFAULT.radius,
+    smoothing: options.SmoothingOption = DEFAULT.smoothing,
+    prefer: options.PreferOption = DEFAULT.prefer,
+    slab: options.SlabOption = None,
+    align: options.AlignOption = DEFAULT.align,
+    reference: options.ReferenceOption = DEFAULT.reference,
+    crop: options.CropOption = DEFAULT.crop,
+    interpolation: options.InterpolationOption = DEFAULT.interpolation,
+    brightness: options.BrightnessOption = DEFAULT.brightness,
+    flat: options.FlatOption = None,
+    wb: options.WhiteBalanceOption = options.DEFAULT_BALANCE,
+    exposure: options.ExposureOption = DEFAULT.exposure,
+    on_bad_frame: options.BadFrameOption = DEFAULT.on_bad_frame,
+    deghost: options.DeghostOption = DEFAULT.deghost,
+    depth: options.DepthOption = None,
+    confidence: options.ConfidenceOption = None,
+    save_transforms: options.SaveTransformsOption = None,
+    save_steps: options.SaveStepsOption = None,
+    backend: options.BackendOption = DEFAULT.backend,
+    decoder: options.DecoderOption = DEFAULT.decoder,
+    ram: options.RamOption = None,
+    vram: options.VramOption = None,
+    devices: options.DevicesOption = options.DEFAULT_DEVICES,
+    threads: options.ThreadsOption = None,
+    json_: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+    strip_gps: options.StripGpsOption = False,
+    overwrite: options.OverwriteOption = False,
+    debug: options.DebugOption = False,
+) -> None:
+    """Stack while shooting: take frames as they come, show a preview, and finish when told or idle."""
+    del debug
+    from gpustack.watching.session import PreviewFile, Session
+
+    wanted = depth is not None or confidence is not None
+    settings = options.settings_of(locals(), depth=wanted, linear=output.suffix.lower() == ".dng")
+    idle_s = None if until_idle is None else seconds_of(until_idle)
+    shown = preview or output.with_name(f"{output.stem}.preview.jpg")
+    outputs = Outputs(output, depth, confidence, save_transforms, save_steps, overwrite)
+    slabs = None if settings.slab is None else SlabFiles(output, overwrite)
+    ends = _Ends(settings, outputs, slabs, json_, quiet)
+    ends.check(shown)
+    arrivals = _arrivals(folder, match, [*ends.files(shown), *([] if flat is None else [flat])])
+    if new:
+        arrivals.skip_present()
+    session = Session(settings, PreviewFile(shown, overwrite), _teller(quiet, "gpustack: "))
+    _follow(arrivals, session, idle_s, quiet=quiet)
+    _finish(session, ends, arrivals.changed())
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """What the stack becomes in the end, and how that is told."""
+
+    settings: Settings
+    outputs: Outputs
+    slabs: SlabFiles | None
+    json: bool
+    quiet: bool
+
+    def check(self, preview: Path) -> None:
+        """Refuse before any work what could not be written after it."""
+        from gpustack.io.write import OUTPUT_ENDINGS, check_output
+
+        self.outputs.check()
+        check_output(preview, self.outputs.overwrite, OUTPUT_ENDINGS)
+        if preview.resolve() in {path.resolve() for path in self.outputs.files}:
+            raise UsageError("The preview has the name of an output.", "Give it its own with --preview.")
+
+    def files(self, preview: Path) -> list[Path]:
+        """What is no frame, should it lie among them."""
+        return [preview, *self.outputs.files, *([] if self.slabs is None else self.slabs.earlier())]
+
+
+def _arrivals(folder: Path, match: str, ignored: list[Path]) -> Arrivals:
+    import time
+
+    from gpustack.watching.arrivals import Arrivals
+
+    if not folder.is_dir():
+        raise InputError(
+            f"There is no folder {folder}.", "Create it, or name the one that the camera writes to."
+        )
+    return Arrivals(folder, time.monotonic, match=match, ignored=ignored)
+
+
+def _follow(arrivals: Arrivals, session: Session, idle_s: float | None, *, quiet: bool) -> None:
+    """Take frames until no more are wanted; the first Ctrl-C says so."""
+    import time
+
+    from gpustack.watching.following import Until, follow
+
+    tell = _teller(quiet)
+    tell("Frames are taken as they come. Ctrl-C finishes the picture, a second one ends at once.")
+
+    def take(path: Path) -> None:
+        started = time.perf_counter()
+        session.take(path)
+        tell(f"{path.name}: frame {len(session)}, in {time.perf_counter() - started:.1f} s")
+
+    with _interrupts() as asked:
+        follow(arrivals, take, Until(idle_s, asked), sleep=time.sleep, warn=_teller(quiet, "gpustack: "))
+
+
+def _finish(session: Session, ends: _Ends, changed: list[Path]) -> None:
+    """Fuse all frames as `gpustack stack` does, and write what it would write."""
+    stack, known = session.finish(changed)
+    ends.outputs.check_fit(stack, ends.settings)
+    if ends.slabs is not None:
+        ends.slabs.check(stack, ends.settings)
+    carry_out(
+        stack, ends.settings, ends.outputs, ends.slabs, None, json_=ends.json, quiet=ends.quiet, known=known
+    )
+    session.remove_preview()
+
+
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], bool]]:
+    """Tells whether Ctrl-C was pressed. The next one interrupts as ever, and so does any after this ends."""
+    asked = threading.Event()
+
+    def first(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        asked.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, first)
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGINT, before if before is not None else signal.default_int_handler)
+
+
+def _teller(quiet: bool, start: str = "") -> Callable[[str], None]:
+    """Says a sentence on stderr, unless quiet."""
+    return lambda sentence: None if quiet else typer.echo(f"{start}{sentence}", err=True)
+
+
+def seconds_of(text: str) -> float:
+    """20s, 500ms, 2m, 1h, or a number of seconds. Raises UsageError."""
+    number = text.strip().rstrip("hms")
+    unit = text.strip()[len(number) :] or "s"
+    try:
+        seconds = float(number) * _SECONDS[unit]
+    except (ValueError, KeyError):
+        seconds = 0.0
+    if not 0 < seconds < 1e7:
+        raise UsageError(f"'{text}' is no time to wait.", "Write it as 20s or 2m.")
+    return seconds

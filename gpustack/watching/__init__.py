@@ -1,0 +1,1 @@
+"""Stacking while shooting: frames are taken as their files come."""
