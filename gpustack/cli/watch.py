@@ -97,7 +97,7 @@ def watch(
     if new:
         arrivals.skip_present()
     session = Session(settings, PreviewFile(shown, overwrite), _teller(quiet, "gpustack: "))
-    _follow(arrivals, session, idle_s, quiet=quiet)
+    _follow(arrivals, session, idle_s, ends)
     _finish(session, ends, arrivals.changed())
 
 
@@ -137,28 +137,28 @@ def _arrivals(folder: Path, match: str, ignored: list[Path]) -> Arrivals:
     return Arrivals(folder, time.monotonic, match=match, ignored=ignored)
 
 
-def _follow(arrivals: Arrivals, session: Session, idle_s: float | None, *, quiet: bool) -> None:
+def _follow(arrivals: Arrivals, session: Session, idle_s: float | None, ends: _Ends) -> None:
     """Take frames until no more are wanted; the first Ctrl-C says so."""
     import time
 
     from gpustack.watching.following import Until, follow
 
-    tell = _teller(quiet)
+    tell = _teller(ends.quiet)
     tell("Frames are taken as they come. Ctrl-C finishes the picture, a second one ends at once.")
 
     def take(path: Path) -> None:
         started = time.perf_counter()
         session.take(path)
+        ends.outputs.check_fit(session.stack, ends.settings)
         tell(f"{path.name}: frame {len(session)}, in {time.perf_counter() - started:.1f} s")
 
     with _interrupts() as asked:
-        follow(arrivals, take, Until(idle_s, asked), sleep=time.sleep, warn=_teller(quiet, "gpustack: "))
+        follow(arrivals, take, Until(idle_s, asked), sleep=time.sleep, warn=_teller(ends.quiet, "gpustack: "))
 
 
 def _finish(session: Session, ends: _Ends, changed: list[Path]) -> None:
     """Fuse all frames as `gpustack stack` does, and write what it would write."""
     stack, known = session.finish(changed)
-    ends.outputs.check_fit(stack, ends.settings)
     if ends.slabs is not None:
         ends.slabs.check(stack, ends.settings)
     carry_out(

@@ -122,6 +122,11 @@ class Arrivals:
         file, now = self._waiting[path.name], self._clock()
         file.problem, file.next_try, file.hopeful = problem, now + max(SETTLE_S, now - file.since), hopeful
 
+    def holds_up(self, path: Path) -> bool:
+        """Whether those after a file wait for it, so that they come in order."""
+        file = self._waiting.get(path.name)
+        return file is not None and self._is_coming(file)
+
     def given_up(self) -> list[str]:
         """Why files that are not waited for any more cannot be read; each is told once."""
         late = [file for file in self._waiting.values() if not (file.told or self._is_coming(file))]

@@ -12,7 +12,7 @@ from gpustack.engine.feed import Feed
 from gpustack.engine.known import Ahead, Known
 from gpustack.engine.opening import budget
 from gpustack.engine.path import Recipe, first_pass
-from gpustack.engine.plan import make_plan
+from gpustack.engine.plan import Plan, make_plan
 from gpustack.engine.survey import noise_of
 from gpustack.io.decode import Decoder
 from gpustack.model.frame import Frame
@@ -47,7 +47,7 @@ class Desk:
             ram_bytes=allowed.ram_bytes - host,
             vram_bytes=max(0, allowed.vram_bytes - device),
         )
-        self._plan = make_plan(alone, settings, self._allowed)
+        self._plan = self.refuse_unfit(alone)
         (self._backend,) = choice.open(self._plan.threads, allowed.vram_bytes, spill=self._plan.spill)
         _, small, _ = api.opened(alone, replace(settings, reference="first"), colours=True)
         self.preview = Preview(preview, self._backend, small, first, settings)
@@ -58,9 +58,12 @@ class Desk:
         )
         self._ahead = self._begun() if _folds_ahead(settings) else None
 
-    def refuse_unfit(self, stack: Stack) -> None:
-        """Raise PlanError where so many frames do not fit the memory."""
-        make_plan(stack, replace(self._settings, reference="first"), self._allowed)
+    def refuse_unfit(self, stack: Stack) -> Plan:
+        """How a stack of so many frames would be fused. Raises PlanError where it does not fit the memory."""
+        settings = self._settings
+        if settings.slab is not None and len(stack) < settings.slab[0]:
+            settings = replace(settings, slab=None)  # there is no slab yet
+        return make_plan(stack, settings, self._allowed)
 
     def take(self, frame: Frame) -> None:
         """The next frame; nothing has changed where it cannot be read. Raises DecodeError, StackError."""

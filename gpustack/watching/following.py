@@ -37,6 +37,8 @@ def follow(
         asked = until.asked()
         for path in arrivals.look():
             _offer(arrivals, take, path)
+            if arrivals.holds_up(path):
+                break
         for problem in arrivals.given_up():
             warn(f"{problem} It is left out unless it changes.")
         if asked:

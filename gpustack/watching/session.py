@@ -37,6 +37,11 @@ class Session:
     def __len__(self) -> int:
         return len(self._frames)
 
+    @property
+    def stack(self) -> Stack:
+        """The frames so far, in the order in which they came."""
+        return Stack(self._frames)
+
     def take(self, path: Path) -> None:
         """The frames of a file.
 
