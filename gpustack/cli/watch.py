@@ -28,28 +28,35 @@ if TYPE_CHECKING:
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
+FolderArgument = Annotated[
+    Path, typer.Argument(help="The folder that the camera writes to.", show_default=False)
+]
+UntilIdleOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Finish when no frame has come for so long: 20s, 2m.  [default: on Ctrl-C]",
+        metavar="TIME",
+        show_default=False,
+    ),
+]
+PreviewOption = Annotated[
+    Path | None,
+    typer.Option(help="The preview, .jpg, .png or .tif.  [default: OUTPUT.preview.jpg]", show_default=False),
+]
+MatchOption = Annotated[
+    str, typer.Option(help="Take only files whose names fit, case ignored: '*.nef'.", metavar="PATTERN")
+]
+NewOption = Annotated[bool, typer.Option("--new", help="Leave out files that are there already.")]
+
+
 @ending
 def watch(
-    folder: Annotated[Path, typer.Argument(help="The folder that the camera writes to.", show_default=False)],
+    folder: FolderArgument,
     output: options.PictureOption,
-    until_idle: Annotated[
-        str | None,
-        typer.Option(
-            help="Finish when no frame has come for so long: 20s, 2m.  [default: on Ctrl-C]",
-            metavar="TIME",
-            show_default=False,
-        ),
-    ] = None,
-    preview: Annotated[
-        Path | None,
-        typer.Option(
-            help="The preview, .jpg, .png or .tif.  [default: OUTPUT.preview.jpg]", show_default=False
-        ),
-    ] = None,
-    match: Annotated[
-        str, typer.Option(help="Take only files whose names fit, case ignored: '*.nef'.", metavar="PATTERN")
-    ] = "*",
-    new: Annotated[bool, typer.Option("--new", help="Leave out files that are there already.")] = False,
+    until_idle: UntilIdleOption = None,
+    preview: PreviewOption = None,
+    match: MatchOption = "*",
+    new: NewOption = False,
     method: options.MethodOption = DEFAULT.method,
     radius: options.RadiusOption = DEFAULT.radius,
     smoothing: options.SmoothingOption = DEFAULT.smoothing,
@@ -83,49 +90,59 @@ def watch(
 ) -> None:
     """Stack while shooting: take frames as they come, show a preview, and finish when told or idle."""
     del debug
-    from gpustack.watching.session import PreviewFile, Session
-
     wanted = depth is not None or confidence is not None
     settings = options.settings_of(locals(), depth=wanted, linear=output.suffix.lower() == ".dng")
-    idle_s = None if until_idle is None else seconds_of(until_idle)
-    shown = preview or output.with_name(f"{output.stem}.preview.jpg")
     outputs = Outputs(output, depth, confidence, save_transforms, save_steps, overwrite)
+    shown = preview or output.with_name(f"{output.stem}.preview.jpg")
     slabs = None if settings.slab is None else SlabFiles(output, overwrite)
-    ends = _Ends(settings, outputs, slabs, json_, quiet)
-    ends.check(shown)
-    arrivals = _arrivals(folder, match, [*ends.files(shown), *([] if flat is None else [flat])])
-    if new:
-        arrivals.skip_present()
-    session = Session(settings, PreviewFile(shown, overwrite), _teller(quiet, "gpustack: "))
-    _follow(arrivals, session, idle_s, ends)
+    ends = _Ends(settings, outputs, shown, slabs, json_, quiet)
+    ends.check()
+    idle_s = None if until_idle is None else seconds_of(until_idle)
+    arrivals = _arrivals(folder, match, ends.files, new=new)
+    session = _follow(arrivals, idle_s, ends)
     _finish(session, ends, arrivals.changed())
 
 
 @dataclass(frozen=True, slots=True)
 class _Ends:
-    """What the stack becomes in the end, and how that is told."""
+    """What the stack becomes in the end, what is shown until then, and how it is told."""
 
     settings: Settings
     outputs: Outputs
+    preview: Path
     slabs: SlabFiles | None
     json: bool
     quiet: bool
 
-    def check(self, preview: Path) -> None:
+    def check(self) -> None:
         """Refuse before any work what could not be written after it."""
-        from gpustack.io.write import OUTPUT_ENDINGS, check_output
+        from gpustack.io.write import OUTPUT_ENDINGS, STACK_ENDINGS, check_output
 
         self.outputs.check()
-        check_output(preview, self.outputs.overwrite, OUTPUT_ENDINGS)
-        if preview.resolve() in {path.resolve() for path in self.outputs.files}:
+        for path in [] if self.slabs is None else self.slabs.earlier():
+            check_output(path, self.outputs.overwrite, STACK_ENDINGS)
+        check_output(self.preview, self.outputs.overwrite, OUTPUT_ENDINGS)
+        if self.preview.resolve() in {path.resolve() for path in self.outputs.files}:
             raise UsageError("The preview has the name of an output.", "Give it its own with --preview.")
 
-    def files(self, preview: Path) -> list[Path]:
+    @property
+    def files(self) -> list[Path]:
         """What is no frame, should it lie among them."""
-        return [preview, *self.outputs.files, *([] if self.slabs is None else self.slabs.earlier())]
+        slabs = [] if self.slabs is None else self.slabs.earlier()
+        flat = [] if self.settings.flat is None else [Path(self.settings.flat)]
+        return [self.preview, *self.outputs.files, *slabs, *flat]
+
+    def tell(self, sentence: str) -> None:
+        """Say a sentence on stderr, unless quiet."""
+        if not self.quiet:
+            typer.echo(sentence, err=True)
+
+    def warn(self, sentence: str) -> None:
+        """Say what the user should know, in the name of the program."""
+        self.tell(f"gpustack: {sentence}")
 
 
-def _arrivals(folder: Path, match: str, ignored: list[Path]) -> Arrivals:
+def _arrivals(folder: Path, match: str, ignored: list[Path], *, new: bool) -> Arrivals:
     import time
 
     from gpustack.watching.arrivals import Arrivals
@@ -134,26 +151,31 @@ def _arrivals(folder: Path, match: str, ignored: list[Path]) -> Arrivals:
         raise InputError(
             f"There is no folder {folder}.", "Create it, or name the one that the camera writes to."
         )
-    return Arrivals(folder, time.monotonic, match=match, ignored=ignored)
+    arrivals = Arrivals(folder, time.monotonic, match=match, ignored=ignored)
+    if new:
+        arrivals.skip_present()
+    return arrivals
 
 
-def _follow(arrivals: Arrivals, session: Session, idle_s: float | None, ends: _Ends) -> None:
+def _follow(arrivals: Arrivals, idle_s: float | None, ends: _Ends) -> Session:
     """Take frames until no more are wanted; the first Ctrl-C says so."""
     import time
 
     from gpustack.watching.following import Until, follow
+    from gpustack.watching.session import PreviewFile, Session
 
-    tell = _teller(ends.quiet)
-    tell("Frames are taken as they come. Ctrl-C finishes the picture, a second one ends at once.")
+    session = Session(ends.settings, PreviewFile(ends.preview, ends.outputs.overwrite), ends.warn)
+    ends.tell("Frames are taken as they come. Ctrl-C finishes the picture, a second one ends at once.")
 
     def take(path: Path) -> None:
         started = time.perf_counter()
         session.take(path)
         ends.outputs.check_fit(session.stack, ends.settings)
-        tell(f"{path.name}: frame {len(session)}, in {time.perf_counter() - started:.1f} s")
+        ends.tell(f"{path.name}: frame {len(session)}, in {time.perf_counter() - started:.1f} s")
 
     with _interrupts() as asked:
-        follow(arrivals, take, Until(idle_s, asked), sleep=time.sleep, warn=_teller(ends.quiet, "gpustack: "))
+        follow(arrivals, take, Until(idle_s, asked), sleep=time.sleep, warn=ends.warn)
+    return session
 
 
 def _finish(session: Session, ends: _Ends, changed: list[Path]) -> None:
@@ -182,11 +204,6 @@ def _interrupts() -> Iterator[Callable[[], bool]]:
         yield asked.is_set
     finally:
         signal.signal(signal.SIGINT, before if before is not None else signal.default_int_handler)
-
-
-def _teller(quiet: bool, start: str = "") -> Callable[[str], None]:
-    """Says a sentence on stderr, unless quiet."""
-    return lambda sentence: None if quiet else typer.echo(f"{start}{sentence}", err=True)
 
 
 def seconds_of(text: str) -> float:

@@ -108,8 +108,11 @@ class Job:
         if self.ahead is None:
             return None
         states = self.ahead.taken(name, folds, self.canvas, self.places)
-        plain = not self.left_out and self.veils is None and self.keep_aligned is None
-        return states if plain else None
+        veiled = self.veils is not None and any(map(self._is_veiled, range(len(self.places))))
+        return None if veiled or self.left_out or self.keep_aligned is not None else states
+
+    def _is_veiled(self, index: int) -> bool:
+        return self.veils is not None and self.veils.over(index) is not None
 
     def _away(self, backend: Backend[Any], name: str, folds: list[Fold[Any]], run: list[int]) -> list[Any]:
         """The states of a run of frames on another backend, brought to the host."""

@@ -13,11 +13,16 @@ import pytest
 
 import gpustack
 from gpustack import Brightness, Method, Model, Settings, api
+from gpustack.backend.choose import Choice
 from gpustack.engine import price
-from gpustack.errors import DecodeError, PlanError, StackError, UsageError
+from gpustack.engine import run as running
+from gpustack.errors import DecodeError, DeviceFullError, PlanError, StackError, UsageError
 from gpustack.model.frame import PixelType
 from gpustack.settings import BackendName, Deghost, Prefer
+from gpustack.watching import desk
 from gpustack.watching.session import PreviewFile, Session
+from tests.cuda_on_cpu.device import CpuDevice
+from tests.cuda_on_cpu.module import problem
 from tests.engine.shots import frames_of, macro
 
 Pixels = npt.NDArray[Any]
@@ -73,7 +78,9 @@ def files(folder: Path, ending: str, frames: Sequence[Pixels], name: str = "f{}"
 
 
 def still() -> list[Pixels]:
-    return frames_of(macro(breathing=0.0, drift_px=0.0, jitter_px=0.0))
+    """Frames that do not move, and in which nothing is burnt out."""
+    frames = frames_of(macro(breathing=0.0, drift_px=0.0, jitter_px=0.0))
+    return [(frame * 0.9).astype(np.uint8) for frame in frames]
 
 
 def assert_same(one: gpustack.Result, other: gpustack.Result) -> None:
@@ -126,8 +133,57 @@ def test_frames_at_rest_are_folded_as_they_come(method: Method, tmp_path: Path) 
     shoot = Shoot(tmp_path, method=method, align=Model.NONE, reference="first", depth=True).take(paths)
     result, begun = shoot.finished()
     assert_same(result, shoot.at_once(paths))
-    later = {Method.AUTO: ["behind"], Method.DEPTHMAP: ["blend"]}.get(method, [])
-    assert begun == later if method is Method.DEPTHMAP else begun in ([], later)
+    # auto looks at a few frames for lamps, and behind nearer things where there are such.
+    later = {Method.AUTO: ["survey", "behind"], Method.DEPTHMAP: ["blend"]}.get(method, [])
+    assert begun in (later, later[:1])
+
+
+def test_frames_at_rest_under_lamps_are_folded_again(tmp_path: Path) -> None:
+    """What lies over frames is known only when all of them are there."""
+    frames = [cv2.circle(frame.copy(), (60, 60), 20, (255, 255, 255), -1) for frame in still()]
+    paths = files(tmp_path, ".png", frames)
+    shoot = Shoot(tmp_path, align=Model.NONE, reference="first").take(paths)
+    result, begun = shoot.finished()
+    assert_same(result, shoot.at_once(paths))
+    assert "auto" in begun
+
+
+@pytest.mark.skipif(problem() is not None, reason=str(problem()))
+@pytest.mark.parametrize("align", [Model.SHIFT, Model.NONE])
+def test_on_a_device(align: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernels of the GPU, run by the CPU."""
+    for module in (desk, running):
+        monkeypatch.setattr(module, "choose", lambda *_: Choice("chosen by the test", (CpuDevice(),)))
+    frames = frames_of(macro(frames=4, width=120, height=90))
+    paths = files(tmp_path, ".png", frames)
+    shoot = Shoot(tmp_path, method=Method.PYRAMID, align=align, reference="first").take(paths)
+    result, begun = shoot.finished()
+    assert_same(result, shoot.at_once(paths))
+    assert result.report.backend == "cuda"
+    assert begun == ([] if align is Model.NONE else ["pyramid"])
+    assert shoot.preview.exists()
+
+
+@pytest.mark.skipif(problem() is not None, reason=str(problem()))
+def test_a_device_that_is_full_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The states go with their backend; the frames are folded again, in a smaller plan."""
+    for module in (desk, running):
+        monkeypatch.setattr(module, "choose", lambda *_: Choice("chosen by the test", (CpuDevice(),)))
+    paths = files(tmp_path, ".png", frames_of(macro(frames=3, width=120, height=90)))
+    shoot = Shoot(tmp_path, method=Method.PYRAMID, align=Model.NONE, reference="first").take(paths)
+    whole = shoot.at_once(paths)
+    render, tries = running.render, list[int]()
+
+    def full_once(*given: Any) -> Any:
+        tries.append(1)
+        if len(tries) == 1:
+            raise DeviceFullError(1 << 30, 1 << 30)
+        return render(*given)
+
+    monkeypatch.setattr(running, "render", full_once)
+    result, begun = shoot.finished()
+    assert_same(result, whole)
+    assert begun == ["pyramid"]
 
 
 def test_where_the_reference_is_yet_to_come_frames_at_rest_are_folded_in_the_end(tmp_path: Path) -> None:
