@@ -33,9 +33,6 @@ class Ahead:
         self._states: list[Any] | None = [fold.start(backend, canvas) for fold in folds]
         self._count = 0
 
-    def __len__(self) -> int:
-        return self._count
-
     def add(self, frame: Any) -> None:
         """Fold the next frame in, (h, w, c) on the backend."""
         canvas, backend = self._canvas, self.backend

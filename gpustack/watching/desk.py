@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from gpustack.engine.opening import budget
 from gpustack.engine.path import Recipe, first_pass
 from gpustack.engine.plan import Plan, make_plan
 from gpustack.engine.survey import noise_of
+from gpustack.errors import InputError
 from gpustack.io.decode import Decoder
 from gpustack.model.frame import Frame
 from gpustack.model.rect import cut
@@ -41,7 +42,7 @@ class Desk:
         self.decoder: Decoder = decoder
         choice = choose(settings.backend, settings.devices[:1], settings.decoder)
         allowed = budget(settings, choice)
-        host, device = preview_bytes(first, settings, allowed.threads)
+        host, device = preview_bytes(first, settings)
         self._allowed = replace(
             allowed,
             ram_bytes=allowed.ram_bytes - host,
@@ -56,7 +57,7 @@ class Desk:
             if settings.align is Model.NONE
             else Places(self._backend, self._source, settings, first, self._plan.threads)
         )
-        self._ahead = self._begun() if _folds_ahead(settings) else None
+        self._ahead: Ahead | None = None
 
     def refuse_unfit(self, stack: Stack) -> Plan:
         """How a stack of so many frames would be fused. Raises PlanError where it does not fit the memory."""
@@ -65,8 +66,18 @@ class Desk:
             settings = replace(settings, slab=None)  # there is no slab yet
         return make_plan(stack, settings, self._allowed)
 
-    def take(self, frame: Frame) -> None:
-        """The next frame; nothing has changed where it cannot be read. Raises DecodeError, StackError."""
+    def take(self, frames: Sequence[Frame]) -> None:
+        """The frames of the next file. Where its first one cannot be read nothing has changed. Raises
+        DecodeError, StackError."""
+        for number, frame in enumerate(frames):
+            try:
+                self._take(frame)
+            except InputError:
+                if number:
+                    self.doubt = f"only a part of {frame.path.name} could be read at first"
+                raise
+
+    def _take(self, frame: Frame) -> None:
         if (frame.size, frame.kind) != (self._first.size, self._first.kind):
             self.doubt = f"{frame.name} is of another size or kind than the first"
             self._warn(f"{frame.name} differs in size or kind from the first frame, so it is not previewed.")
@@ -84,8 +95,10 @@ class Desk:
 
     def _fold(self, frame: Frame) -> None:
         """Fold the frame into the states of the first pass, where that is done already."""
-        if self._ahead is None:
+        if not _folds_ahead(self._settings):
             return
+        if self._ahead is None:
+            self._ahead = self._begun()
         feed = Feed(self._backend, [frame], self._source, slots=1, readers=1)
         with feed.open(lambda _, pixels: pixels) as frames:
             for _, pixels in frames:
@@ -98,6 +111,12 @@ class Desk:
         name, folds = first_pass(Recipe.of(self._settings, noise))
         canvas = replace(canvas_of(first, 1), bands=cut(first.height, plan.band_rows), covered=True)
         return Ahead(self._backend, name, folds, canvas, self._allowed)
+
+    def drop(self) -> None:
+        """Give everything back; nothing is known."""
+        if self._places is not None:
+            self._places.close()
+        self._backend.close()
 
     def close(self, stack: Stack, *, usable: bool) -> Known:
         """What is known of the frames of the whole stack, if it is `usable` there; the preview ends."""

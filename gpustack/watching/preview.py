@@ -33,7 +33,9 @@ from gpustack.settings import FOCUS_SIGMA_PX, Method, Settings
 
 Pixels = npt.NDArray[Any]
 
-BAND_ROWS = 128
+BAND_ROWS = 64
+"""Fewer than a run's: what threads take for their bands is then within what the plan has for them."""
+
 QUALITY = 90
 """Of the preview: it is looked at for what is sharp, not kept."""
 
@@ -99,13 +101,14 @@ def canvas_of(first: Frame, factor: int) -> Canvas:
     return Canvas(0, 0, width, height, first.channels, first.pixel_type, bands, covered=False, linear=linear)
 
 
-def preview_bytes(first: Frame, settings: Settings, threads: int) -> tuple[int, int]:
-    """What the preview takes in host memory, and on a device where one works."""
+def preview_bytes(first: Frame, settings: Settings) -> tuple[int, int]:
+    """What the preview takes in host memory beside a run, and on a device where one works: its state, small
+    pictures here and there, and a band."""
     canvas = canvas_of(first, survey_factor(Stack((first,))))
     held: Footprint = _fold(settings, 0.0).footprint(canvas.channels, canvas.pixel_type.itemsize)
     small = canvas.channels * canvas.pixel_type.itemsize
     band = min(2 * BAND_ROWS, canvas.height) * canvas.width * 4 * BAND_PLANES
-    host = canvas.pixels * (held.total + 4 * small) + band * threads
+    host = canvas.pixels * (held.total + 4 * small) + band
     return int(host), int(canvas.pixels * (held.near + held.afar + small) + band)
 
 

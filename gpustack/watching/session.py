@@ -54,13 +54,16 @@ class Session:
         whole.refuse_raw_options(self._settings)
         if self._settings.align is Model.NONE:
             whole.refuse_sizes()
-        if self._desk is None:
-            self._desk = Desk(fresh[0], self._settings, self._preview.path, self._warn)
-        self._desk.refuse_unfit(whole)
-        for frame in fresh:
-            self._desk.take(frame)
-        self._frames = whole.frames
-        self._show(self._desk)
+        desk = self._desk or Desk(fresh[0], self._settings, self._preview.path, self._warn)
+        try:
+            desk.refuse_unfit(whole)
+            desk.take(fresh)
+        except BaseException:
+            if self._desk is None:
+                desk.drop()  # the next file is the first one
+            raise
+        self._desk, self._frames = desk, whole.frames
+        self._show(desk)
 
     def _show(self, desk: Desk) -> None:
         """Write the preview. Where that fails the frames are taken all the same: room may be made."""

@@ -28,7 +28,7 @@ from gpustack.settings import JPEG_QUALITY, RAM_SHARE, VRAM_SHARE, Settings
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-COMMANDS = ("stack", "align", "plan", "compare", "demo", "doctor", "bench")
+COMMANDS = ("stack", "align", "plan", "watch", "compare", "demo", "doctor", "bench")
 SET_UP_AND_STACK = "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/gpustack demo"
 SET_UP_AND_CHECK = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/poe check"
 HEADLINE_BYTES, PICTURE_BYTES = 300_000, 100_000
@@ -133,6 +133,8 @@ def default_text(command: str, name: str, option: Any) -> str:
         "--flat": "none",
         "--slab": "none",
         "--truth": "none",
+        "--until-idle": "on Ctrl-C",
+        "--preview": "beside the output",
         "compare --depth": "none",
         "bench --frames": "rendered JPEG files",
     }

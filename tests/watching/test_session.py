@@ -259,6 +259,42 @@ def test_frames_that_do_not_go_together_are_refused_and_the_rest_goes_on(tmp_pat
     assert "survey" not in begun
 
 
+@pytest.mark.parametrize("align", [Model.SIMILARITY, Model.NONE])
+def test_a_broken_first_frame_gives_nothing_to_the_stack(align: Model, tmp_path: Path) -> None:
+    frames = frames_of(macro())
+    (broken,) = files(tmp_path, ".png", [frames[0][:-30, :-40]], name="broken")
+    broken.write_bytes(broken.read_bytes()[:-500])
+    paths = files(tmp_path, ".png", frames)
+    shoot = Shoot(tmp_path, method=Method.PYRAMID, align=align, reference="first")
+    for _ in range(2):
+        with pytest.raises(DecodeError, match=r"broken\.png"):
+            shoot.session.take(broken)
+    result, begun = shoot.take(paths).finished()
+    assert_same(result, shoot.at_once(paths))
+    assert begun == ([] if align is Model.NONE else ["pyramid"])
+
+
+def test_a_file_whose_second_page_comes_late(tmp_path: Path) -> None:
+    import tifffile
+
+    frames = frames_of(macro())
+    for name, pages in (("a.tif", frames[:2]), ("b.tif", frames[2:4])):
+        tifffile.imwrite(tmp_path / name, np.stack(pages), photometric="rgb", compression="zlib")
+    paths = [tmp_path / "a.tif", tmp_path / "b.tif"]
+    whole = paths[1].read_bytes()
+    with tifffile.TiffFile(paths[1]) as file:
+        at = file.pages[1].dataoffsets[0]
+    paths[1].write_bytes(whole[: at + 8] + bytes(64) + whole[at + 72 :])
+    shoot = Shoot(tmp_path, method=Method.PYRAMID).take(paths[:1])
+    with pytest.raises(DecodeError):
+        shoot.session.take(paths[1])
+    paths[1].write_bytes(whole)
+    result, begun = shoot.take(paths[1:]).finished()
+    assert_same(result, shoot.at_once(paths))
+    assert "survey" in begun
+    assert "only a part of b.tif" in shoot.warned[-1]
+
+
 def test_frames_of_another_size_are_refused_where_nothing_is_aligned(tmp_path: Path) -> None:
     paths = files(tmp_path, ".png", [frames_of(macro())[0], frames_of(macro())[1][:-8]])
     shoot = Shoot(tmp_path, align=Model.NONE).take(paths[:1])
