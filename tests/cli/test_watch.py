@@ -30,10 +30,10 @@ ONLY_POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals are of 
 
 @pytest.fixture(autouse=True)
 def quicker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything ten times as fast."""
+    """Everything five times as fast."""
     for name in ("SETTLE_S", "PATIENCE_S", "GONE_S"):
-        monkeypatch.setattr(arrivals, name, getattr(arrivals, name) / 10)
-    monkeypatch.setattr(following, "POLL_S", following.POLL_S / 10)
+        monkeypatch.setattr(arrivals, name, getattr(arrivals, name) / 5)
+    monkeypatch.setattr(following, "POLL_S", following.POLL_S / 5)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def drip(path: Path, data: bytes, index: int) -> None:
             file.truncate(len(data))
         for piece in range(8):
             file.write(data[piece * len(data) // 8 : (piece + 1) * len(data) // 8])
-            time.sleep(0.35 if index in (5, 10) and piece == 4 else 0.01)
+            time.sleep(0.5 if index in (5, 10) and piece == 4 else 0.01)
     (path.parent / f"._{path.name}").write_bytes(b"a macOS companion")
     passing.rename(path)
 
@@ -90,7 +90,7 @@ def watched(folder: Path, *more: object, idle: str = "900ms") -> Result:
 def test_a_writer_that_drips_bytes_gives_the_same_pixels_as_one_run(folder: Path, whole: list[bytes]) -> None:
     camera = Camera(folder, whole, drip)
     camera.start()
-    done = watched(folder, "--json", "--depth", folder.parent / "depth.tif")
+    done = watched(folder, "--json", "--depth", folder.parent / "depth.tif", idle="3s")
     camera.join()
     assert done.exit_code == 0, done.stderr
     assert "looked at once more" not in done.stderr
@@ -113,7 +113,7 @@ def test_frames_at_rest(folder: Path, whole: list[bytes]) -> None:
     camera = Camera(folder, whole, drip)
     camera.start()
     still = ("--align", "none", "--reference", "first", "--method", "pyramid")
-    done = watched(folder, *still, "--quiet")
+    done = watched(folder, *still, "--quiet", idle="3s")
     camera.join()
     assert (done.exit_code, done.stderr) == (0, "")
     assert call("stack", folder, "-o", folder.parent / "once.png", *still, *CPU).exit_code == 0
@@ -141,14 +141,12 @@ def test_the_preview_is_there_while_frames_come_and_gone_afterwards(folder: Path
     def shoot(path: Path, data: bytes, index: int) -> None:
         path.write_bytes(data)
         if index == 3:
-            deadline = time.monotonic() + 30
-            while not preview.exists() and time.monotonic() < deadline:
-                time.sleep(0.02)
+            wait_until(preview.exists)
             seen.append(pixels(preview).shape)
 
     camera = Camera(folder, whole[:4], shoot)
     camera.start()
-    assert watched(folder).exit_code == 0
+    assert watched(folder, idle="3s").exit_code == 0
     camera.join()
     assert seen == [(96, 144, 3)]
     assert not preview.exists()
@@ -158,12 +156,13 @@ def test_only_new_frames_that_fit(folder: Path, whole: list[bytes]) -> None:
     (folder / "old.jpg").write_bytes(whole[0])
 
     def shoot(path: Path, data: bytes, index: int) -> None:
-        time.sleep(0.5 if index == 0 else 0)
+        if index == 0:
+            wait_until(listening)
         path.with_suffix(".JPG" if index % 2 else ".jpeg").write_bytes(data)
 
     camera = Camera(folder, whole[:4], shoot)
     camera.start()
-    done = watched(folder, "--new", "--match", "*.jpg", "--json")
+    done = watched(folder, "--new", "--match", "*.jpg", "--json", idle="3s")
     camera.join()
     assert [row["file"] for row in json.loads(done.stdout)["frames"]] == ["IMG_96.JPG", "IMG_98.JPG"]
 
@@ -179,6 +178,18 @@ def test_results_in_the_folder_itself_are_no_frames(folder: Path, whole: list[by
     assert sorted(path.name for path in folder.iterdir()) == ["0.jpg", "1.jpg", "out.jpg", "out_slab_001.jpg"]
 
 
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def listening() -> bool:
+    """Whether the first Ctrl-C would be heard: the folder has been looked at, and frames are waited for."""
+    return getattr(signal.getsignal(signal.SIGINT), "__module__", "") == "gpustack.cli.watch"
+
+
 @ONLY_POSIX
 def test_ctrl_c_finishes_the_picture(folder: Path, whole: list[bytes]) -> None:
     """Pressed when the second frame has come, while the third is being written."""
@@ -188,6 +199,7 @@ def test_ctrl_c_finishes_the_picture(folder: Path, whole: list[bytes]) -> None:
         with path.open("wb", buffering=0) as file:
             file.write(data[:1000])
             if index == 2:
+                wait_until(listening)
                 time.sleep(0.2)
                 os.kill(os.getpid(), signal.SIGINT)
                 time.sleep(0.2)
@@ -205,7 +217,11 @@ def test_ctrl_c_finishes_the_picture(folder: Path, whole: list[bytes]) -> None:
 
 @ONLY_POSIX
 def test_ctrl_c_before_any_frame(folder: Path) -> None:
-    threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    def press() -> None:
+        wait_until(listening)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press).start()
     done = call("watch", folder, "-o", folder.parent / "out.png", *CPU, "--quiet")
     assert_refused(done, 3, "No frame has come.")
 
@@ -217,7 +233,17 @@ def test_a_second_ctrl_c_ends_at_once(folder: Path, tmp_path: Path) -> None:
     scene = cv2.resize(grain, (2000, 1500), interpolation=cv2.INTER_CUBIC)
     for index in range(6):
         assert cv2.imwrite(str(folder / f"{index}.jpg"), scene)
-    words = ["watch", str(folder), "-o", str(tmp_path / "out.tif"), "--align", "none", "--method", "depthmap"]
+    steps = tmp_path / "steps"
+    words = [
+        "watch",
+        str(folder),
+        "-o",
+        str(tmp_path / "out.tif"),
+        "--align",
+        "none",
+        "--save-steps",
+        str(steps),
+    ]
     process = subprocess.Popen(
         [sys.executable, "-m", "gpustack", *words, *CPU],
         env=surroundings(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -227,7 +253,7 @@ def test_a_second_ctrl_c_ends_at_once(folder: Path, tmp_path: Path) -> None:
         if "5.jpg: frame 6" in line:
             break
     process.send_signal(signal.SIGINT)
-    time.sleep(1.0)  # it finishes: six frames of three megapixels, twice
+    wait_until((steps / "aligned" / "0000_0.tif").exists)  # it finishes
     assert process.poll() is None
     pressed = time.monotonic()
     process.send_signal(signal.SIGINT)
@@ -243,8 +269,7 @@ def test_a_folder_that_goes(folder: Path, whole: list[bytes]) -> None:
     preview = folder.parent / "out.preview.jpg"
 
     def pull() -> None:
-        while not preview.exists():
-            time.sleep(0.02)
+        wait_until(preview.exists)
         time.sleep(0.2)
         folder.rename(folder.parent / "away")
 
@@ -260,9 +285,8 @@ def test_a_card_whose_frames_have_gone(folder: Path, whole: list[bytes]) -> None
         (folder / f"{index}.jpg").write_bytes(data)
 
     def pull() -> None:
-        while not (folder.parent / "out.preview.jpg").exists():
-            time.sleep(0.02)
-        time.sleep(0.3)
+        wait_until((folder.parent / "out.preview.jpg").exists)
+        time.sleep(0.5)
         for path in folder.iterdir():
             path.unlink()
 
