@@ -9,6 +9,7 @@ from functools import partial
 from gpustack.engine.ghosts import removed, reports
 from gpustack.engine.job import Job
 from gpustack.engine.opening import Request
+from gpustack.engine.progress import Silent
 from gpustack.engine.survey import Survey
 from gpustack.engine.veils import few, found_veils, glows_of
 from gpustack.fuse.veil import Glow
@@ -45,9 +46,9 @@ def _looked(job: Job, found: Survey, *, given: bool) -> Sequence[Glow]:
     Where their places are given, the picture is to be the same as with places that were found; else a few
     frames tell whether there are lamps at all.
     """
-    look = partial(glows_of, job.backend, source=job.source, plan=job.plan, progress=job.progress)
+    look = partial(glows_of, job.backend, source=job.source, plan=job.plan)
     with job.stage("survey"):
-        if not given and not any(glow.burnt.any() for glow in look(few(job.stack))):
+        if not given and not any(glow.burnt.any() for glow in look(few(job.stack), progress=Silent())):
             return ()
-        seen = look(job.stack)
+        seen = look(job.stack, progress=job.progress)
     return [glow.toned(place.transform.tone) for glow, place in zip(seen, found.places, strict=True)]

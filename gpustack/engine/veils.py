@@ -30,8 +30,9 @@ from gpustack.model.transform import Matrix
 
 Mask = npt.NDArray[np.bool_]
 
-FEW = 8
-"""Frames that are looked at to learn whether there are lamps."""
+FEW, APART = 8, 4
+"""Frames that are looked at to learn whether there are lamps, at most; and every how manyth, at least: to
+read more than a quarter of them would cost too much."""
 
 
 def glow_of(backend: Backend[Any], luma: Any, light: Light, frame: Frame, way: Showing) -> Glow:
@@ -82,8 +83,8 @@ def glows_of(
 
 def few(stack: Stack) -> Stack:
     """Frames from all over a stack, FEW at most: lamps burn out over many frames, not in one alone."""
-    step = -(-len(stack) // FEW)
-    return Stack(stack.frames[step // 2 :: step])
+    step = max(APART, -(-len(stack) // FEW))
+    return Stack(stack.frames[min(step // 2, len(stack) - 1) :: step])
 
 
 def found_veils(
