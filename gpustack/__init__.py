@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gpustack.depth.relief import Scale
     from gpustack.errors import GpustackError
     from gpustack.exporting import DepthMap, open_depth
+    from gpustack.layering import LayerFile
     from gpustack.model.place import Place
     from gpustack.model.tone import Tone
     from gpustack.model.transform import Transform
@@ -42,6 +43,7 @@ __all__ = [
     "DepthMap",
     "GpustackError",
     "Interpolation",
+    "LayerFile",
     "Method",
     "Model",
     "Place",
@@ -68,6 +70,7 @@ _HOMES = {
     "DepthMap": "gpustack.exporting",
     "GpustackError": "gpustack.errors",
     "Interpolation": "gpustack.settings",
+    "LayerFile": "gpustack.layering",
     "Method": "gpustack.settings",
     "Model": "gpustack.settings",
     "Place": "gpustack.model.place",

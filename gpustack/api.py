@@ -15,17 +15,19 @@ from gpustack import __version__
 from gpustack.engine.feed import Read, Source, filled
 from gpustack.engine.job import Keep
 from gpustack.engine.known import Known
+from gpustack.engine.layers import KeepLayers
 from gpustack.engine.progress import Progress
 from gpustack.engine.report import Report
 from gpustack.engine.run import Outcome, run
 from gpustack.engine.run import locate as locate_stack
 from gpustack.errors import DecodeError, UsageError
-from gpustack.io.colour import shown, srgb_profile
-from gpustack.io.decode import Decoder, probe, sensor_of, working_colour
+from gpustack.finishing import Finishing
+from gpustack.io.decode import Decoder, probe
 from gpustack.io.flat import Flat
-from gpustack.io.metadata import Metadata, described, read_metadata, without_gps
+from gpustack.io.metadata import Metadata, described
 from gpustack.io.shots import differences
 from gpustack.io.write import oriented, write_picture, write_plane
+from gpustack.layering import LayerFile
 from gpustack.model.frame import Frame, Kind, PixelType
 from gpustack.model.place import Place
 from gpustack.model.slab import Slab
@@ -116,6 +118,7 @@ def stack(
     keep_aligned: Keep | None = None,
     keep_slab: Callable[[SlabPicture], None] | None = None,
     known: Known | None = None,
+    layers: LayerFile | None = None,
 ) -> Result:
     """Align and fuse frames into one picture.
 
@@ -125,6 +128,7 @@ def stack(
     `keep_aligned`: is called with every frame and its aligned pixels. `keep_slab`: is called with the picture
     of each slab, where `settings.slab` asks for them; again, where a GPU is full and the run begins anew.
     `known`: what `gpustack.watching` found out about the frames as they came.
+    `layers`: is written, after the picture is made, as the frames come once more.
 
     Raises InputError (DecodeError, StackError) for frames that cannot be used, PlanError where the memory
     budget is too small.
@@ -133,6 +137,9 @@ def stack(
     whole, source, decoder = opened(frames, settings)
     places = None if transforms is None else [t if isinstance(t, Place) else Place(t) for t in transforms]
     reference = whole.frames[whole.reference(settings.reference)]
+    finishing = Finishing(reference, settings)
+    if layers is not None:
+        layers.check(whole)
     outcome = run(
         whole,
         source.read,
@@ -140,14 +147,15 @@ def stack(
         places=places,
         progress=progress,
         keep_aligned=keep_aligned,
-        keep_slab=None if keep_slab is None else partial(_hand_out, keep_slab, reference, settings),
+        keep_slab=None if keep_slab is None else partial(_hand_out, keep_slab, finishing),
+        keep_layers=None if layers is None else _layering(layers, finishing, reference, settings),
         unpack=source.unpack,
         shrink=source.shrink,
         known=known,
     )
     if decoder is not None:
         _tell_differences(whole, decoder, outcome.report, settings, progress)
-    return _upright(reference, outcome, settings)
+    return _result(finishing, outcome)
 
 
 def locate(
@@ -272,12 +280,17 @@ def _described(picture: Pixels, index: int) -> Frame:
     return Frame(Path("array"), width, height, channels, kind, Kind.ARRAY, page=index, pages=1 << 30)
 
 
-def _upright(reference: Frame, outcome: Outcome, settings: Settings) -> Result:
+def _layering(layers: LayerFile, finishing: Finishing, reference: Frame, settings: Settings) -> KeepLayers:
+    """What a run hands its layers to; they are shown as they are to be seen beside a linear picture, too."""
+    if settings.linear:
+        finishing = Finishing(reference, replace(settings, linear=False))
+    return partial(layers.open, finishing, SOFTWARE)
+
+
+def _result(finishing: Finishing, outcome: Outcome) -> Result:
     """Turn the pictures as the reference's EXIF says, develop RAW colours, and add its metadata."""
-    fused, turn = outcome.fused, reference.orientation
-    used = sum(place.used for place in outcome.places)
-    image, metadata = developed(reference, fused.picture, settings)
-    metadata = replace(metadata, history=_history(used, len(outcome.places), settings))
+    fused, turn = outcome.fused, finishing.orientation
+    image, metadata = finishing.upright(fused.picture), finishing.told(outcome.places)
     depth = confidence = None
     if fused.surface is not None:
         depth = np.ascontiguousarray(oriented(fused.surface.depth, turn))
@@ -286,31 +299,5 @@ def _upright(reference: Frame, outcome: Outcome, settings: Settings) -> Result:
     return Result(image, depth, confidence, outcome.places, outcome.report, metadata, winners)
 
 
-def _history(used: int, given: int, settings: Settings) -> str:
-    """How the picture was made, as its XMP tells."""
-    frames = f"{used} frames" if used == given else f"{used} of {given} frames"
-    options = {
-        name: getattr(settings, name) for name in ("align", "brightness", "crop", "radius", "smoothing")
-    }
-    chosen = ", ".join(f"{name} {value}" for name, value in options.items())
-    return f"{frames} fused by method {settings.method}, {chosen}"
-
-
-def developed(reference: Frame, picture: Pixels, settings: Settings) -> tuple[Pixels, Metadata]:
-    """A picture as it is to be seen, or in linear camera RGB, and what the reference's file says about it."""
-    metadata = Metadata() if reference.kind is Kind.ARRAY else read_metadata(reference)
-    if settings.strip_gps:
-        metadata = without_gps(metadata)
-    if settings.linear:
-        metadata = replace(metadata, sensor=sensor_of(reference, settings.wb, settings.exposure))
-    elif (colour := working_colour(reference)) is not None:
-        picture = shown(picture, colour.matrix * 2.0**settings.exposure)
-        metadata = replace(metadata, icc=srgb_profile())
-    return np.ascontiguousarray(oriented(picture, reference.orientation)), metadata
-
-
-def _hand_out(
-    keep: Callable[[SlabPicture], None], reference: Frame, settings: Settings, slab: Slab, picture: Pixels
-) -> None:
-    image, metadata = developed(reference, picture, settings)
-    keep(SlabPicture(slab, image, described(metadata, str(slab))))
+def _hand_out(keep: Callable[[SlabPicture], None], finishing: Finishing, slab: Slab, picture: Pixels) -> None:
+    keep(SlabPicture(slab, finishing.upright(picture), described(finishing.metadata, str(slab))))

@@ -154,8 +154,9 @@ class Settings:
     size and the overlap, in frames, of sub-stacks that are fused first. `reference` is first, middle, last or
     a frame index from 0. `flat` is the path of a flat field. `wb`, a word or what red, green and blue are
     multiplied with, and `exposure`, in EV, are for RAW frames. `linear` leaves their picture in linear camera
-    RGB, for a DNG file. `ram_bytes` and `threads` are None for a share of what the machine has. Raises
-    UsageError for what is out of its range or does not go together.
+    RGB, for a DNG file. `layers` plans for a pass that writes layers. `ram_bytes` and `threads`
+    are None for a share of what the machine has. Raises UsageError for what is out of its range or does not
+    go together.
     """
 
     method: Method = Method.AUTO
@@ -182,6 +183,7 @@ class Settings:
     wb: WhiteBalance | tuple[float, float, float] = WhiteBalance.CAMERA
     exposure: float = 0.0
     linear: bool = False
+    layers: bool = False
 
     def __post_init__(self) -> None:
         _check("--exposure", self.exposure, EXPOSURE_RANGE, "EV")
@@ -267,6 +269,9 @@ seen, and a stack of 1000 frames keeps less than 200 MB."""
 
 CROP_LEAST = 0.25
 """Smallest share of the reference that cropping may leave; below it the picture is not cropped."""
+
+LAYER_MARGIN_PX = 64
+"""Pixels of its frame that a layer has around its mask: room to paint the mask larger with a brush."""
 
 JPEG_QUALITY = 95
 """Quality of written JPEG files, with full colour resolution (4:4:4)."""

@@ -129,6 +129,13 @@ DeghostOption = Annotated[
         help="Show things that moved once: auto does where frames are aligned, on always, off never."
     ),
 ]
+LayersOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write the picture and one masked layer for each frame that it is made of, for Photoshop and "
+        "others: .psd, .psb or .tif."
+    ),
+]
 StripGpsOption = Annotated[
     bool, typer.Option("--strip-gps", help="Leave the place where the frames were taken out of the result.")
 ]

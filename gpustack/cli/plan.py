@@ -31,6 +31,7 @@ def plan(
     devices: options.DevicesOption = options.DEFAULT_DEVICES,
     threads: options.ThreadsOption = None,
     depth: bool = typer.Option(False, "--depth", help="Plan for a depth map, too."),
+    layers: bool = typer.Option(False, "--layers", help="Plan for a file of layers, too."),
     json_: options.JsonOption = False,
     debug: options.DebugOption = False,
 ) -> None:

@@ -22,6 +22,7 @@ from gpustack.settings import Settings
 
 if TYPE_CHECKING:
     from gpustack.engine.known import Known
+    from gpustack.layering import LayerFile
 
 FLOAT_ENDINGS = (".tif", ".tiff")
 
@@ -47,6 +48,7 @@ def stack(
     deghost: options.DeghostOption = DEFAULT.deghost,
     depth: options.DepthOption = None,
     confidence: options.ConfidenceOption = None,
+    layers: options.LayersOption = None,
     transforms: Annotated[Path | None, typer.Option(help="Use this alignment; none is estimated.")] = None,
     save_transforms: options.SaveTransformsOption = None,
     save_steps: options.SaveStepsOption = None,
@@ -66,8 +68,10 @@ def stack(
     """Align frames and fuse them into one picture that is sharp everywhere."""
     del debug
     wanted = depth is not None or confidence is not None
-    settings = options.settings_of(locals(), depth=wanted, linear=output.suffix.lower() == ".dng")
-    outputs = Outputs(output, depth, confidence, save_transforms, save_steps, overwrite)
+    settings = options.settings_of(
+        locals() | {"layers": layers is not None}, depth=wanted, linear=output.suffix.lower() == ".dng"
+    )
+    outputs = Outputs(output, depth, confidence, layers, save_transforms, save_steps, overwrite)
     outputs.check()
     slabs = None if settings.slab is None else SlabFiles(output, overwrite)
     earlier = [] if slabs is None else slabs.earlier()
@@ -89,27 +93,31 @@ class Outputs:
         picture: Path,
         depth: Path | None,
         confidence: Path | None,
+        layers: Path | None,
         transforms: Path | None,
         steps: Path | None,
         overwrite: bool,
     ) -> None:
-        self.picture, self.depth, self.confidence = picture, depth, confidence
+        self.picture, self.depth, self.confidence, self.layers = picture, depth, confidence, layers
         self.transforms, self.steps, self.overwrite = transforms, steps, overwrite
 
     @property
     def files(self) -> list[Path]:
         """Every file that will be written, the steps excepted."""
-        named = (self.picture, self.depth, self.confidence, self.transforms)
+        named = (self.picture, self.depth, self.confidence, self.layers, self.transforms)
         return [path for path in named if path is not None]
 
     def check(self) -> None:
         """Refuse before any work what could not be written after it."""
         from gpustack.cli.steps import check_steps
+        from gpustack.io.layers import LAYER_ENDINGS
         from gpustack.io.write import PLANE_ENDINGS, STACK_ENDINGS, check_output
 
         check_output(self.picture, self.overwrite, STACK_ENDINGS)
         for plane in filter(None, (self.depth, self.confidence)):
             check_output(plane, self.overwrite, PLANE_ENDINGS)
+        if self.layers is not None:
+            check_output(self.layers, self.overwrite, LAYER_ENDINGS)
         if self.transforms is not None:
             check_output(self.transforms, self.overwrite, (".json",))
         if len({path.resolve() for path in self.files}) < len(self.files):
@@ -122,6 +130,15 @@ class Outputs:
         frames.refuse_raw_options(settings)
         if frames.pixel_type is PixelType.FLOAT32 and self.picture.suffix.lower() not in FLOAT_ENDINGS:
             raise UsageError(f"{self.picture.name} cannot hold floating point pixels.", "Write to .tif.")
+        layers = self.layer_file()
+        if layers is not None:
+            layers.check(frames)
+
+    def layer_file(self, threads: int | None = None) -> LayerFile | None:
+        """What the layers go into, if they are wanted."""
+        from gpustack.layering import LayerFile
+
+        return None if self.layers is None else LayerFile(self.layers, self.overwrite, threads)
 
 
 def carry_out(
@@ -144,6 +161,7 @@ def carry_out(
     given = None if transforms is None else load_transforms(transforms, frames)
     turn = frames.frames[frames.reference(settings.reference)].orientation
     steps = None if outputs.steps is None else Steps(outputs.steps, turn, outputs.overwrite)
+    layers = outputs.layer_file(settings.threads)
     with TerminalProgress(quiet) as progress:
         result = api.stack(
             frames,
@@ -153,7 +171,9 @@ def carry_out(
             keep_aligned=None if steps is None else steps.aligned,
             keep_slab=None if slabs is None else slabs.write,
             known=known,
+            layers=layers,
         )
+        outputs.layers = None if layers is None else layers.written
         _timed(result.report.seconds, lambda: _write(result, frames, settings, outputs))
         if steps is not None:
             steps.finish(result, frames, settings)

@@ -74,6 +74,7 @@ def watch(
     deghost: options.DeghostOption = DEFAULT.deghost,
     depth: options.DepthOption = None,
     confidence: options.ConfidenceOption = None,
+    layers: options.LayersOption = None,
     save_transforms: options.SaveTransformsOption = None,
     save_steps: options.SaveStepsOption = None,
     backend: options.BackendOption = DEFAULT.backend,
@@ -91,8 +92,10 @@ def watch(
     """Stack while shooting: take frames as they come, show a preview, and finish when told or idle."""
     del debug
     wanted = depth is not None or confidence is not None
-    settings = options.settings_of(locals(), depth=wanted, linear=output.suffix.lower() == ".dng")
-    outputs = Outputs(output, depth, confidence, save_transforms, save_steps, overwrite)
+    settings = options.settings_of(
+        locals() | {"layers": layers is not None}, depth=wanted, linear=output.suffix.lower() == ".dng"
+    )
+    outputs = Outputs(output, depth, confidence, layers, save_transforms, save_steps, overwrite)
     shown = preview or output.with_name(f"{output.stem}.preview.jpg")
     slabs = None if settings.slab is None else SlabFiles(output, overwrite)
     ends = _Ends(settings, outputs, shown, slabs, json_, quiet)

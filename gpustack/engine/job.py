@@ -139,7 +139,7 @@ class Job:
                     self._keep(backend, canvas, run[number], view)
                 del view
                 self._advance(feed.waiting_share)
-        self._note(feed)
+        self.note(feed)
         return states
 
     def _view(self, backend: Backend[Any], canvas: Canvas, index: int, frame: Any) -> View:
@@ -167,7 +167,8 @@ class Job:
         with self._lock:
             self.progress.advance(waiting_share)
 
-    def _note(self, feed: Feed) -> None:
+    def note(self, feed: Feed) -> None:
+        """Add what a finished feed took to the report."""
         with self._lock:
             self.report.decode_seconds += feed.times.reading
             self.report.waiting_seconds += feed.times.waiting

@@ -12,6 +12,7 @@ from gpustack.backend.memory import free_bytes
 from gpustack.engine.feed import Source
 from gpustack.engine.job import Job, Keep
 from gpustack.engine.known import Known
+from gpustack.engine.layers import KeepLayers
 from gpustack.engine.plan import Budget, make_plan
 from gpustack.engine.progress import Progress, Silent
 from gpustack.engine.report import Report
@@ -39,6 +40,7 @@ class Request:
     keep_aligned: Keep | None = None
     keep_slab: KeepSlab | None = None
     known: Known = field(default_factory=Known)
+    keep_layers: KeepLayers | None = None
 
 
 def budget(settings: Settings, choice: Choice) -> Budget:

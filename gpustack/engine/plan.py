@@ -18,6 +18,7 @@ from gpustack.engine.price import (
     cells_bytes,
     decoding_bytes,
     device_bytes,
+    layers_bytes,
     passes,
     predict,
     slabs,
@@ -191,7 +192,8 @@ def _priced(
         base_bytes=BASE_BYTES + (DEVICE_BASE_BYTES if on_device else 0),
         frame_bytes=(frame.nbytes * flying + decoding_bytes(stack, readers) + staging_bytes(stack, settings))
         * max(1, budget.devices),
-        state_bytes=int(pixels * state) + cells_bytes(stack, settings, LEFT_OUT_BYTES),
+        state_bytes=max(int(pixels * state), layers_bytes(stack, settings))
+        + cells_bytes(stack, settings, LEFT_OUT_BYTES),
         work_bytes=0 if on_device else work,
         survey_bytes=survey_bytes(stack, settings, readers, slots, on_device),
         budget_bytes=budget.ram_bytes,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gpustack.backend.values import debias_halo
 from gpustack.engine.path import PASSES, halo, moments, passing
 from gpustack.fuse.fold import Footprint
+from gpustack.fuse.owners import OWNERS_BYTES
 from gpustack.fuse.radius import FINISHING_ROWS
 from gpustack.fuse.veil import SIDE
 from gpustack.ghosts.glance import cell_side
@@ -83,6 +84,7 @@ PASS_SECONDS = {
     "auto": 0.040,
     "behind": 0.010,
     "blend": 0.006,
+    "layers": 0.060,
 }
 """CPU seconds a megapixel and frame of each pass, without decoding, on the same core. For orientation, not
 a promise."""
@@ -202,6 +204,16 @@ def survey_bytes(stack: Stack, settings: Settings, readers: int, slots: int, on_
     return decoded + _sight_bytes(stack, readers, slots) if looks else decoded
 
 
+def layers_bytes(stack: Stack, settings: Settings) -> int:
+    """What is held beside frames while layers are made: picture, winners and depth, and for each pixel either
+    what tells who owns it, or owner, the picture upright, and one layer with its cover and mask."""
+    if not settings.layers:
+        return 0
+    picture = stack.channels * stack.pixel_type.itemsize
+    results = picture + 2 + (8 if settings.depth else 0)
+    return int(stack.width * stack.height * (results + max(OWNERS_BYTES, 2 + 2 * picture + 3)))
+
+
 def cells_bytes(stack: Stack, settings: Settings, cell_bytes: float) -> int:
     """What is kept of all frames where things that moved are looked for, at so many bytes a cell; and where
     veils are."""
@@ -231,7 +243,7 @@ def passes(settings: Settings, method: Method) -> tuple[str, ...]:
     """What each reading of the frames is for."""
     survey = ("survey",) if settings.looks else ()
     renders = PASSES[method][:1] if settings.slab is not None and method is Method.AUTO else PASSES[method]
-    return survey + renders
+    return survey + renders + (("layers",) if settings.layers else ())
 
 
 def predict(stack: Stack, settings: Settings, method: Method, threads: int) -> float:

@@ -43,6 +43,18 @@ class GhostReport:
         return {"box": list(self.box), "file": self.file}
 
 
+@dataclass(frozen=True, slots=True)
+class LayersReport:
+    """Which frames, by name, have a layer, and which own nothing of the picture and have none."""
+
+    frames: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"frames": list(self.frames), "left_out": list(self.left_out)}
+
+
 @dataclass(slots=True)
 class Report:
     """Outputs, settings, backend and why, seconds by stage, bytes, and one row a frame.
@@ -52,7 +64,7 @@ class Report:
     how long the pixels were worked on: `compute` on the host, `upload` and `kernels` on a device. `model` is
     what the frames were taken to do against the reference, `box` the part of the reference that was kept:
     left, top, width, height, before any rotation. `device_bytes`: most device memory held, on any one device.
-    `slabs`: those that were fused first, if that was asked for.
+    `slabs`: those that were fused first, and `layers`: whose there are, if that was asked for.
     """
 
     method: str
@@ -71,6 +83,7 @@ class Report:
     frames: list[FrameReport] = field(default_factory=list)
     slabs: list[Slab] = field(default_factory=list)
     ghosts: list[GhostReport] = field(default_factory=list)
+    layers: LayersReport | None = None
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -110,5 +123,6 @@ class Report:
                 for slab in self.slabs
             ],
             "ghosts": [ghost.as_dict() for ghost in self.ghosts],
+            "layers": None if self.layers is None else self.layers.as_dict(),
             "warnings": self.warnings,
         }

@@ -15,6 +15,7 @@ from gpustack.engine.cleaning import lift_veils, remove_ghosts
 from gpustack.engine.feed import Read, Shrink, Source, Unpack
 from gpustack.engine.job import Job, Keep
 from gpustack.engine.known import Known
+from gpustack.engine.layers import KeepLayers, hand_out_layers
 from gpustack.engine.opening import Request, open_job, within_device
 from gpustack.engine.path import Fused, InSlabsOf, Recipe, render
 from gpustack.engine.placing import canvas_of, surveyed
@@ -50,6 +51,7 @@ def run(
     progress: Progress | None = None,
     keep_aligned: Keep | None = None,
     keep_slab: KeepSlab | None = None,
+    keep_layers: KeepLayers | None = None,
     unpack: Unpack | None = None,
     shrink: Shrink | None = None,
     known: Known | None = None,
@@ -58,8 +60,9 @@ def run(
 
     `read` decodes a frame, `unpack` does so for backends that do the rest, `shrink` at a smaller size
     for the survey; `places` replace the survey's; `keep_aligned` is given every frame on the canvas,
-    `keep_slab` the picture of each slab; what is `known` of the frames is not done again. Raises what
-    decoding raises; StackError for a reference that does not exist, or another number of transforms than
+    `keep_slab` the picture of each slab, `keep_layers` the layers, which takes a pass of its own; what is
+    `known` of the frames is not done again. Raises
+    what decoding raises; StackError for a reference that does not exist, or another number of transforms than
     frames; PlanError where the budget is too small; BackendError where CUDA, or a decoder on it, was asked
     for and does not work.
     """
@@ -72,7 +75,9 @@ def run(
         settings = replace(settings, align=Model.NONE)  # nothing is left to estimate
     choice = choose(settings.backend, settings.devices, settings.decoder)
     source = Source(read, unpack, shrink)
-    request = Request(stack, source, settings, given, progress, keep_aligned, keep_slab, known or Known())
+    settings = replace(settings, layers=keep_layers is not None)
+    known = known or Known()
+    request = Request(stack, source, settings, given, progress, keep_aligned, keep_slab, known, keep_layers)
     return within_device(_fused, choice, request)
 
 
@@ -87,6 +92,8 @@ def _fused(choice: Choice, request: Request, allowed: Budget) -> Outcome:
         fused = _rendered(job, Recipe.of(request.settings, found.noise), _slabs(job, request))
         passes = sum(job.report.seconds.values()) - before
         job.report.seconds["finish"] = time.perf_counter() - started - passes
+        if request.keep_layers is not None:
+            hand_out_layers(job, fused, request.keep_layers)
         complete(job, found.places, fused)
         return Outcome(fused, found.places, job.report)
 

@@ -76,13 +76,15 @@ def encode_png(file: BinaryIO, pixels: Pixels, metadata: Metadata, software: str
     file.write(memoryview(data)[33:])
 
 
-def encode_tiff(file: BinaryIO, pixels: Pixels, metadata: Metadata, software: str) -> None:
+def encode_tiff(
+    file: BinaryIO, pixels: Pixels, metadata: Metadata, software: str, *, big: bool = False
+) -> None:
     """Write uint8, uint16 or float32 pixels as TIFF: deflate with predictor, tiles, alpha unassociated.
 
-    `file` must be empty and open for reading and writing.
+    `file` must be empty and open for reading and writing. `big`: as BigTIFF, as more will follow.
     """
     height, width, channels = pixels.shape
-    with tifffile.TiffWriter(file, bigtiff=pixels.nbytes > BIGTIFF_BYTES, byteorder="<") as tiff:
+    with tifffile.TiffWriter(file, bigtiff=big or pixels.nbytes > BIGTIFF_BYTES, byteorder="<") as tiff:
         tiff.write(
             pixels[..., 0] if channels == 1 else pixels,
             photometric="rgb" if channels > 2 else "minisblack",

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import BinaryIO
 
-from gpustack.io.ifd import Directory, Entry, Header, lay_out, read_directory, read_header
+from gpustack.io.ifd import Directory, Elsewhere, Entry, Header, lay_out, read_directory, read_header
 
 BLOCK_LIMIT = 65_527
 """Bytes of the longest block that one JPEG segment takes (65,535 less its length field and the Exif mark)."""
@@ -131,16 +131,31 @@ def append(file: BinaryIO, exif: Exif) -> None:
 
     The directories go to the end of the file, then the header is pointed at the new IFD0.
     """
-    header = read_header(file)
-    assert header is not None, "the file was just written as TIFF"
-    own, _ = read_directory(file, header, header.first, budget=header.size)
+    header, own = _first_directory(file)
     # Pointers to SubIFDs have had a type of their own since 1995, which DNG readers need not know.
     own = {tag: replace(entry, type=_LONG) if entry.type == _IFD else entry for tag, entry in own.items()}
     added = tuple(entry for entry in exif.main if entry.tag not in own)
-    start = -(-header.size // 8) * 8
     whole = replace(exif, main=(*own.values(), *added))
+    _at_end(file, header, lambda start: _directories(whole, start, big=header.big))
+
+
+def point(file: BinaryIO, entry: Elsewhere) -> None:
+    """Add a tag whose value lies in a little-endian TIFF or BigTIFF of one page already; as `append`."""
+    header, own = _first_directory(file)
+    _at_end(file, header, lambda start: lay_out((*own.values(), entry), start, big=header.big))
+
+
+def _first_directory(file: BinaryIO) -> tuple[Header, Directory]:
+    header = read_header(file)
+    assert header is not None, "the file was just written as TIFF"
+    return header, read_directory(file, header, header.first, budget=header.size)[0]
+
+
+def _at_end(file: BinaryIO, header: Header, laid_out: Callable[[int], bytes]) -> None:
+    """Put directories at the end of a file, laid out for an offset, and point its header at them."""
+    start = -(-header.size // 8) * 8
     file.seek(header.size)
-    file.write(bytes(start - header.size) + _directories(whole, start, big=header.big))
+    file.write(bytes(start - header.size) + laid_out(start))
     file.seek(8 if header.big else 4)
     file.write(struct.pack("<Q" if header.big else "<I", start))
     file.seek(0, os.SEEK_END)

@@ -64,6 +64,16 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A tag whose value, `count` numbers of a field type, lies in the file already: at the offset `start`."""
+
+    tag: int
+    type: int
+    count: int
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """How a TIFF structure starts: byte order as a struct prefix, offset of IFD0, and the file's size."""
 
@@ -134,7 +144,7 @@ def _read_entry(file: BinaryIO, header: Header, row: bytes, budget: int) -> Entr
     return Entry(tag, kind, _little(field[:size], kind, header.order))
 
 
-def lay_out(entries: Iterable[Entry], offset: int, *, big: bool = False) -> bytes:
+def lay_out(entries: Iterable[Entry | Elsewhere], offset: int, *, big: bool = False) -> bytes:
     """A directory for the absolute, even `offset` of a little-endian file: table, no successor, values.
 
     Returns an even number of bytes, which depends on the lengths of the values only.
@@ -145,8 +155,9 @@ def lay_out(entries: Iterable[Entry], offset: int, *, big: bool = False) -> byte
     start = offset + struct.calcsize(f"<{count_code}") + len(ordered) * (4 + 2 * inline) + inline
     table, values = [struct.pack(f"<{count_code}", len(ordered))], b""
     for entry in ordered:
-        field = entry.data
-        if len(field) > inline:
+        if isinstance(entry, Elsewhere):
+            field = struct.pack(f"<{pointer}", entry.start)
+        elif len(field := entry.data) > inline:
             field = struct.pack(f"<{pointer}", start + len(values))
             values += entry.data + b"\0" * (len(entry.data) % 2)
         table.append(

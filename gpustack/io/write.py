@@ -59,7 +59,7 @@ def write_picture(
     check_output(path, overwrite, STACK_ENDINGS)
     ending = path.suffix.lower()
     _refuse_unfit(path, pixels, metadata)
-    metadata = replace(metadata, icc=_fitting(metadata.icc, pixels.shape[2]))
+    metadata = replace(metadata, icc=fitting_profile(metadata.icc, pixels.shape[2]))
     with replacing(path, overwrite=overwrite) as file:
         if ending in (".jpg", ".jpeg"):
             encode_jpeg(file, pixels, metadata, software, quality)
@@ -140,7 +140,7 @@ def _refuse_unfit(path: Path, pixels: npt.NDArray[Any], metadata: Metadata) -> N
         raise UsageError(problem, "Write to .tif or .png.")
 
 
-def _fitting(icc: bytes | None, channels: int) -> bytes | None:
+def fitting_profile(icc: bytes | None, channels: int) -> bytes | None:
     """The profile, if it is one for gray or RGB as the pixels are (ICC.1, 7.2.6)."""
     return icc if icc and icc[16:20] == (b"GRAY" if channels < 3 else b"RGB ") else None
 

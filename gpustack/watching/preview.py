@@ -22,6 +22,7 @@ from gpustack.backend.values import Band
 from gpustack.engine.feed import Source
 from gpustack.engine.path import Recipe, first_pass
 from gpustack.engine.price import BAND_PLANES, survey_factor
+from gpustack.finishing import Finishing
 from gpustack.fuse.fold import Footprint, PictureFold
 from gpustack.io.write import write_picture
 from gpustack.model.canvas import Canvas
@@ -85,7 +86,8 @@ class Preview:
         """The picture of the frames so far. Raises WriteError."""
         assert self._fold is not None
         picture = self._fold.finish(self._backend, self._state)
-        image, metadata = api.developed(self._first, picture, self._settings)
+        finishing = Finishing(self._first, self._settings)
+        image, metadata = finishing.upright(picture), finishing.metadata
         if image.dtype == np.float32:
             image = np.rint(np.clip(image, 0, 1) * 65535).astype(np.uint16)
         write_picture(

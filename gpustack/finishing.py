@@ -1,0 +1,56 @@
+"""From the pixels of a run to those of its result: RAW colours developed, upright, with the reference's
+metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gpustack.io.colour import shown, srgb_profile
+from gpustack.io.decode import sensor_of, working_colour
+from gpustack.io.metadata import Metadata, read_metadata, without_gps
+from gpustack.io.write import oriented
+from gpustack.model.frame import Frame, Kind
+from gpustack.model.place import Place
+from gpustack.settings import Settings
+
+Pixels = npt.NDArray[Any]
+
+
+class Finishing:
+    """What becomes of the pictures of one run; the reference's file is read once."""
+
+    def __init__(self, reference: Frame, settings: Settings) -> None:
+        """Raises DecodeError where the file is no longer what it was."""
+        self._settings, self.orientation = settings, reference.orientation
+        metadata = Metadata() if reference.kind is Kind.ARRAY else read_metadata(reference)
+        if settings.strip_gps:
+            metadata = without_gps(metadata)
+        colour = None if settings.linear else working_colour(reference)
+        self._matrix = None if colour is None else colour.matrix * 2.0**settings.exposure
+        if settings.linear:
+            metadata = replace(metadata, sensor=sensor_of(reference, settings.wb, settings.exposure))
+        elif colour is not None:
+            metadata = replace(metadata, icc=srgb_profile())
+        self.metadata = metadata
+        """What the reference's file says of a picture as it is to be seen, or in linear camera RGB."""
+
+    def upright(self, pixels: Pixels) -> Pixels:
+        """Pixels (h, w, c) as they are to be seen, or in linear camera RGB, turned as the EXIF says."""
+        if self._matrix is not None:
+            pixels = shown(pixels, self._matrix)
+        return np.ascontiguousarray(oriented(pixels, self.orientation))
+
+    def told(self, places: Sequence[Place]) -> Metadata:
+        """The metadata with how the picture was made."""
+        used, given, settings = sum(place.used for place in places), len(places), self._settings
+        frames = f"{used} frames" if used == given else f"{used} of {given} frames"
+        options = {
+            name: getattr(settings, name) for name in ("align", "brightness", "crop", "radius", "smoothing")
+        }
+        chosen = ", ".join(f"{name} {value}" for name, value in options.items())
+        return replace(self.metadata, history=f"{frames} fused by method {settings.method}, {chosen}")
