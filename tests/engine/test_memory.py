@@ -24,9 +24,10 @@ PROGRAM = """
 import json, sys
 from pathlib import Path
 import gpustack
-method, depth, *paths = sys.argv[1:]
+method, depth, layers, *paths = sys.argv[1:]
 settings = gpustack.Settings(method=gpustack.Method(method), depth=depth == "True", threads=2)
-result = gpustack.stack(paths, settings)
+file = gpustack.LayerFile(layers) if layers else None
+result = gpustack.stack(paths, settings, layers=file)
 status = Path("/proc/self/status").read_text()
 peak = int(status.partition("VmHWM:")[2].split()[0]) * 1024
 print(json.dumps({"planned": result.report.plan["total_bytes"], "peak": peak}))
@@ -45,11 +46,23 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return paths
 
 
+def taken(photographs: list[Path], method: Method, depth: bool = False, layers: str = "") -> dict[str, int]:
+    """Bytes planned, and those taken at most."""
+    command = [sys.executable, "-c", PROGRAM, method.value, str(depth), layers, *map(str, photographs)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: dict[str, int] = json.loads(done.stdout)
+    return found
+
+
 @pytest.mark.parametrize(("method", "depth"), [*((method, False) for method in Method), (Method.AUTO, True)])
 def test_a_run_takes_less_than_planned_and_not_far_less(
     photographs: list[Path], method: Method, depth: bool
 ) -> None:
-    command = [sys.executable, "-c", PROGRAM, method.value, str(depth), *map(str, photographs)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout)
+    found = taken(photographs, method, depth)
+    assert 0.45 * found["planned"] < found["peak"] <= found["planned"]
+
+
+def test_layers_take_less_than_planned(photographs: list[Path], tmp_path: Path) -> None:
+    """With the method whose own state is smallest."""
+    found = taken(photographs, Method.AVERAGE, layers=str(tmp_path / "out.psd"))
     assert 0.45 * found["planned"] < found["peak"] <= found["planned"]

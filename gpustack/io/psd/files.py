@@ -99,7 +99,7 @@ def photoshop_file(
                 file.write(form.length(0) + form.pack("I", 0) + b"8BIMLr16")
                 with form.measured(file, align=4), _layers(file, form, packer, base, records) as write:
                     yield write
-        packer.write_merged([base.pixels[..., number] for number in range(channels)])
+        packer.write_merged(_merged(base))
 
 
 @contextmanager
@@ -132,6 +132,23 @@ def _layers(
     info = LayerInfo(file, form, packer, base.colours, [whole, *records], base.has_alpha)
     info.write(base.layer)
     yield info.write
+
+
+def _merged(base: Base) -> list[Pixels]:
+    """The planes of the picture without layers; where it is not opaque, over white, as Photoshop has it."""
+    planes = [base.pixels[..., number] for number in range(base.pixels.shape[2])]
+    if not base.has_alpha:
+        return planes
+    *colours, alpha = planes
+    return [*(_over_white(plane, alpha) for plane in colours), alpha]
+
+
+def _over_white(plane: Pixels, alpha: Pixels) -> Pixels:
+    """White less what is opaque of the difference to it, rounded."""
+    out, top = np.empty_like(plane), np.uint64(np.iinfo(plane.dtype).max)
+    for row, (values, opacity) in enumerate(zip(plane, alpha, strict=True)):
+        out[row] = top - ((top - values) * opacity + top // np.uint64(2)) // top
+    return out
 
 
 def _resources(base: Base, form: Form) -> bytes:
