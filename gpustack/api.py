@@ -25,6 +25,7 @@ from gpustack.finishing import Finishing
 from gpustack.io.decode import Decoder, probe
 from gpustack.io.flat import Flat
 from gpustack.io.metadata import Metadata, described
+from gpustack.io.profiles import Profiles
 from gpustack.io.shots import differences
 from gpustack.io.write import oriented, write_picture, write_plane
 from gpustack.layering import LayerFile
@@ -134,7 +135,7 @@ def stack(
     budget is too small.
     """
     settings = settings or Settings()
-    whole, source, decoder = opened(frames, settings)
+    whole, source, decoder = opened(frames, settings, fuses=True)
     places = None if transforms is None else [t if isinstance(t, Place) else Place(t) for t in transforms]
     reference = whole.frames[whole.reference(settings.reference)]
     finishing = Finishing(reference, settings)
@@ -202,10 +203,15 @@ def _tell_differences(
 
 
 def opened(
-    frames: Sequence[str | Path | Pixels] | Stack, settings: Settings, *, colours: bool = False
+    frames: Sequence[str | Path | Pixels] | Stack,
+    settings: Settings,
+    *,
+    colours: bool = False,
+    fuses: bool = False,
 ) -> tuple[Stack, Source, Decoder | None]:
     """The stack, and what reads its frames, as the reference was taken; the decoder of files. `colours`: they
-    are wanted of small pictures, too, where else the luma may do."""
+    are wanted of small pictures, too, where else the luma may do. `fuses`: frames must have one colour
+    profile, or are converted to one."""
     if not isinstance(frames, Stack):
         arrays = [frame for frame in frames if isinstance(frame, np.ndarray)]
         paths = [frame for frame in frames if not isinstance(frame, np.ndarray)]
@@ -218,15 +224,41 @@ def opened(
             return whole, replace(source, read=_sane(source.read)), None
         frames = open_stack(paths)
     frames.refuse_raw_options(settings)
-    decoder = Decoder(frames.frames[frames.reference(settings.reference)], settings.wb)
+    reference = frames.reference(settings.reference)
+    decoder = Decoder(frames.frames[reference], settings.wb)
+    profiles = _profiles(frames, reference, settings) if fuses else None
     if settings.flat is not None:
         source = _flattened(decoder, frames, settings.flat)
     else:
         # Light is compared: that of the luma alone is another than that of the colours.
         coded = settings.brightness is Brightness.CHANNELS or any(f.kind is not Kind.JPEG for f in frames)
-        colours = colours or coded
+        colours = colours or coded or profiles is not None
         source = Source(decoder, decoder.unpack, partial(decoder.reduced, colours=colours))
-    return frames, replace(source, read=_sane(source.read)), decoder
+    source = replace(source, read=_sane(source.read))
+    return frames, source if profiles is None else _converted(source, profiles), decoder
+
+
+def _profiles(frames: Stack, reference: int, settings: Settings) -> Profiles | None:
+    """What converts frames to the reference's colours, where some mean others; refused unless asked for."""
+    profiles = Profiles(frames, reference)
+    if not settings.convert_profile:
+        profiles.refuse()
+    return profiles or None
+
+
+def _converted(source: Source, profiles: Profiles) -> Source:
+    """Read frames in one colour profile; that is done here, so nothing is left to backends."""
+    shrink = source.shrink
+
+    def shrunk(frame: Frame, by: int) -> Pixels:
+        assert shrink is not None
+        return profiles.convert(frame, shrink(frame, by), None)
+
+    return Source(
+        lambda frame, out: profiles.convert(frame, source.read(frame, out), out),
+        None,
+        None if shrink is None else shrunk,
+    )
 
 
 def _flattened(read: Read, frames: Stack, path: str) -> Source:

@@ -154,7 +154,8 @@ class Settings:
     size and the overlap, in frames, of sub-stacks that are fused first. `reference` is first, middle, last or
     a frame index from 0. `flat` is the path of a flat field. `wb`, a word or what red, green and blue are
     multiplied with, and `exposure`, in EV, are for RAW frames. `linear` leaves their picture in linear camera
-    RGB, for a DNG file. `layers` plans for a pass that writes layers. `ram_bytes` and `threads`
+    RGB, for a DNG file. `layers` plans for a pass that writes layers. `convert_profile`
+    brings frames of another colour profile to the reference's. `ram_bytes` and `threads`
     are None for a share of what the machine has. Raises UsageError for what is out of its range or does not
     go together.
     """
@@ -184,6 +185,7 @@ class Settings:
     exposure: float = 0.0
     linear: bool = False
     layers: bool = False
+    convert_profile: bool = False
 
     def __post_init__(self) -> None:
         _check("--exposure", self.exposure, EXPOSURE_RANGE, "EV")

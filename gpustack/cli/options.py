@@ -129,6 +129,10 @@ DeghostOption = Annotated[
         help="Show things that moved once: auto does where frames are aligned, on always, off never."
     ),
 ]
+ConvertProfileOption = Annotated[
+    bool,
+    typer.Option("--convert-profile", help="Convert frames of another colour profile to the reference's."),
+]
 LayersOption = Annotated[
     Path | None,
     typer.Option(

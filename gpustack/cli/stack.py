@@ -44,6 +44,7 @@ def stack(
     flat: options.FlatOption = None,
     wb: options.WhiteBalanceOption = options.DEFAULT_BALANCE,
     exposure: options.ExposureOption = DEFAULT.exposure,
+    convert_profile: options.ConvertProfileOption = False,
     on_bad_frame: options.BadFrameOption = DEFAULT.on_bad_frame,
     deghost: options.DeghostOption = DEFAULT.deghost,
     depth: options.DepthOption = None,

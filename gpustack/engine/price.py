@@ -67,6 +67,9 @@ DECODE_SECONDS = {Kind.JPEG: 0.006, Kind.PNG: 0.030, Kind.TIFF: 0.030, Kind.RAW:
 FLAT_SECONDS = 0.008
 """The same of dividing it by a flat field; for orientation."""
 
+CONVERT_SECONDS = 0.200
+"""The same of converting it to another colour profile; each frame may have one."""
+
 READ_SECONDS = 0.0005
 """The same of reading a JPEG file that a GPU decodes: about half a megabyte, from the page cache."""
 
@@ -251,6 +254,7 @@ def predict(stack: Stack, settings: Settings, method: Method, threads: int) -> f
     names = passes(settings, method)
     decoding = READ_SECONDS if device_decodes(stack, settings) else DECODE_SECONDS[stack.kind]
     decoding += 0.0 if settings.flat is None else FLAT_SECONDS
+    decoding += CONVERT_SECONDS if settings.convert_profile else 0.0
     renders = [name for name in names if name in PASS_SECONDS]
     looking = GLANCE_SECONDS * len(stack) / threads if settings.removes_ghosts else 0.0
     folded = sum(len(slab.frames) for slab in slabs(stack, settings)) / len(stack) or 1.0

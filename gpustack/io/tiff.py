@@ -26,6 +26,7 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
 
 _OLD_SUBFILE_TYPE, _ORIENTATION = 255, 274
 _REDUCED, _MASK = 1, 4
+_ASSOCIATED = 1
 
 
 def probe(path: Path) -> tuple[Frame, ...]:
@@ -52,7 +53,8 @@ def probe(path: Path) -> tuple[Frame, ...]:
 
 
 def decode(frame: Frame) -> npt.NDArray[Any]:
-    """The pixels of one page, (h, w, c) uint8, uint16 or float32, not rotated; 0 is black.
+    """The pixels of one page, (h, w, c) uint8, uint16 or float32, not rotated; 0 is black, and colours are not
+    multiplied with alpha.
 
     Raises: DecodeError for damaged data, and for float pixels that are not finite.
     """
@@ -66,6 +68,8 @@ def decode(frame: Frame) -> npt.NDArray[Any]:
     pixels = np.moveaxis(pixels, 0, -1)[..., 0, :] if planes > 1 else pixels[0]
     if page.photometric == WHITE_IS_ZERO:
         pixels = _inverted(pixels)
+    if page.extrasamples[:1] == (_ASSOCIATED,):
+        _divide_by_alpha(pixels)
     if pixels.dtype.kind == "f" and not np.isfinite([pixels.min(), pixels.max()]).all():
         raise DecodeError(
             frame.name, "it holds samples that are not numbers (NaN or infinite).", EXPORT_AGAIN
@@ -136,6 +140,16 @@ def _check_jpeg(page: TiffPage, name: str) -> None:
             simplejpeg.decode_jpeg(data[:2] + tables + data[2:], colorspace="RGB", strict=True)
         except ValueError as error:
             raise damaged(name, str(error).rstrip(".")) from error
+
+
+def _divide_by_alpha(pixels: npt.NDArray[Any]) -> None:
+    """Undo that colours were multiplied with alpha (TIFF 6.0, ExtraSamples 1), in place; where nothing is
+    seen they are black. Blur and weights would treat them as darker colours."""
+    white = 1.0 if pixels.dtype.kind == "f" else float(np.iinfo(pixels.dtype).max)
+    for row in pixels:
+        alpha = row[:, -1:].astype(np.float64)
+        colours = np.divide(row[:, :-1] * white, alpha, out=np.zeros(row[:, :-1].shape), where=alpha > 0)
+        row[:, :-1] = np.rint(np.minimum(colours, white)) if pixels.dtype.kind == "u" else colours
 
 
 def _inverted(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:

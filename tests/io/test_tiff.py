@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from gpustack.errors import DecodeError
 from gpustack.io.decode import Decoder, probe
@@ -237,3 +238,44 @@ def test_a_bomb_is_refused_at_the_header(path, width, height, says):
     patched(path, 257, height)
     with pytest.raises(DecodeError, match=says):
         probe(path)
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("channels", [2, 4])
+def test_colours_multiplied_with_alpha_are_divided_by_it(
+    path: Path, planar: str, dtype: str, channels: int
+) -> None:
+    top = 1.0 if dtype == "float32" else float(np.iinfo(dtype).max)
+    draw = np.random.default_rng(4)
+    colours, alpha = draw.random((20, 30, channels - 1)), draw.random((20, 30, 1))
+    alpha[:5] = np.array([0, 1, 0.5])[draw.integers(0, 3, (5, 30, 1))]
+    stored = np.concatenate([colours * alpha, alpha], -1) * top
+    stored = (stored if dtype == "float32" else np.rint(stored)).astype(dtype)
+    tifffile.imwrite(
+        path,
+        stored if planar == "contig" else np.moveaxis(stored, -1, 0),
+        photometric="rgb" if channels == 4 else "minisblack",
+        planarconfig=planar,
+        extrasamples=["assocalpha"],
+    )
+    found = read(path).astype(float)
+    assert np.array_equal(found[..., -1], stored[..., -1])
+    seen = stored[..., -1] > 0
+    assert (found[~seen][..., :-1] == 0).all()
+    # What was stored is known to half a level, which counts for more where little is seen.
+    loss = 1e-6 if dtype == "float32" else 0.5 + 0.5 * top / stored[seen][:, -1:]
+    most = loss + colours[seen] * (0 if dtype == "float32" else 0.5 * top / stored[seen][:, -1:])
+    assert (np.abs(found[seen][:, :-1] - colours[seen] * top) <= most + 1e-9).all()
+
+
+def test_division_by_alpha_is_that_of_pillow(data: Path) -> None:
+    """Of a real file, tiled and planar, in 16 bits; Pillow cuts down to 8 before it divides."""
+    file = data / "hostile/tiff_16bit__tiff_tiled_planar_16bit_RGBa.tiff"
+    with Image.open(file) as picture:
+        assert picture.mode in ("RGBA", "RGBa")
+        other = np.asarray(picture.convert("RGBA"), float)
+    found = read(file) / 257
+    seen = other[..., -1] > 128
+    assert seen.any()
+    assert np.abs(found - other)[seen].max() <= 3
