@@ -22,6 +22,7 @@ from gpustack.settings import Settings
 
 if TYPE_CHECKING:
     from gpustack.engine.known import Known
+    from gpustack.engine.report import LayersReport
     from gpustack.layering import LayerFile
 
 FLOAT_ENDINGS = (".tif", ".tiff")
@@ -225,3 +226,11 @@ def _tell(result: Any, outputs: Outputs) -> None:
         f"{report.peak_bytes >> 20} MiB at most",
         err=True,
     )
+    if report.layers is not None:
+        typer.echo(f"{outputs.layers}: {_layers_told(report.layers)}", err=True)
+
+
+def _layers_told(layers: LayersReport) -> str:
+    """How many layers there are, and which frames have none."""
+    told = f"{len(layers.frames)} layers above the picture"
+    return told if not layers.left_out else f"{told}; none of {', '.join(layers.left_out)}, which own nothing"

@@ -20,10 +20,13 @@ from gpustack.fuse.fold import Winners
 from gpustack.model.layer import Box
 from gpustack.model.rect import Rows
 
-LEAST_ISLAND = 1e-4
-"""Smallest island that stays, as a share of the picture: 50 by 50 pixels of 24 megapixels, less than a brush
-is wide. Boxes of layers shrink by a tenth to a quarter; at five times as much by two thirds, but then masks
-of real stacks leave out whole things (three stacks, `bench/layers.py`)."""
+LEAST_ISLAND = 5e-4
+"""Smallest island that stays, as a share of the picture: 110 by 110 pixels of 24 megapixels, about a brush.
+The boxes of all layers together, and with them the file, shrink by up to three quarters where depth tells the
+frames apart (bench/results/layers.json)."""
+
+ISLANDS_A_FRAME = 20
+"""In deep stacks a frame owns little: an island is too small only where so many would be its fair share."""
 
 OWNERS_BYTES = 20.0
 """Bytes a pixel that `owners` takes at its peak: winners, owners, islands, their numbers, distances, and a
@@ -79,9 +82,10 @@ def _box(rows: npt.NDArray[np.bool_], columns: npt.NDArray[np.bool_]) -> Box | N
 def _join_islands(owned: Winners, frames: int, bands: Sequence[Rows]) -> None:
     """Give small islands to who owns what is nearest, in place; unless there is nothing else."""
     islands = np.zeros(owned.shape, np.uint8)
+    least = owned.size * min(LEAST_ISLAND, 1 / (ISLANDS_A_FRAME * frames))
     for index, box in enumerate(boxes(owned, frames, bands)):
         if box is not None:
-            _mark_islands(islands[box.rows, box.columns], owned[box.rows, box.columns] == index, owned.size)
+            _mark_islands(islands[box.rows, box.columns], owned[box.rows, box.columns] == index, least)
     if islands.all() or not islands.any():
         return
     _, nearest = cv2.distanceTransformWithLabels(islands, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
@@ -94,11 +98,19 @@ def _join_islands(owned: Winners, frames: int, bands: Sequence[Rows]) -> None:
         owned[rows.slice][goes] = table[nearest[rows.slice][goes]]
 
 
-def _mark_islands(islands: npt.NDArray[np.uint8], own: npt.NDArray[np.bool_], pixels: int) -> None:
-    """Set those of one frame, joined across corners, that are too small in a picture of so many pixels."""
+def _mark_islands(islands: npt.NDArray[np.uint8], own: npt.NDArray[np.bool_], least: float) -> None:
+    """Set those of one frame, joined across corners, that are smaller than so many pixels.
+
+    The largest one stays where all together are not: the frame does count for something.
+    """
     _, numbers, figures, _ = cv2.connectedComponentsWithStats(own.view(np.uint8), connectivity=8)
-    small = np.where(figures[:, cv2.CC_STAT_AREA] < LEAST_ISLAND * pixels, 255, 0).astype(np.uint8)
-    small[0] = 0  # what is not this frame's
+    areas = figures[:, cv2.CC_STAT_AREA]
+    areas[0] = 0  # what is not this frame's
+    small = areas < least
+    small[0] = False
+    if areas.sum() >= least:
+        small[np.argmax(areas)] = False
     if small.any():
+        marks = np.where(small, np.uint8(255), np.uint8(0))
         for row in range(len(islands)):
-            islands[row] |= small[numbers[row]]
+            islands[row] |= marks[numbers[row]]

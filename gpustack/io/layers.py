@@ -86,8 +86,8 @@ def layered_file(
     given, path = path, fitting(path, most, max(base.pixels.shape[:2]))
     if path != given:
         warn(
-            f"{given.name} would be larger than a PSD file can be, so it is {path.name}. Photoshop, Affinity "
-            "and GIMP read it, many others do not."
+            f"{given.name} would be larger than a PSD file can be, so it is {path.name}, which Photoshop "
+            "reads and many other programs do not."
         )
     tiff = path.suffix.lower() in (".tif", ".tiff")
     large = most > BIGTIFF_BYTES if tiff else path.suffix.lower() == ".psb"

@@ -53,7 +53,7 @@ def probe(path: Path) -> tuple[Frame, ...]:
 
 
 def decode(frame: Frame) -> npt.NDArray[Any]:
-    """The pixels of one page, (h, w, c) uint8, uint16 or float32, not rotated; 0 is black, and colours are not
+    """The pixels of one page, (h, w, c) uint8, uint16 or float32, not rotated; 0 is black, colours are not
     multiplied with alpha.
 
     Raises: DecodeError for damaged data, and for float pixels that are not finite.

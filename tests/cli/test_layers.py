@@ -30,6 +30,15 @@ def test_layers_beside_the_picture(ending: str, frames: list[Path], tmp_path: Pa
     assert np.array_equal(np.rint(merged), sharp)
 
 
+def test_a_person_is_told_which_frames_have_no_layer(frames: list[Path], tmp_path: Path) -> None:
+    flat = tmp_path / "flat.tif"
+    tifffile.imwrite(flat, np.full_like(pixels(frames[0]), 128), photometric="rgb")
+    wanted = ("-o", tmp_path / "sharp.tif", "--layers", tmp_path / "out.psd", "--align", "none")
+    done = call("stack", *frames, flat, *wanted)
+    assert "out.psd: 3 layers above the picture; none of flat.tif, which own nothing" in done.stderr
+    assert "layers" not in call("stack", *frames, *wanted, "--quiet", "--overwrite").stderr
+
+
 def test_results_of_a_run_before_are_no_frames(frames: list[Path]) -> None:
     folder = frames[0].parent
     wanted = ("-o", folder / "sharp.tif", "--layers", folder / "layers.tif", "--json")

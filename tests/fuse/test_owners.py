@@ -29,9 +29,11 @@ def test_specks_and_small_islands_go_to_what_is_around_them(backend: Backend[Any
     winners[50, 50] = 7
     winners[100:102, 200:202] = 3
     winners[150:160, 20:30] = 5  # a hundred pixels stay, of 60,000
+    winners[170:176, 20:25] = winners[180:186, 80:85] = 6  # only together enough, so one stays
     owned = owners(backend, winners, range(8), 8, cut(200, 64))
-    assert set(np.unique(owned)) == {0, 1, 5}
-    rest = owned != 5
+    assert set(np.unique(owned)) == {0, 1, 5, 6}
+    assert 15 < (owned == 6).sum() <= 30
+    rest = (owned != 5) & (owned != 6)
     assert np.array_equal(owned[rest], halves()[rest])
 
 

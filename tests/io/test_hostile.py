@@ -40,7 +40,7 @@ PICTURES = {
     "png_alpha__with-alpha.png": (192, 256, 4, 113.25, 1),
     "tiff_16bit__16bit.MM.cropped.tif": (64, 64, 1, 384.11, 1),
     "tiff_16bit__tiff_16bit_RGB.tiff": (40, 100, 3, 7995.49, 1),
-    "tiff_16bit__tiff_tiled_planar_16bit_RGBa.tiff": (40, 100, 4, 11325.91, 1),
+    "tiff_16bit__tiff_tiled_planar_16bit_RGBa.tiff": (40, 100, 4, 23835.80, 1),
     "tiff_bigtiff__BigTIFFLong.tif": (64, 64, 3, 66.73, 1),
     "tiff_float__predictor-3-rgb-f32.tif": (200, 200, 3, 0.45, 1),
     "tiff_planar_tiled__planar-rgb-u8.tif": (499, 374, 3, 70.60, 1),
