@@ -34,6 +34,7 @@ def test_the_public_names() -> None:
         "DepthMap",
         "GpustackError",
         "Interpolation",
+        "LayerFile",
         "Method",
         "Model",
         "Place",

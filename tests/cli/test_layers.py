@@ -12,6 +12,7 @@ from psd_tools import PSDImage
 from psd_tools.constants import Resource
 
 from gpustack.io.colour import srgb_profile
+from gpustack.watching import arrivals
 from tests.cli.calling import assert_refused, call, pixels
 from tests.io.dng import mosaic, write_dng
 
@@ -100,3 +101,18 @@ def test_layers_of_raw_frames_are_developed_beside_a_linear_dng(tmp_path: Path) 
         assert psd.depth == 16
         assert np.abs(psd.numpy() - developed).max() < 0.5 / 65535
         assert psd.image_resources.get_data(Resource.ICC_PROFILE) == srgb_profile()
+
+
+@pytest.mark.parametrize("ways", [(), ("--align", "none", "--reference", "first", "--method", "pyramid")])
+def test_a_watch_writes_the_layers_of_a_run(
+    ways: tuple[str, ...], frames: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where frames at rest were folded as they came."""
+    monkeypatch.setattr(arrivals, "SETTLE_S", arrivals.SETTLE_S / 5)
+    more = ("--backend", "cpu", "--threads", "2", *ways)
+    once = ("-o", tmp_path / "once.tif", "--layers", tmp_path / "once.psd", *more)
+    assert call("stack", frames[0].parent, *once).exit_code == 0
+    watched = ("-o", tmp_path / "out.tif", "--layers", tmp_path / "out.psd", "--until-idle", "500ms", *more)
+    done = call("watch", frames[0].parent, *watched)
+    assert done.exit_code == 0, done.stderr
+    assert (tmp_path / "out.psd").read_bytes() == (tmp_path / "once.psd").read_bytes()
