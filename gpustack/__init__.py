@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gpustack.api import Result, locate, open_stack, stack
     from gpustack.comparing import Comparison, compare
     from gpustack.depth.relief import Scale
+    from gpustack.engine.checkpoint import Checkpoint
     from gpustack.errors import GpustackError
     from gpustack.exporting import DepthMap, open_depth
     from gpustack.layering import LayerFile
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BadFrame",
     "Brightness",
+    "Checkpoint",
     "Comparison",
     "Crop",
     "Deghost",
@@ -64,6 +66,7 @@ __all__ = [
 _HOMES = {
     "BadFrame": "gpustack.settings",
     "Brightness": "gpustack.settings",
+    "Checkpoint": "gpustack.engine.checkpoint",
     "Comparison": "gpustack.comparing",
     "Crop": "gpustack.settings",
     "Deghost": "gpustack.settings",

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack import __version__
+from gpustack.engine.checkpoint import Checkpoint
 from gpustack.engine.feed import Read, Source, filled
 from gpustack.engine.job import Keep
 from gpustack.engine.known import Known
@@ -120,6 +121,7 @@ def stack(
     keep_slab: Callable[[SlabPicture], None] | None = None,
     known: Known | None = None,
     layers: LayerFile | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Result:
     """Align and fuse frames into one picture.
 
@@ -130,11 +132,17 @@ def stack(
     of each slab, where `settings.slab` asks for them; again, where a GPU is full and the run begins anew.
     `known`: what `gpustack.watching` found out about the frames as they came.
     `layers`: is written, after the picture is made, as the frames come once more.
+    `checkpoint`: is kept up while the run goes on, and continued where an interrupted run of the same files
+    and settings has left it; remove it when the result is saved. Not for arrays, nor with `keep_aligned`.
 
     Raises InputError (DecodeError, StackError) for frames that cannot be used, PlanError where the memory
     budget is too small.
     """
     settings = settings or Settings()
+    if checkpoint is not None and keep_aligned is not None:
+        raise UsageError(
+            "keep_aligned does not go with a checkpoint, after which not all frames come.", "Leave one out."
+        )
     whole, source, decoder = opened(frames, settings, fuses=True)
     places = None if transforms is None else [t if isinstance(t, Place) else Place(t) for t in transforms]
     reference = whole.frames[whole.reference(settings.reference)]
@@ -153,6 +161,7 @@ def stack(
         unpack=source.unpack,
         shrink=source.shrink,
         known=known,
+        checkpoint=checkpoint,
     )
     if decoder is not None:
         _tell_differences(whole, decoder, outcome.report, settings, progress)

@@ -4,7 +4,8 @@ GpustackError                 exit 1
 ├── UsageError                exit 2   options that do not fit together
 ├── InputError                exit 3   unreadable or unfit input
 │   ├── DecodeError                    one file: not a picture, damaged, or of a kind not handled
-│   └── StackError                     files that do not belong together, or too few
+│   ├── StackError                     files that do not belong together, or too few
+│   └── CheckpointError                what an interrupted run left does not go with what is asked now
 ├── AlignError                exit 3   a frame that cannot be aligned, or is shaken
 ├── PlanError                 exit 5   does not fit the memory budget
 ├── BackendError              exit 5   the device is missing, lost, or out of memory
@@ -54,6 +55,10 @@ class DecodeError(InputError):
 
 class StackError(InputError):
     """Frames that do not belong together, or too few of them."""
+
+
+class CheckpointError(InputError):
+    """What an interrupted run left cannot be continued with what is asked now."""
 
 
 class AlignError(GpustackError):

@@ -28,6 +28,7 @@ def test_the_public_names() -> None:
     assert gpustack.__all__ == [
         "BadFrame",
         "Brightness",
+        "Checkpoint",
         "Comparison",
         "Crop",
         "Deghost",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -83,6 +83,9 @@ class Cpu:
 
     def download(self, array: Array, /) -> Host:
         return array
+
+    def pieces(self, array: Array, /) -> Iterator[tuple[slice, Host]]:
+        yield slice(0, array.shape[-2]), np.ascontiguousarray(array)
 
     @property
     def busy_seconds(self) -> dict[str, float]:

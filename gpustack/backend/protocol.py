@@ -9,7 +9,7 @@ backend's own and opaque to everybody else; only operations whose docstring says
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from gpustack.backend.values import (
@@ -109,6 +109,11 @@ class Backend(Protocol[A]):
 
     def download(self, array: A, /) -> Host:
         """Copy out, same shape and dtype. Waits."""
+        ...
+
+    def pieces(self, array: A, /) -> Iterator[tuple[slice, Host]]:
+        """The rows of a plane or image on the host, from first to last, each piece C-contiguous and of about
+        PIECE_BYTES: a copy, or the array itself where that lies there so. Waits."""
         ...
 
     def full(self, shape: tuple[int, ...], value: float, dtype: str, /, *, afar: bool = False) -> A:

@@ -16,6 +16,10 @@ A = TypeVar("A")
 Host = npt.NDArray[Any]
 
 
+PIECE_BYTES = 16 << 20
+"""Bytes of a piece in which state is copied to the host: disks and buses are at full speed from a few
+megabytes on."""
+
 EVIDENCE = 4.0
 """How much more a level's energy heeds the finer levels than its own detail: natural pictures have about as
 much contrast in every octave, and reducing a plane's energy by half keeps its mean, so 4 lets the finer

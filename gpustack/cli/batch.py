@@ -46,6 +46,10 @@ def batch(
     devices: options.DevicesOption = options.DEFAULT_DEVICES,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the stacks and stop.")] = False,
     json_: options.JsonOption = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Each stack keeps checkpoints, and goes on where it was interrupted."),
+    ] = False,
     overwrite: options.OverwriteOption = False,
     debug: options.DebugOption = False,
 ) -> None:
@@ -71,7 +75,7 @@ def batch(
     if dry_run:
         _list(tasks)
         return
-    places = _places(jobs, backend.value, ram, options.devices_of(devices))
+    places = _places(jobs, backend.value, ram, options.devices_of(devices), resume=resume)
     folder = prepared(output)
     _run(Batch(folder, Ledger(folder, share), places, 1 + retries, overwrite), tasks, json_=json_)
 
@@ -120,7 +124,9 @@ def _list(tasks: list[Task]) -> None:
         typer.echo(f"{task.output}: {task.problem or frames}  {' '.join(task.options)}".rstrip())
 
 
-def _places(jobs: int, backend: str, ram: str | None, devices: tuple[int, ...]) -> list[Place]:
+def _places(
+    jobs: int, backend: str, ram: str | None, devices: tuple[int, ...], *, resume: bool
+) -> list[Place]:
     """What each of the stacks at a time may use: a share of memory and cores, and a device of its own."""
     from gpustack.batching.run import Place
     from gpustack.settings import RAM_SHARE
@@ -133,6 +139,7 @@ def _places(jobs: int, backend: str, ram: str | None, devices: tuple[int, ...]) 
     places = []
     for number in range(max(jobs, len(devices))):
         words = ["--backend", backend, "--devices", str(devices[number % len(devices)])]
+        words += ["--resume"] if resume else []
         if given is not None:
             words += ["--ram", f"{given // max(jobs, len(devices)) >> 20}M"]
         if jobs > 1:

@@ -176,6 +176,13 @@ ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads to use. 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")]
+ResumeOption = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Keep checkpoints beside the output, and go on from those that an interrupted run has left.",
+    ),
+]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", "-y", help="Replace files that exist.")]
 
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}

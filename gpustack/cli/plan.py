@@ -32,16 +32,17 @@ def plan(
     threads: options.ThreadsOption = None,
     depth: bool = typer.Option(False, "--depth", help="Plan for a depth map, too."),
     layers: bool = typer.Option(False, "--layers", help="Plan for a file of layers, too."),
+    resume: bool = typer.Option(False, "--resume", help="Plan for checkpoints, too."),
     json_: options.JsonOption = False,
     debug: options.DebugOption = False,
 ) -> None:
     """Print passes, bands, memory and time of a run, without doing it."""
     del debug
     settings = options.settings_of(locals())
-    show_plan(options.find(inputs), settings, as_json=json_)
+    show_plan(options.find(inputs), settings, as_json=json_, checkpoints=resume)
 
 
-def show_plan(frames: Stack, settings: Settings, *, as_json: bool) -> None:
+def show_plan(frames: Stack, settings: Settings, *, as_json: bool, checkpoints: bool = False) -> None:
     """Make the plan and print it on stdout. Raises PlanError where nothing fits."""
     from gpustack.backend.choose import choose
     from gpustack.engine.opening import budget
@@ -51,7 +52,7 @@ def show_plan(frames: Stack, settings: Settings, *, as_json: bool) -> None:
     if settings.align is Model.NONE:
         frames.refuse_sizes()
     choice = choose(settings.backend, settings.devices, settings.decoder)
-    made = make_plan(frames, settings, budget(settings, choice))
+    made = make_plan(frames, settings, budget(settings, choice), checkpoints=checkpoints)
     if as_json:
         typer.echo(json.dumps(made.as_dict(), indent=1))
         return
@@ -77,4 +78,6 @@ def show_plan(frames: Stack, settings: Settings, *, as_json: bool) -> None:
             f"device    {made.device_bytes / mega:.0f} MiB of {made.device_budget_bytes / mega:.0f} MiB "
             f"on each of {made.devices}, state {where}",
         )
+    if checkpoints:
+        lines.insert(-1, f"disk      {made.checkpoint_bytes / mega:.0f} MiB at most for checkpoints")
     typer.echo("\n".join(lines))

@@ -12,34 +12,43 @@ from gpustack.settings import Settings
 
 if TYPE_CHECKING:
     from gpustack.api import SlabPicture
+    from gpustack.cli.resuming import Files
 
 
 class SlabFiles:
     """Files named after the output: sharp.tif has sharp_slab_001.tif and so on beside it."""
 
-    def __init__(self, output: Path, overwrite: bool) -> None:
-        self._output, self._overwrite = output, overwrite
-        self.written: list[Path] = []
+    def __init__(self, output: Path, files: Files) -> None:
+        self._output, self._files = output, files
+        self._written: set[Path] = set()
 
     def earlier(self) -> list[Path]:
         """Files of such names that exist: results of a run before, not frames."""
         name = re.compile(rf"{re.escape(self._output.stem)}_slab_\d+{re.escape(self._output.suffix)}")
         return [path for path in self._output.parent.glob("*_slab_*") if name.fullmatch(path.name)]
 
-    def check(self, frames: Stack, settings: Settings) -> None:
-        """Refuse before any work what could not be written. Raises UsageError, WriteError."""
+    def check(self, frames: Stack, settings: Settings) -> list[Path]:
+        """The files that will be written; refuse before any work what could not be. Raises UsageError,
+        WriteError."""
         from gpustack.io.write import STACK_ENDINGS, check_output
 
         assert settings.slab is not None
-        for slab in slabs_of(len(frames), *settings.slab):
-            check_output(self._path(slab), self._overwrite, STACK_ENDINGS)
+        paths = [self.path(slab) for slab in slabs_of(len(frames), *settings.slab)]
+        for path in paths:
+            check_output(path, self._files.may_exist(path), STACK_ENDINGS)
+        return paths
 
     def write(self, picture: SlabPicture) -> None:
         """One slab. A run that begins anew, as a GPU was full, may replace what it has written."""
-        path = self._path(picture.slab)
-        picture.save(path, overwrite=self._overwrite or path in self.written)
-        if path not in self.written:
-            self.written.append(path)
+        path = self.path(picture.slab)
+        ours = path in self._written
+        self._files.write(path, lambda path, over: picture.save(path, overwrite=over), ours=ours)
+        self._written.add(path)
 
-    def _path(self, slab: Slab) -> Path:
+    def exists(self, slab: Slab) -> bool:
+        """Whether the picture of a slab is there."""
+        return self.path(slab).exists()
+
+    def path(self, slab: Slab) -> Path:
+        """The file of a slab."""
         return self._output.with_stem(f"{self._output.stem}_slab_{slab.number:03d}")

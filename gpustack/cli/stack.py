@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,7 @@ from gpustack.cli import options
 from gpustack.cli.ending import ending
 from gpustack.cli.options import DEFAULT
 from gpustack.cli.plan import show_plan
+from gpustack.cli.resuming import Files, resuming
 from gpustack.cli.slabs import SlabFiles
 from gpustack.errors import UsageError
 from gpustack.model.frame import PixelType
@@ -21,6 +22,7 @@ from gpustack.model.stack import Stack
 from gpustack.settings import Settings
 
 if TYPE_CHECKING:
+    from gpustack.engine.checkpoint import Checkpoint
     from gpustack.engine.known import Known
     from gpustack.engine.report import LayersReport
     from gpustack.layering import LayerFile
@@ -64,6 +66,7 @@ def stack(
     json_: options.JsonOption = False,
     quiet: options.QuietOption = False,
     strip_gps: options.StripGpsOption = False,
+    resume: options.ResumeOption = False,
     overwrite: options.OverwriteOption = False,
     debug: options.DebugOption = False,
 ) -> None:
@@ -74,17 +77,22 @@ def stack(
         locals() | {"layers": layers is not None}, depth=wanted, linear=output.suffix.lower() == ".dng"
     )
     outputs = Outputs(output, depth, confidence, layers, save_transforms, save_steps, overwrite)
-    outputs.check()
-    slabs = None if settings.slab is None else SlabFiles(output, overwrite)
-    earlier = [] if slabs is None else slabs.earlier()
-    frames = options.find(inputs, outputs=outputs.files + earlier, flat=flat, quiet=quiet)
-    outputs.check_fit(frames, settings)
-    if slabs is not None:
-        slabs.check(frames, settings)
-    if dry_run:
-        show_plan(frames, settings, as_json=json_)
-        return
-    carry_out(frames, settings, outputs, slabs, transforms, json_=json_, quiet=quiet)
+    outputs.check_places(resume=resume)
+    with resuming(output, resume=resume and not dry_run, overwrite=overwrite, quiet=quiet) as checkpoint:
+        files = Files(overwrite, checkpoint)
+        outputs.check(files)
+        slabs = None if settings.slab is None else SlabFiles(output, files)
+        earlier = [] if slabs is None else slabs.earlier()
+        frames = options.find(inputs, outputs=outputs.files + earlier, flat=flat, quiet=quiet)
+        outputs.check_fit(frames, settings, files)
+        made = [] if slabs is None else slabs.check(frames, settings)
+        if dry_run:
+            show_plan(frames, settings, as_json=json_, checkpoints=resume)
+            return
+        if checkpoint is not None:
+            checkpoint.expect(outputs.files + made)
+        work = Work(frames, settings, outputs, slabs, files, transforms, checkpoint)
+        carry_out(work, json_=json_, quiet=quiet)
 
 
 class Outputs:
@@ -109,61 +117,79 @@ class Outputs:
         named = (self.picture, self.depth, self.confidence, self.layers, self.transforms)
         return [path for path in named if path is not None]
 
-    def check(self) -> None:
-        """Refuse before any work what could not be written after it."""
+    def check(self, files: Files) -> None:
+        """Refuse before any work names that are taken."""
+        from gpustack.io.atomic import existing
+
+        for path in self.files:
+            if path.exists() and not files.may_exist(path):
+                raise existing(path)
+
+    def check_places(self, *, resume: bool = False) -> None:
+        """Refuse before any work what could not be written after it, whatever is there already."""
         from gpustack.cli.steps import check_steps
         from gpustack.io.layers import LAYER_ENDINGS
         from gpustack.io.write import PLANE_ENDINGS, STACK_ENDINGS, check_output
 
-        check_output(self.picture, self.overwrite, STACK_ENDINGS)
+        check_output(self.picture, True, STACK_ENDINGS)
         for plane in filter(None, (self.depth, self.confidence)):
-            check_output(plane, self.overwrite, PLANE_ENDINGS)
+            check_output(plane, True, PLANE_ENDINGS)
         if self.layers is not None:
-            check_output(self.layers, self.overwrite, LAYER_ENDINGS)
+            check_output(self.layers, True, LAYER_ENDINGS)
         if self.transforms is not None:
-            check_output(self.transforms, self.overwrite, (".json",))
+            check_output(self.transforms, True, (".json",))
         if len({path.resolve() for path in self.files}) < len(self.files):
             raise UsageError("Two outputs have the same name.", "Give each its own.")
+        if self.steps is not None and resume:
+            raise UsageError("--save-steps does not go with --resume.", "Leave one of them out.")
         if self.steps is not None:
             check_steps(self.steps, self.overwrite)
 
-    def check_fit(self, frames: Stack, settings: Settings) -> None:
+    def check_fit(self, frames: Stack, settings: Settings, files: Files) -> None:
         """Refuse before any work what does not go with the frames' kind of pixels: options, a format."""
         frames.refuse_raw_options(settings)
         if frames.pixel_type is PixelType.FLOAT32 and self.picture.suffix.lower() not in FLOAT_ENDINGS:
             raise UsageError(f"{self.picture.name} cannot hold floating point pixels.", "Write to .tif.")
-        layers = self.layer_file()
+        layers = self.layer_file(files)
         if layers is not None:
             layers.check(frames)
 
-    def layer_file(self, threads: int | None = None) -> LayerFile | None:
-        """What the layers go into, if they are wanted."""
+    def layer_file(self, files: Files, threads: int | None = None) -> LayerFile | None:
+        """What the layers go into, if they are wanted; one of an interrupted run is written again."""
         from gpustack.layering import LayerFile
 
-        return None if self.layers is None else LayerFile(self.layers, self.overwrite, threads)
+        return None if self.layers is None else LayerFile(self.layers, files.may_exist(self.layers), threads)
 
 
-def carry_out(
-    frames: Stack,
-    settings: Settings,
-    outputs: Outputs,
-    slabs: SlabFiles | None,
-    transforms: Path | None,
-    *,
-    json_: bool,
-    quiet: bool,
-    known: Known | None = None,
-) -> None:
-    """Fuse the frames, of which something may be `known`, write everything, and tell of it."""
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be stacked, and where it goes; `transforms`: the file of given ones; `known`: what is known
+    of the frames."""
+
+    frames: Stack
+    settings: Settings
+    outputs: Outputs
+    slabs: SlabFiles | None
+    files: Files
+    transforms: Path | None = None
+    checkpoint: Checkpoint | None = None
+    known: Known | None = None
+
+
+def carry_out(work: Work, *, json_: bool, quiet: bool) -> None:
+    """Fuse the frames, write everything, and tell of it."""
     from gpustack import api
     from gpustack.cli.progress import TerminalProgress
     from gpustack.cli.steps import Steps
     from gpustack.io.transforms import load_transforms
 
-    given = None if transforms is None else load_transforms(transforms, frames)
+    frames, settings, outputs, slabs = work.frames, work.settings, work.outputs, work.slabs
+    given = None if work.transforms is None else load_transforms(work.transforms, frames)
     turn = frames.frames[frames.reference(settings.reference)].orientation
     steps = None if outputs.steps is None else Steps(outputs.steps, turn, outputs.overwrite)
-    layers = outputs.layer_file(settings.threads)
+    layers = outputs.layer_file(work.files, settings.threads)
+    if slabs is not None and work.checkpoint is not None:
+        work.checkpoint.has_slab = slabs.exists
     with TerminalProgress(quiet) as progress:
         result = api.stack(
             frames,
@@ -172,16 +198,17 @@ def carry_out(
             progress=progress,
             keep_aligned=None if steps is None else steps.aligned,
             keep_slab=None if slabs is None else slabs.write,
-            known=known,
+            known=work.known,
             layers=layers,
+            checkpoint=work.checkpoint,
         )
         outputs.layers = None if layers is None else layers.written
-        _timed(result.report.seconds, lambda: _write(result, frames, settings, outputs))
+        _timed(result.report.seconds, lambda: _write(result, work))
         if steps is not None:
             steps.finish(result, frames, settings)
     if json_:
-        files = outputs.files if slabs is None else outputs.files + slabs.written
-        typer.echo(json.dumps(_summary(result, settings, files), indent=1))
+        written = [] if slabs is None else [slabs.path(slab) for slab in result.report.slabs]
+        typer.echo(json.dumps(_summary(result, settings, outputs.files + written), indent=1))
     elif not quiet:
         _tell(result, outputs)
 
@@ -194,17 +221,21 @@ def _timed(seconds: dict[str, float], work: Callable[[], None]) -> None:
     seconds["write"] = time.perf_counter() - started
 
 
-def _write(result: Any, frames: Stack, settings: Settings, outputs: Outputs) -> None:
+def _write(result: Any, work: Work) -> None:
     from gpustack.io.transforms import save_transforms
 
-    result.save(outputs.picture, overwrite=outputs.overwrite)
+    outputs, files = work.outputs, work.files
+    files.write(outputs.picture, lambda path, over: result.save(path, overwrite=over))
     if outputs.depth is not None:
-        result.save_depth(outputs.depth, overwrite=outputs.overwrite)
+        files.write(outputs.depth, lambda path, over: result.save_depth(path, overwrite=over))
     if outputs.confidence is not None:
-        result.save_confidence(outputs.confidence, overwrite=outputs.overwrite)
+        files.write(outputs.confidence, lambda path, over: result.save_confidence(path, overwrite=over))
     if outputs.transforms is not None:
-        reference = frames.reference(settings.reference)
-        save_transforms(outputs.transforms, frames, reference, result.places, overwrite=outputs.overwrite)
+        reference, places = work.frames.reference(work.settings.reference), result.places
+        files.write(
+            outputs.transforms,
+            lambda path, over: save_transforms(path, work.frames, reference, places, overwrite=over),
+        )
 
 
 def _summary(result: Any, settings: Settings, files: list[Path]) -> dict[str, Any]:
@@ -223,7 +254,7 @@ def _tell(result: Any, outputs: Outputs) -> None:
         f"{outputs.picture}: {result.image.shape[1]}x{height} "
         f"from {len(report.frames)} frames by {report.method} in {seconds:.1f} s "
         f"({megapixels / seconds:.0f} MP/s, limited by {report.limit}), "
-        f"{report.peak_bytes >> 20} MiB at most",
+        f"{report.peak_bytes >> 20} MiB at most" + _resumed(report),
         err=True,
     )
     if report.layers is not None:
@@ -234,3 +265,9 @@ def _layers_told(layers: LayersReport) -> str:
     """How many layers there are, and which frames have none."""
     told = f"{len(layers.frames)} layers above the picture"
     return told if not layers.left_out else f"{told}; none of {', '.join(layers.left_out)}, which own nothing"
+
+
+def _resumed(report: Any) -> str:
+    """What was taken from an interrupted run, for the last line."""
+    taken = [] if report.checkpoint is None else report.checkpoint.resumed
+    return f"; continued ({', '.join(taken)})" if taken else ""

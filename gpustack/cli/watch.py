@@ -16,8 +16,9 @@ import typer
 from gpustack.cli import options
 from gpustack.cli.ending import ending
 from gpustack.cli.options import DEFAULT
+from gpustack.cli.resuming import Files
 from gpustack.cli.slabs import SlabFiles
-from gpustack.cli.stack import Outputs, carry_out
+from gpustack.cli.stack import Outputs, Work, carry_out
 from gpustack.errors import InputError, UsageError
 from gpustack.settings import Settings
 
@@ -97,8 +98,9 @@ def watch(
     )
     outputs = Outputs(output, depth, confidence, layers, save_transforms, save_steps, overwrite)
     shown = preview or output.with_name(f"{output.stem}.preview.jpg")
-    slabs = None if settings.slab is None else SlabFiles(output, overwrite)
-    ends = _Ends(settings, outputs, shown, slabs, json_, quiet)
+    results = Files(overwrite)
+    slabs = None if settings.slab is None else SlabFiles(output, results)
+    ends = _Ends(settings, outputs, shown, slabs, results, json_, quiet)
     ends.check()
     idle_s = None if until_idle is None else seconds_of(until_idle)
     arrivals = _arrivals(folder, match, ends.files, new=new)
@@ -114,6 +116,7 @@ class _Ends:
     outputs: Outputs
     preview: Path
     slabs: SlabFiles | None
+    results: Files
     json: bool
     quiet: bool
 
@@ -121,7 +124,8 @@ class _Ends:
         """Refuse before any work what could not be written after it."""
         from gpustack.io.write import OUTPUT_ENDINGS, STACK_ENDINGS, check_output
 
-        self.outputs.check()
+        self.outputs.check_places()
+        self.outputs.check(self.results)
         for path in [] if self.slabs is None else self.slabs.earlier():
             check_output(path, self.outputs.overwrite, STACK_ENDINGS)
         check_output(self.preview, self.outputs.overwrite, OUTPUT_ENDINGS)
@@ -173,7 +177,7 @@ def _follow(arrivals: Arrivals, idle_s: float | None, ends: _Ends) -> Session:
     def take(path: Path) -> None:
         started = time.perf_counter()
         session.take(path)
-        ends.outputs.check_fit(session.stack, ends.settings)
+        ends.outputs.check_fit(session.stack, ends.settings, ends.results)
         ends.tell(f"{path.name}: frame {len(session)}, in {time.perf_counter() - started:.1f} s")
 
     with _interrupts() as asked:
@@ -186,9 +190,8 @@ def _finish(session: Session, ends: _Ends, changed: list[Path]) -> None:
     stack, known = session.finish(changed)
     if ends.slabs is not None:
         ends.slabs.check(stack, ends.settings)
-    carry_out(
-        stack, ends.settings, ends.outputs, ends.slabs, None, json_=ends.json, quiet=ends.quiet, known=known
-    )
+    work = Work(stack, ends.settings, ends.outputs, ends.slabs, ends.results, known=known)
+    carry_out(work, json_=ends.json, quiet=ends.quiet)
     session.remove_preview()
 
 

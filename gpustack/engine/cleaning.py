@@ -47,8 +47,11 @@ def _looked(job: Job, found: Survey, *, given: bool) -> Sequence[Glow]:
     frames tell whether there are lamps at all.
     """
     look = partial(glows_of, job.backend, source=job.source, plan=job.plan)
+
+    def seen() -> tuple[Glow, ...]:
+        lit = given or any(glow.burnt.any() for glow in look(few(job.stack), progress=Silent()))
+        return look(job.stack, progress=job.progress) if lit else ()
+
     with job.stage("survey"):
-        if not given and not any(glow.burnt.any() for glow in look(few(job.stack), progress=Silent())):
-            return ()
-        seen = look(job.stack, progress=job.progress)
-    return [glow.toned(place.transform.tone) for glow, place in zip(seen, found.places, strict=True)]
+        glows = job.kept("glows", seen)
+    return [glow.toned(place.transform.tone) for glow, place in zip(glows, found.places, strict=False)]

@@ -8,21 +8,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import Band
+from gpustack.engine.checkpoint import Checkpoint
 from gpustack.engine.feed import Feed, Source
 from gpustack.engine.gather import fetched, lent
 from gpustack.engine.ghosts import without
 from gpustack.engine.known import Ahead
+from gpustack.engine.lane import Keeper, Lane
 from gpustack.engine.plan import Plan
 from gpustack.engine.progress import Progress
 from gpustack.engine.report import Report
 from gpustack.engine.veils import Feigned
+from gpustack.errors import InputError
 from gpustack.fuse.fold import Fold, View
 from gpustack.fuse.veil import Veils
 from gpustack.ghosts.mask import LeftOut
@@ -30,8 +33,11 @@ from gpustack.model.canvas import Canvas
 from gpustack.model.frame import Frame
 from gpustack.model.place import Place
 from gpustack.model.rect import Rows
+from gpustack.model.slab import Slab
 from gpustack.model.stack import Stack
 from gpustack.settings import Interpolation
+
+T = TypeVar("T")
 
 Keep = Callable[[Frame, npt.NDArray[Any]], None]
 
@@ -40,8 +46,8 @@ Keep = Callable[[Frame, npt.NDArray[Any]], None]
 class Job:
     """One run: what it works on, and its clocks. The first backend also surveys, merges and finishes.
 
-    `numbers` are what folds know the frames by, where that is not their index. `ahead`: a pass that was done
-    already.
+    `numbers` are what folds know the frames by, where that is not their index; `slabs_last` the last used
+    frame of each slab. `ahead`: a pass that was done already.
     """
 
     backends: Sequence[Backend[Any]]
@@ -58,6 +64,8 @@ class Job:
     left_out: Mapping[int, LeftOut] = field(default_factory=dict)
     veils: Veils | None = None
     ahead: Ahead | None = None
+    checkpoint: Checkpoint | None = None
+    slabs_last: Sequence[tuple[Slab, int]] = ()
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _helpers: list[ThreadPoolExecutor] = field(default_factory=list)
 
@@ -84,20 +92,26 @@ class Job:
         yield
         self.report.seconds[name] = self.report.seconds.get(name, 0.0) + time.perf_counter() - started
 
+    def kept(self, name: str, make: Callable[[], T]) -> T:
+        """What is found before the passes: now, or by an earlier run that kept it."""
+        return make() if self.checkpoint is None else self.checkpoint.value(name, make, self._warn)
+
     def pass_over(self, name: str, folds: list[Fold[Any]]) -> list[Any]:
         """Run all frames once through `folds`; returns their states, on the first backend."""
         states = self._folded_ahead(name, folds)
         if states is not None:
             return states
         used = [index for index, place in enumerate(self.places) if place.used]
-        self.progress.begin(name, len(used), self.stack.frames[0].megapixels)
-        runs = [run for run in np.array_split(np.array(used, int), len(self.backends)) if len(run)]
+        first, *others = np.array_split(np.array(used, int), len(self.backends))
+        runs = [first, *(run for run in others if len(run))]
         with self.stage(name):
+            lanes = [self._lane(name, number, folds, run.tolist()) for number, run in enumerate(runs)]
+            self.progress.begin(name, sum(lane.left for lane in lanes), self.stack.frames[0].megapixels)
             coming = [
-                helper.submit(self._away, backend, name, folds, run.tolist())
-                for helper, backend, run in zip(self._helpers, self.backends[1:], runs[1:], strict=False)
+                helper.submit(self._away, backend, lane)
+                for helper, backend, lane in zip(self._helpers, self.backends[1:], lanes[1:], strict=False)
             ]
-            states = self._run(self.backend, name, folds, runs[0].tolist() if runs else [])
+            states = self._run(self.backend, lanes[0])
             for other in coming:
                 for fold, mine, theirs in zip(folds, states, other.result(), strict=True):
                     fold.merge(self.backend, mine, lent(theirs, self.backend))
@@ -114,33 +128,55 @@ class Job:
     def _is_veiled(self, index: int) -> bool:
         return self.veils is not None and self.veils.over(index) is not None
 
-    def _away(self, backend: Backend[Any], name: str, folds: list[Fold[Any]], run: list[int]) -> list[Any]:
-        """The states of a run of frames on another backend, brought to the host."""
-        return [fetched(state, backend) for state in self._run(backend, name, folds, run)]
+    def _lane(self, name: str, number: int, folds: list[Fold[Any]], run: list[int]) -> Lane:
+        """The way of one backend through a pass; another pass may follow where the plan has one."""
+        assert self.canvas is not None
+        keeper = None
+        if self.checkpoint is not None:
+            keeper = Keeper(self.checkpoint, number, name != self.plan.renders[-1], self._warn, self._there)
+        return Lane(name, self.canvas, folds, run, keeper)
 
-    def _run(self, backend: Backend[Any], name: str, folds: list[Fold[Any]], run: list[int]) -> list[Any]:
-        """Fold some frames, in order, on one backend."""
-        canvas = self.canvas
-        assert canvas is not None
-        states = [fold.start(backend, canvas) for fold in folds]
+    def _there(self, folded: Sequence[int]) -> bool:
+        """Whether the pictures of slabs that ended with these frames are still there."""
+        if self.checkpoint is None:
+            return True
+        ended = [slab for slab, last in self.slabs_last if last in folded]
+        return all(map(self.checkpoint.has_slab, ended))
+
+    def _away(self, backend: Backend[Any], lane: Lane) -> list[Any]:
+        """The states of a run of frames on another backend, brought to the host."""
+        return [fetched(state, backend) for state in self._run(backend, lane)]
+
+    def _run(self, backend: Backend[Any], lane: Lane) -> list[Any]:
+        """Fold some frames, in order, on one backend; those that a checkpoint holds are folded already."""
+        states = lane.start(backend)
+        run = lane.run[lane.count :]
         if not run:
             return states
         frames = [self.stack.frames[index] for index in run]
         readers = max(1, self.plan.readers // len(self.backends))
         feed = Feed(backend, frames, self.source, slots=self.plan.slots, readers=readers)
-        with feed.open(lambda _, array: array) as arrays:
-            for number, array in arrays:
-                view = self._view(backend, canvas, run[number], array)
-                del array
-                known_by = self.numbers[run[number]] if self.numbers else run[number]
-                for fold, state in zip(folds, states, strict=True):
-                    fold.add(backend, state, known_by, view)
-                if name == self.plan.renders[0]:
-                    self._keep(backend, canvas, run[number], view)
-                del view
-                self._advance(feed.waiting_share)
+        try:
+            with feed.open(lambda _, array: array) as arrays:
+                for number, array in arrays:
+                    self._fold(backend, lane, states, run[number], array)
+                    del array
+                    lane.folded(backend, states)
+                    self._advance(feed.waiting_share)
+        except InputError:  # of reading: all frames before are folded in
+            lane.keep(backend, states)
+            raise
         self.note(feed)
         return states
+
+    def _fold(self, backend: Backend[Any], lane: Lane, states: list[Any], index: int, frame: Any) -> None:
+        """Fold one frame into the states."""
+        view = self._view(backend, lane.canvas, index, frame)
+        known_by = self.numbers[index] if self.numbers else index
+        for fold, state in zip(lane.folds, states, strict=True):
+            fold.add(backend, state, known_by, view)
+        if lane.name == self.plan.renders[0]:
+            self._keep(backend, lane.canvas, index, view)
 
     def _view(self, backend: Backend[Any], canvas: Canvas, index: int, frame: Any) -> View:
         place = canvas.place(self.places[index].transform)
@@ -162,6 +198,10 @@ class Job:
             return
         bands = [backend.pack(view(rows).image, canvas.pixel_type, None) for rows in canvas.bands]
         self.keep_aligned(self.stack.frames[index], np.concatenate(bands))
+
+    def _warn(self, sentence: str) -> None:
+        with self._lock:
+            self.progress.warn(sentence)
 
     def _advance(self, waiting_share: float) -> None:
         with self._lock:

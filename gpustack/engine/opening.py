@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from gpustack.backend.choose import Choice
 from gpustack.backend.memory import free_bytes
+from gpustack.engine.checkpoint import Checkpoint
 from gpustack.engine.feed import Source
 from gpustack.engine.job import Job, Keep
 from gpustack.engine.known import Known
@@ -41,6 +42,7 @@ class Request:
     keep_slab: KeepSlab | None = None
     known: Known = field(default_factory=Known)
     keep_layers: KeepLayers | None = None
+    checkpoint: Checkpoint | None = None
 
 
 def budget(settings: Settings, choice: Choice) -> Budget:
@@ -73,7 +75,7 @@ def open_job(choice: Choice, request: Request, allowed: Budget) -> Job:
     stack.reference(settings.reference)  # what does not exist is told before any work
     if settings.align is Model.NONE and request.places is None:
         stack.refuse_sizes()
-    plan = make_plan(stack, settings, allowed)
+    plan = make_plan(stack, settings, allowed, checkpoints=request.checkpoint is not None)
     ahead = request.known.ahead
     if ahead is None:
         backends = choice.open(plan.threads, allowed.vram_bytes, spill=plan.spill)
@@ -81,6 +83,7 @@ def open_job(choice: Choice, request: Request, allowed: Budget) -> Job:
         backends = (ahead.backend,)
     info = backends[0].info
     report = Report(plan.method.value, info.name, choice.reason, plan.as_dict())
+    report.checkpoint = None if request.checkpoint is None else request.checkpoint.report
     noted = _Noted(request.progress or Silent(), report)
     return Job(
         backends,
@@ -92,6 +95,7 @@ def open_job(choice: Choice, request: Request, allowed: Budget) -> Job:
         request.keep_aligned,
         interpolation=settings.interpolation,
         ahead=ahead,
+        checkpoint=request.checkpoint,
     )
 
 

@@ -22,23 +22,27 @@ def surveyed(job: Job, request: Request) -> Survey:
     settings, stack = request.settings, request.stack
     reference = stack.reference(settings.reference)
     with job.stage("survey"):
-        if settings.align is Model.NONE or len(stack) == 1:
-            found = still(job.backend, stack, job.source, reference)
-            if request.places is not None:
-                found = Survey(request.places, found.noise)
-            if settings.removes_ghosts:
-                found = replace(
-                    found, glances=glances_of(job.backend, stack, job.source, job.plan, job.progress)
-                )
-        elif request.known.kept is not None:
-            found = recalled(job.backend, stack, job.source, reference, settings, request.known.kept)
-        else:
-            found = survey(job.backend, stack, job.source, reference, settings, job.plan, job.progress)
+        found = job.kept("survey", lambda: _found(job, request, reference))
     if settings.brightness is Brightness.NONE:
         plain = (replace(at, transform=at.transform.with_tone(AS_IT_IS)) for at in found.places)
         found = replace(found, places=tuple(plain))
     settle(stack, found.places, settings.on_bad_frame, job.progress)
     job.places, job.report.noise, job.report.model = found.places, found.noise, found.model.value
+    return found
+
+
+def _found(job: Job, request: Request, reference: int) -> Survey:
+    settings, stack = request.settings, request.stack
+    if settings.align is not Model.NONE and len(stack) > 1:
+        if request.known.kept is not None:
+            return recalled(job.backend, stack, job.source, reference, settings, request.known.kept)
+        return survey(job.backend, stack, job.source, reference, settings, job.plan, job.progress)
+    found = still(job.backend, stack, job.source, reference)
+    if request.places is not None:
+        found = Survey(request.places, found.noise)
+    if settings.removes_ghosts:
+        glances = glances_of(job.backend, stack, job.source, job.plan, job.progress)
+        found = replace(found, glances=glances)
     return found
 
 

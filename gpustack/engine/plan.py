@@ -3,19 +3,22 @@ plan`."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from gpustack.backend.values import PIECE_BYTES
 from gpustack.engine.path import moments
 from gpustack.engine.price import (
     BAND_HALO,
     BAND_PLANES,
     BASE_BYTES,
     DEVICE_BASE_BYTES,
+    KEEPING_PIECES,
     LEFT_OUT_BYTES,
     Layout,
     band_halo,
     cells_bytes,
+    checkpoint_bytes,
     decoding_bytes,
     device_bytes,
     layers_bytes,
@@ -62,7 +65,8 @@ class Plan:
     `passes` name what each reading of the frames is for; `slots` decoded frames exist at a time, filled by
     `readers` threads; the bytes are peaks, `budget_bytes` the contract they stay within. On GPUs: `devices`
     share the frames, each holds `device_bytes` at most; `spill`: state of the frames' size lies in host
-    memory. Where a stack is fused in `slabs`, `open_slabs` of them have begun at a time.
+    memory. Where a stack is fused in `slabs`, `open_slabs` of them have begun at a time. `checkpoint_bytes`:
+    room on the disk that checkpoints take at most, 0 where none are kept.
     """
 
     method: Method
@@ -87,6 +91,7 @@ class Plan:
     device_budget_bytes: int = 0
     slabs: int = 0
     open_slabs: int = 0
+    checkpoint_bytes: int = 0
 
     @property
     def bands(self) -> tuple[Rows, ...]:
@@ -109,11 +114,12 @@ class Plan:
         return asdict(self) | {"bands": len(self.bands), "total_bytes": self.total_bytes}
 
 
-def make_plan(stack: Stack, settings: Settings, budget: Budget) -> Plan:
+def make_plan(stack: Stack, settings: Settings, budget: Budget, *, checkpoints: bool = False) -> Plan:
     """The fastest plan that fits the budget: as many frames in flight as are useful, fewer where memory is
     short.
 
-    Raises PlanError with the bytes needed and the bytes allowed where not even one frame at a time fits.
+    `checkpoints`: the states are kept on disk now and then. Raises PlanError with the bytes needed and the
+    bytes allowed where not even one frame at a time fits.
     """
     layout = (
         _device_layout(stack, settings, budget) if budget.devices else Layout(_band_rows(stack, settings))
@@ -121,12 +127,23 @@ def make_plan(stack: Stack, settings: Settings, budget: Budget) -> Plan:
     for threads in sorted({budget.threads, 1}, reverse=True):
         for slots in range(threads + 2, 0, -1):
             plan = _priced(stack, settings, budget, layout, threads, slots)
+            plan = _with_checkpoints(plan, stack, settings) if checkpoints else plan
             if plan.total_bytes <= budget.ram_bytes:
                 return plan
     raise PlanError(
         f"This stack needs {plan.total_bytes >> 20} MiB, and {budget.ram_bytes >> 20} MiB are allowed.",
         "Allow more with --ram, or stack smaller frames; --method average needs least"
         + (", and --slab less with a smaller overlap." if settings.slab else "."),
+    )
+
+
+def _with_checkpoints(plan: Plan, stack: Stack, settings: Settings) -> Plan:
+    """The plan of a run that keeps checkpoints: a piece of the state in memory, and all of it on the disk."""
+    lanes = max(1, plan.devices)
+    return replace(
+        plan,
+        work_bytes=plan.work_bytes + lanes * KEEPING_PIECES * PIECE_BYTES,
+        checkpoint_bytes=lanes * checkpoint_bytes(stack, settings),
     )
 
 

@@ -116,6 +116,9 @@ class Layout:
     spill: bool = False
 
 
+KEEPING_PIECES = 2
+"""Pieces of state in memory while a checkpoint is written or read: one, and what the archive makes of it."""
+
 GLANCE_BYTES, LEFT_OUT_BYTES = 3.0, 1.0
 """Bytes a cell and frame of what is kept to tell what moved: while that is told, at most, and after it."""
 
@@ -225,6 +228,14 @@ def cells_bytes(stack: Stack, settings: Settings, cell_bytes: float) -> int:
         return int(glows)
     side = cell_side((stack.width, stack.height))
     return int(glows + len(stack) * (-(-stack.width // side)) * (-(-stack.height // side)) * cell_bytes)
+
+
+def checkpoint_bytes(stack: Stack, settings: Settings) -> int:
+    """Room on the disk for what one backend keeps, at most: the states of the pass at work, twice while new
+    ones take the place of the old, and of the pass before; and what the survey found."""
+    first, *later = (held.near + held.afar for held in passing(*traits(stack, settings)))
+    states = max(2 * first, *(first + 2 * held for held in later), 0)
+    return int(states * stack.width * stack.height) + cells_bytes(stack, settings, GLANCE_BYTES)
 
 
 def _sight_bytes(stack: Stack, readers: int, slots: int) -> int:

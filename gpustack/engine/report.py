@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gpustack.model.place import Place
@@ -56,6 +56,22 @@ class LayersReport:
 
 
 @dataclass(slots=True)
+class CheckpointReport:
+    """The folder of checkpoints; what was taken from an earlier run; how many parts were written, the seconds
+    that took, and the bytes of the largest."""
+
+    folder: str
+    resumed: list[str] = field(default_factory=list)
+    written: int = 0
+    seconds: float = 0.0
+    largest_bytes: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self) | {"seconds": round(self.seconds, 3)}
+
+
+@dataclass(slots=True)
 class Report:
     """Outputs, settings, backend and why, seconds by stage, bytes, and one row a frame.
 
@@ -64,7 +80,8 @@ class Report:
     how long the pixels were worked on: `compute` on the host, `upload` and `kernels` on a device. `model` is
     what the frames were taken to do against the reference, `box` the part of the reference that was kept:
     left, top, width, height, before any rotation. `device_bytes`: most device memory held, on any one device.
-    `slabs`: those that were fused first, and `layers`: whose there are, if that was asked for.
+    `slabs`: those that were fused first, and `layers`: whose there are, if that was asked for; `checkpoint`:
+    what was kept for a later run, and taken from an earlier one, likewise.
     """
 
     method: str
@@ -85,6 +102,7 @@ class Report:
     ghosts: list[GhostReport] = field(default_factory=list)
     layers: LayersReport | None = None
     warnings: list[str] = field(default_factory=list)
+    checkpoint: CheckpointReport | None = None
 
     @property
     def busy(self) -> dict[str, float]:
@@ -125,4 +143,5 @@ class Report:
             "ghosts": [ghost.as_dict() for ghost in self.ghosts],
             "layers": None if self.layers is None else self.layers.as_dict(),
             "warnings": self.warnings,
+            "checkpoint": None if self.checkpoint is None else self.checkpoint.as_dict(),
         }

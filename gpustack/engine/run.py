@@ -6,13 +6,12 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy.typing as npt
 
 from gpustack.backend.choose import Choice, choose
+from gpustack.engine.checkpoint import Checkpoint
 from gpustack.engine.cleaning import lift_veils, remove_ghosts
 from gpustack.engine.feed import Read, Shrink, Source, Unpack
+from gpustack.engine.identity import identity_of
 from gpustack.engine.job import Job, Keep
 from gpustack.engine.known import Known
 from gpustack.engine.layers import KeepLayers, hand_out_layers
@@ -21,14 +20,13 @@ from gpustack.engine.path import Fused, InSlabsOf, Recipe, render
 from gpustack.engine.placing import canvas_of, surveyed
 from gpustack.engine.plan import Budget
 from gpustack.engine.price import slabs
-from gpustack.engine.progress import Progress
+from gpustack.engine.progress import Progress, Silent
 from gpustack.engine.report import Report
 from gpustack.engine.series import counted, in_stack
 from gpustack.engine.tally import complete
 from gpustack.errors import StackError
 from gpustack.fuse.slabs import KeepSlab
 from gpustack.model.place import Place
-from gpustack.model.slab import Slab
 from gpustack.model.stack import Stack
 from gpustack.settings import Deghost, Model, Settings
 
@@ -55,16 +53,18 @@ def run(
     unpack: Unpack | None = None,
     shrink: Shrink | None = None,
     known: Known | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Outcome:
     """Align and fuse a stack.
 
     `read` decodes a frame, `unpack` does so for backends that do the rest, `shrink` at a smaller size
     for the survey; `places` replace the survey's; `keep_aligned` is given every frame on the canvas,
     `keep_slab` the picture of each slab, `keep_layers` the layers, which takes a pass of its own; what is
-    `known` of the frames is not done again. Raises
-    what decoding raises; StackError for a reference that does not exist, or another number of transforms than
-    frames; PlanError where the budget is too small; BackendError where CUDA, or a decoder on it, was asked
-    for and does not work.
+    `known` of the frames is not done again; `checkpoint` is continued where it holds anything, and kept up.
+
+    Raises what decoding raises; StackError for a reference that does not exist, or another number of
+    transforms than frames; CheckpointError for another run's checkpoint; PlanError where the budget is too
+    small; BackendError where CUDA, or a decoder on it, was asked for and does not work.
     """
     if places is not None and len(places) != len(stack):
         raise StackError(
@@ -76,8 +76,14 @@ def run(
     choice = choose(settings.backend, settings.devices, settings.decoder)
     source = Source(read, unpack, shrink)
     settings = replace(settings, layers=keep_layers is not None)
+    if checkpoint is not None:
+        identity = identity_of(stack, settings, given, choice)
+        warn = (progress or Silent()).warn
+        source = checkpoint.bind(identity, stack, source, settings.flat, warn)
     known = known or Known()
-    request = Request(stack, source, settings, given, progress, keep_aligned, keep_slab, known, keep_layers)
+    request = Request(
+        stack, source, settings, given, progress, keep_aligned, keep_slab, known, keep_layers, checkpoint
+    )
     return within_device(_fused, choice, request)
 
 
@@ -111,15 +117,11 @@ def _slabs(job: Job, request: Request) -> InSlabsOf | None:
     cut_up = slabs(request.stack, request.settings)
     if not cut_up:
         return None
-    give = request.keep_slab
-
-    def keep(slab: Slab, picture: npt.NDArray[Any]) -> None:
-        job.report.slabs.append(slab)
-        if give is not None:
-            give(slab, picture)
-
     used = frozenset(index for index, place in enumerate(job.places) if place.used)
-    return InSlabsOf(cut_up, used, keep)
+    ends = [(slab, slab.last(used)) for slab in cut_up]
+    job.slabs_last = [(slab, last) for slab, last in ends if last is not None]
+    job.report.slabs = [slab for slab, _ in job.slabs_last]
+    return InSlabsOf(cut_up, used, request.keep_slab or (lambda *_: None))
 
 
 def locate(

@@ -57,7 +57,7 @@ def _spaced(across: float, down: float) -> Matrix:
 
 def glows_of(
     backend: Backend[Any], stack: Stack, source: Source, plan: Plan, progress: Progress
-) -> list[Glow]:
+) -> tuple[Glow, ...]:
     """One a frame, in a reading of their own: for stacks that are not aligned."""
     factor = survey_factor(stack)
 
@@ -78,7 +78,7 @@ def glows_of(
         for _, one in glows:
             found.append(one)
             progress.advance(feed.waiting_share)
-    return found
+    return tuple(found)
 
 
 def few(stack: Stack) -> Stack:

@@ -8,7 +8,7 @@ the ground; the thing's veil is worked out from the one and taken off the other 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from gpustack.backend.protocol import Backend
 from gpustack.backend.values import FRONT, Beside, Extent, Mix, Optics, Steps, behind_halo, steps_halo
 from gpustack.fuse.average import empty_mix
 from gpustack.fuse.facing import Order
-from gpustack.fuse.fold import Footprint, Pixels, View, across, assembled
+from gpustack.fuse.fold import ANEW, Footprint, Pixels, View, across, assembled
 from gpustack.fuse.levels import range_around
 from gpustack.model.canvas import Canvas
 from gpustack.model.rect import Rows, cut
@@ -64,7 +64,7 @@ class BehindState:
     smallest and largest depth wanted, None where nothing steps."""
 
     canvas: Canvas
-    steps: list[Steps[Any]]
+    steps: list[Steps[Any]] = field(metadata=ANEW)
     reach: list[tuple[float, float] | None]
     near: list[Mix[Any]]
     far: list[Mix[Any]]

@@ -8,7 +8,7 @@ choose one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import Best, Mix, Part
 from gpustack.fuse.average import empty_mix
-from gpustack.fuse.fold import Footprint, Pixels, View, Winners, assembled
+from gpustack.fuse.fold import ANEW, Footprint, Pixels, View, Winners, assembled
 from gpustack.fuse.measure import empty_best
 from gpustack.model.canvas import Canvas
 
@@ -27,7 +27,7 @@ class BlendState:
     be needed."""
 
     canvas: Canvas
-    depth: list[Any]
+    depth: list[Any] = field(metadata=ANEW)
     reach: list[tuple[float, float]]
     sums: list[Mix[Any]]
     nearest: list[Best[Any] | None]

@@ -3,7 +3,7 @@ merged."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -16,6 +16,10 @@ from gpustack.model.canvas import Canvas
 from gpustack.model.rect import Rows
 
 S = TypeVar("S")
+
+ANEW: Mapping[str, bool] = {"anew": True}
+"""Metadata of a field of a state that `start` makes as it was, or the next frame makes anew: to continue from
+a state it need not be kept."""
 Pixels = npt.NDArray[Any]
 Winners = npt.NDArray[np.uint16]
 

@@ -15,7 +15,7 @@ all, and are worked on in bands too. Each band hands its reduced rows down to th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
@@ -23,7 +23,7 @@ import numpy as np
 
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import Band, Extent, LevelBand, Part
-from gpustack.fuse.fold import Footprint, Pixels, View, Winners, across, assembled
+from gpustack.fuse.fold import ANEW, Footprint, Pixels, View, Winners, across, assembled
 from gpustack.model.canvas import Canvas
 from gpustack.model.rect import Rows, cut
 
@@ -65,9 +65,9 @@ class Level:
     height: int
     bands: tuple[Rows, ...]
     parts: list[Part[Any]]
-    image: Any = None
-    evidence: Any = None
-    mask: Any = None
+    image: Any = field(default=None, metadata=ANEW)
+    evidence: Any = field(default=None, metadata=ANEW)
+    mask: Any = field(default=None, metadata=ANEW)
 
 
 @dataclass(slots=True)

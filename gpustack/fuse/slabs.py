@@ -9,8 +9,10 @@ slabs' pictures gives.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,11 +35,12 @@ KeepSlab = Callable[[Slab, Pixels], None]
 
 @dataclass(slots=True)
 class SlabsState:
-    """The states of the slabs that have begun and wait for frames, by number, and of the picture of all."""
+    """The states of the slabs that have begun and wait for frames, by number, and of the picture of all; one
+    that is asked for begins."""
 
     canvas: Canvas
     whole: Any
-    begun: dict[int, Any] = field(default_factory=dict)
+    begun: defaultdict[int, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,15 +54,14 @@ class InSlabs:
 
     def start(self, backend: Backend[Any], canvas: Canvas, /) -> SlabsState:
         """No slab has begun."""
-        return SlabsState(canvas, self.inner.start(backend, canvas))
+        begin = partial(self.inner.start, backend, canvas)
+        return SlabsState(canvas, begin(), defaultdict(begin))
 
     def add(self, backend: Backend[Any], state: SlabsState, index: int, view: View, /) -> None:
         """Fold the frame into its slabs, and finish those of which it is the last."""
         for slab in self.slabs:
             if index not in slab.frames:
                 continue
-            if slab.number not in state.begun:
-                state.begun[slab.number] = self.inner.start(backend, state.canvas)
             # Counted from the slab's first frame: the slab's picture is that of a stack of its frames.
             self.inner.add(backend, state.begun[slab.number], index - slab.frames.start, view)
             if index == slab.last(self.used):

@@ -21,7 +21,7 @@ def replacing(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
     Until then it is `.NAME.partial-<pid>` in the same folder; whatever is raised inside, Ctrl-C included,
     removes it and leaves a file that already bore the name untouched. An OSError becomes a WriteError.
     """
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    partial = partial_of(path, os.getpid())
     try:
         partial.unlink(missing_ok=True)
         with partial.open("x+b") as file:
@@ -34,6 +34,11 @@ def replacing(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def partial_of(path: Path, process: int) -> Path:
+    """The name that a file has while a process writes it."""
+    return path.with_name(f".{path.name}.partial-{process}")
 
 
 def unwritable(path: Path, error: OSError) -> WriteError:

@@ -163,3 +163,14 @@ def test_wrong_usage(folders: Path, options: list[str], said: str) -> None:
 
 def test_a_folder_without_stacks(tmp_path: Path) -> None:
     assert_refused(call("batch", tmp_path, "-o", tmp_path / "out"), 3, "No folder in")
+
+
+def test_stacks_keep_checkpoints_where_that_is_wanted(folders: Path) -> None:
+    code, ends, _ = run(folders, "--resume")
+    assert (code, ends["a"], ends["b"]) == (4, "made", "failed")
+    stale = folders / "out" / "b.tif.checkpoint"
+    stale.mkdir()
+    (stale / "journal.json").write_text('{"format": 0, "parts": {}}')
+    heal(folders)
+    assert run(folders, "--resume")[:2] == (0, {"a": "up to date", "b": "made", "c": "up to date"})
+    assert not stale.exists()

@@ -13,7 +13,7 @@ from gpustack.settings import Interpolation, Method, Model
 from tests.cli.calling import HEIGHT, WIDTH, assert_refused, call, pixels, shots, write_tiffs
 
 KEYS = """outputs settings method backend backend_reason plan model noise box seconds decode_seconds
-waiting_seconds limit busy peak_bytes device_bytes frames slabs ghosts layers warnings"""
+waiting_seconds limit busy peak_bytes device_bytes frames slabs ghosts layers warnings checkpoint"""
 """What `--json` holds, as docs/cli.md says."""
 
 

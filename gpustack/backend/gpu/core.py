@@ -4,7 +4,7 @@ fetched."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,7 +13,7 @@ from gpustack.backend.gpu.device import Device, Host, JpegDecoder, Lane
 from gpustack.backend.gpu.launch import Launcher
 from gpustack.backend.gpu.ring import Ring
 from gpustack.backend.gpu.tensor import Pool, Tensor
-from gpustack.backend.values import BackendInfo
+from gpustack.backend.values import PIECE_BYTES, BackendInfo
 
 T = TypeVar("T")
 
@@ -118,6 +118,14 @@ class Core:
             self._device.copy_out(target, part.address, Lane.WORK)
         self._device.finish(self._device.record(Lane.WORK))
         return host
+
+    def pieces(self, array: Tensor, /) -> Iterator[tuple[slice, Host]]:
+        if not array.nbytes:
+            return
+        step = max(1, PIECE_BYTES * array.height // array.nbytes)
+        for start in range(0, array.height, step):
+            rows = slice(start, min(start + step, array.height))
+            yield rows, self.download(array.rows(rows))
 
     def rows(self, array: Tensor, rows: slice, /) -> Tensor:
         return array.rows(rows)
