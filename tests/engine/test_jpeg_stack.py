@@ -71,6 +71,7 @@ def stacked(
 ) -> tuple[gpustack.Result, Kept]:
     """The result on these devices, and the frames on the canvas."""
     choice = Choice("chosen by the test", tuple(devices), tuple(decoders))
+    monkeypatch.setattr(Settings, "lifts_veils", False)  # reads of its own, which are not counted here
     monkeypatch.setattr(running, "choose", lambda *_: choice)
     kept: Kept = {}
 

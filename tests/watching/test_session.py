@@ -135,7 +135,7 @@ def test_frames_at_rest_are_folded_as_they_come(method: Method, tmp_path: Path) 
     assert_same(result, shoot.at_once(paths))
     # auto looks at a few frames for lamps, and behind nearer things where there are such.
     later = {Method.AUTO: ["survey", "behind"], Method.DEPTHMAP: ["blend"]}.get(method, [])
-    assert begun in (later, later[:1])
+    assert [name for name in later if name in begun] == begun
 
 
 def test_frames_at_rest_under_lamps_are_folded_again(tmp_path: Path) -> None:
