@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gpustack.model.place import Place
     from gpustack.model.tone import Tone
     from gpustack.model.transform import Transform
+    from gpustack.replaying import Replay, replay
     from gpustack.settings import (
         BadFrame,
         Brightness,
@@ -50,6 +51,7 @@ __all__ = [
     "Model",
     "Place",
     "Prefer",
+    "Replay",
     "Result",
     "Scale",
     "Settings",
@@ -60,6 +62,7 @@ __all__ = [
     "locate",
     "open_depth",
     "open_stack",
+    "replay",
     "stack",
 ]
 
@@ -78,6 +81,7 @@ _HOMES = {
     "Model": "gpustack.settings",
     "Place": "gpustack.model.place",
     "Prefer": "gpustack.settings",
+    "Replay": "gpustack.replaying",
     "Result": "gpustack.api",
     "Scale": "gpustack.depth.relief",
     "Settings": "gpustack.settings",
@@ -87,6 +91,7 @@ _HOMES = {
     "locate": "gpustack.api",
     "open_depth": "gpustack.exporting",
     "open_stack": "gpustack.api",
+    "replay": "gpustack.replaying",
     "stack": "gpustack.api",
 }
 

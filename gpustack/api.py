@@ -122,6 +122,7 @@ def stack(
     known: Known | None = None,
     layers: LayerFile | None = None,
     checkpoint: Checkpoint | None = None,
+    heard: Callable[[Frame], None] | None = None,
 ) -> Result:
     """Align and fuse frames into one picture.
 
@@ -134,6 +135,7 @@ def stack(
     `layers`: is written, after the picture is made, as the frames come once more.
     `checkpoint`: is kept up while the run goes on, and continued where an interrupted run of the same files
     and settings has left it; remove it when the result is saved. Not for arrays, nor with `keep_aligned`.
+    `heard` is told of a frame each time it was read, in any thread.
 
     Raises InputError (DecodeError, StackError) for frames that cannot be used, PlanError where the memory
     budget is too small.
@@ -144,6 +146,7 @@ def stack(
             "keep_aligned does not go with a checkpoint, after which not all frames come.", "Leave one out."
         )
     whole, source, decoder = opened(frames, settings, fuses=True)
+    source = source if heard is None else source.telling(heard)
     places = None if transforms is None else [t if isinstance(t, Place) else Place(t) for t in transforms]
     reference = whole.frames[whole.reference(settings.reference)]
     finishing = Finishing(reference, settings)
@@ -220,7 +223,7 @@ def opened(
 ) -> tuple[Stack, Source, Decoder | None]:
     """The stack, and what reads its frames, as the reference was taken; the decoder of files. `colours`: they
     are wanted of small pictures, too, where else the luma may do. `fuses`: frames must have one colour
-    profile, or are converted to one."""
+    profile, or are converted to one. Raises as `stack`."""
     if not isinstance(frames, Stack):
         arrays = [frame for frame in frames if isinstance(frame, np.ndarray)]
         paths = [frame for frame in frames if not isinstance(frame, np.ndarray)]

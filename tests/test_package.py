@@ -40,6 +40,7 @@ def test_the_public_names() -> None:
         "Model",
         "Place",
         "Prefer",
+        "Replay",
         "Result",
         "Scale",
         "Settings",
@@ -50,6 +51,7 @@ def test_the_public_names() -> None:
         "locate",
         "open_depth",
         "open_stack",
+        "replay",
         "stack",
     ]
     for name in gpustack.__all__:

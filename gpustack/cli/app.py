@@ -15,6 +15,7 @@ from gpustack.cli.demo import demo
 from gpustack.cli.depth import depth
 from gpustack.cli.doctor import doctor
 from gpustack.cli.plan import plan
+from gpustack.cli.replay import replay
 from gpustack.cli.split import split
 from gpustack.cli.stack import stack
 from gpustack.cli.watch import watch
@@ -47,7 +48,20 @@ def _common(
     del version
 
 
-for _command in (stack, align, plan, watch, split, batch, compare, depth, demo, doctor, bench):
+for _command in (
+    stack,
+    align,
+    plan,
+    watch,
+    split,
+    batch,
+    replay,
+    compare,
+    depth,
+    demo,
+    doctor,
+    bench,
+):
     app.command()(_command)
 
 

@@ -16,17 +16,9 @@ from gpustack import __version__
 from gpustack.cli import options
 from gpustack.cli.ending import ending
 from gpustack.errors import GpustackError
+from gpustack.libraries import LIBRARIES, MISSING, installed
 
-_LIBRARIES = (
-    "numpy",
-    "opencv-python-headless",
-    "tifffile",
-    "imagecodecs",
-    "simplejpeg",
-    "rawpy",
-    "typer",
-    "rich",
-)
+_LIBRARIES = (*LIBRARIES, "typer", "rich")
 
 
 @ending
@@ -50,7 +42,7 @@ def examine() -> dict[str, Any]:
     return {
         "gpustack": __version__,
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
-        "libraries": {name: _version(name) for name in _LIBRARIES},
+        "libraries": {name: installed(name) for name in _LIBRARIES},
         "problems": _problems(),
         "backends": {"cpu": {"works": True, "threads": os.cpu_count()}, "cuda": cuda},
         "kernels": _kernels(),
@@ -67,25 +59,16 @@ def _working(cuda: dict[str, Any]) -> list[int]:
     return [device["number"] for device in cuda["devices"] if device["works"]]
 
 
-def _version(name: str) -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "missing"
-
-
 def _problems() -> list[str]:
     """Installations that are known to break each other."""
     problems = []
-    installed = {name for name in ("opencv-python", "opencv-contrib-python") if _version(name) != "missing"}
-    if installed:
+    others = {name for name in ("opencv-python", "opencv-contrib-python") if installed(name) != MISSING}
+    if others:
         problems.append(
-            f"{', '.join(sorted(installed))} shares its files with opencv-python-headless; uninstall all of "
+            f"{', '.join(sorted(others))} shares its files with opencv-python-headless; uninstall all of "
             "them and install opencv-python-headless again."
         )
-    if _version("gpustack") != "missing":
+    if installed("gpustack") != MISSING:
         problems.append(
             "The unrelated package 'gpustack' (a cluster manager) has the same import name; keep the two in "
             "separate environments."

@@ -149,6 +149,9 @@ DepthOption = Annotated[
 ConfidenceOption = Annotated[Path | None, typer.Option(help="Write how sure the depth is, 0 to 1.")]
 SaveTransformsOption = Annotated[Path | None, typer.Option(help="Write the alignment as JSON.")]
 SaveStepsOption = Annotated[Path | None, typer.Option(help="Write steps of the work into this folder.")]
+NoSidecarOption = Annotated[
+    bool, typer.Option("--no-sidecar", help="Write no JSON beside the picture that tells how it was made.")
+]
 BackendOption = Annotated[
     BackendName,
     typer.Option(help="Where the pixels are worked on; auto is CUDA where that works, else the CPU."),

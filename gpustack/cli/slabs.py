@@ -13,6 +13,7 @@ from gpustack.settings import Settings
 if TYPE_CHECKING:
     from gpustack.api import SlabPicture
     from gpustack.cli.resuming import Files
+    from gpustack.provenance import Digest
 
 
 class SlabFiles:
@@ -21,6 +22,12 @@ class SlabFiles:
     def __init__(self, output: Path, files: Files) -> None:
         self._output, self._files = output, files
         self._written: set[Path] = set()
+        self._digests: dict[Path, Digest] = {}
+
+    @property
+    def digests(self) -> list[tuple[Path, Digest]]:
+        """The files that this run has written, and what identifies their pixels."""
+        return list(self._digests.items())
 
     def earlier(self) -> list[Path]:
         """Files of such names that exist: results of a run before, not frames."""
@@ -40,10 +47,13 @@ class SlabFiles:
 
     def write(self, picture: SlabPicture) -> None:
         """One slab. A run that begins anew, as a GPU was full, may replace what it has written."""
+        from gpustack.provenance import Digest
+
         path = self.path(picture.slab)
         ours = path in self._written
         self._files.write(path, lambda path, over: picture.save(path, overwrite=over), ours=ours)
         self._written.add(path)
+        self._digests[path] = Digest.of(picture.image)
 
     def exists(self, slab: Slab) -> bool:
         """Whether the picture of a slab is there."""

@@ -67,6 +67,7 @@ def stack(
     quiet: options.QuietOption = False,
     strip_gps: options.StripGpsOption = False,
     resume: options.ResumeOption = False,
+    no_sidecar: options.NoSidecarOption = False,
     overwrite: options.OverwriteOption = False,
     debug: options.DebugOption = False,
 ) -> None:
@@ -76,7 +77,9 @@ def stack(
     settings = options.settings_of(
         locals() | {"layers": layers is not None}, depth=wanted, linear=output.suffix.lower() == ".dng"
     )
-    outputs = Outputs(output, depth, confidence, layers, save_transforms, save_steps, overwrite)
+    outputs = Outputs(
+        output, depth, confidence, layers, save_transforms, save_steps, overwrite, sidecar=not no_sidecar
+    )
     outputs.check_places(resume=resume)
     with resuming(output, resume=resume and not dry_run, overwrite=overwrite, quiet=quiet) as checkpoint:
         files = Files(overwrite, checkpoint)
@@ -90,7 +93,7 @@ def stack(
             show_plan(frames, settings, as_json=json_, checkpoints=resume)
             return
         if checkpoint is not None:
-            checkpoint.expect(outputs.files + made)
+            checkpoint.expect(outputs.noted + made)
         work = Work(frames, settings, outputs, slabs, files, transforms, checkpoint)
         carry_out(work, json_=json_, quiet=quiet)
 
@@ -107,21 +110,31 @@ class Outputs:
         transforms: Path | None,
         steps: Path | None,
         overwrite: bool,
+        *,
+        sidecar: bool,
     ) -> None:
+        from gpustack.io.sidecar import sidecar_of
+
+        self.sidecar = sidecar_of(picture) if sidecar else None
         self.picture, self.depth, self.confidence, self.layers = picture, depth, confidence, layers
         self.transforms, self.steps, self.overwrite = transforms, steps, overwrite
 
     @property
     def files(self) -> list[Path]:
-        """Every file that will be written, the steps excepted."""
+        """Every file that will be written, the sidecar and the steps excepted."""
         named = (self.picture, self.depth, self.confidence, self.layers, self.transforms)
         return [path for path in named if path is not None]
+
+    @property
+    def noted(self) -> list[Path]:
+        """These files, and the sidecar."""
+        return self.files if self.sidecar is None else [*self.files, self.sidecar]
 
     def check(self, files: Files) -> None:
         """Refuse before any work names that are taken."""
         from gpustack.io.atomic import existing
 
-        for path in self.files:
+        for path in self.noted:
             if path.exists() and not files.may_exist(path):
                 raise existing(path)
 
@@ -132,6 +145,8 @@ class Outputs:
         from gpustack.io.write import PLANE_ENDINGS, STACK_ENDINGS, check_output
 
         check_output(self.picture, True, STACK_ENDINGS)
+        if self.sidecar is not None:
+            check_output(self.sidecar, True, (".json",))
         for plane in filter(None, (self.depth, self.confidence)):
             check_output(plane, True, PLANE_ENDINGS)
         if self.layers is not None:
@@ -181,6 +196,7 @@ def carry_out(work: Work, *, json_: bool, quiet: bool) -> None:
     from gpustack import api
     from gpustack.cli.progress import TerminalProgress
     from gpustack.cli.steps import Steps
+    from gpustack.io.fingerprint import Fingerprints
     from gpustack.io.transforms import load_transforms
 
     frames, settings, outputs, slabs = work.frames, work.settings, work.outputs, work.slabs
@@ -190,7 +206,7 @@ def carry_out(work: Work, *, json_: bool, quiet: bool) -> None:
     layers = outputs.layer_file(work.files, settings.threads)
     if slabs is not None and work.checkpoint is not None:
         work.checkpoint.has_slab = slabs.exists
-    with TerminalProgress(quiet) as progress:
+    with TerminalProgress(quiet) as progress, Fingerprints() as fingerprints:
         result = api.stack(
             frames,
             settings,
@@ -201,16 +217,32 @@ def carry_out(work: Work, *, json_: bool, quiet: bool) -> None:
             known=work.known,
             layers=layers,
             checkpoint=work.checkpoint,
+            heard=(lambda frame: fingerprints.want(frame.path)) if outputs.sidecar is not None else None,
         )
         outputs.layers = None if layers is None else layers.written
         _timed(result.report.seconds, lambda: _write(result, work))
         if steps is not None:
             steps.finish(result, frames, settings)
+        _note(result, work, fingerprints, given=given is not None)
     if json_:
         written = [] if slabs is None else [slabs.path(slab) for slab in result.report.slabs]
         typer.echo(json.dumps(_summary(result, settings, outputs.files + written), indent=1))
     elif not quiet:
         _tell(result, outputs)
+
+
+def _note(result: Any, work: Work, fingerprints: Any, *, given: bool) -> None:
+    """Write the sidecar, if it is wanted; over that of an interrupted run, which tells of other seconds."""
+    from gpustack import provenance
+
+    outputs, slabs = work.outputs, work.slabs
+    if outputs.sidecar is None:
+        return
+    planes = {"picture": outputs.picture, "depth": outputs.depth, "confidence": outputs.confidence}
+    files = {name: path for name, path in planes.items() if path is not None}
+    written = provenance.Written(files, () if slabs is None else slabs.digests)
+    made = provenance.record(work.frames, work.settings, result, written, fingerprints, given=given)
+    provenance.save(made, outputs.picture, overwrite=work.files.may_exist(outputs.sidecar))
 
 
 def _timed(seconds: dict[str, float], work: Callable[[], None]) -> None:

@@ -87,6 +87,7 @@ def watch(
     json_: options.JsonOption = False,
     quiet: options.QuietOption = False,
     strip_gps: options.StripGpsOption = False,
+    no_sidecar: options.NoSidecarOption = False,
     overwrite: options.OverwriteOption = False,
     debug: options.DebugOption = False,
 ) -> None:
@@ -96,7 +97,9 @@ def watch(
     settings = options.settings_of(
         locals() | {"layers": layers is not None}, depth=wanted, linear=output.suffix.lower() == ".dng"
     )
-    outputs = Outputs(output, depth, confidence, layers, save_transforms, save_steps, overwrite)
+    outputs = Outputs(
+        output, depth, confidence, layers, save_transforms, save_steps, overwrite, sidecar=not no_sidecar
+    )
     shown = preview or output.with_name(f"{output.stem}.preview.jpg")
     results = Files(overwrite)
     slabs = None if settings.slab is None else SlabFiles(output, results)

@@ -68,6 +68,24 @@ class Source:
             return Decoded(how.room(out), how)
         return Decoded(out if how is None else room(out), how)
 
+    def telling(self, heard: Callable[[Frame], None]) -> Source:
+        """The same, but `heard` is told of every frame that was read, in the thread that read it."""
+
+        def after(work: Callable[[Frame, Any], P]) -> Callable[[Frame, Any], P]:
+            def told(frame: Frame, how: Any) -> P:
+                made = work(frame, how)
+                heard(frame)
+                return made
+
+            return told
+
+        unpack, shrink = self.unpack, self.shrink
+        return Source(
+            after(self.read),
+            None if unpack is None else after(unpack),
+            None if shrink is None else after(shrink),
+        )
+
     def reduction(self, frame: Frame, backend: Backend[Any], factor: int) -> int:
         """By how many times `shrink` is to shrink a frame that is looked at shrunk by a factor; 0 where it
         spares nothing, and the frame is decoded as always."""

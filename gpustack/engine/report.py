@@ -24,6 +24,7 @@ class FrameReport:
             "matrix": self.place.transform.matrix.tolist(),
             **self.place.transform.tone.as_dict(),
             "used": self.place.used,
+            "shaken": self.place.shaken,
             "confidence": self.place.confidence,
             "residual_px": self.place.residual_px,
             "share": self.share,

@@ -65,7 +65,7 @@ def load_transforms(path: Path, stack: Stack) -> list[Place]:
     content = _read(path)
     try:
         size = int(content["width"]), int(content["height"])
-        found = [_place(row) for row in content["frames"]]
+        found = [place_of(row) for row in content["frames"]]
         sizes = [
             (int(row.get("width", size[0])), int(row.get("height", size[1]))) for row in content["frames"]
         ]
@@ -103,8 +103,11 @@ def _read(path: Path) -> Any:
         raise InputError(f"{path.name} is no JSON file.", "Write one with --save-transforms.") from error
 
 
-def _place(row: Any) -> Place:
-    """One row; offset, use, confidence and residual may be missing, as they are not needed to apply it."""
+def place_of(row: Any) -> Place:
+    """One row; offset, use, confidence and residual may be missing, as they are not needed to apply it.
+
+    Raises KeyError, TypeError or ValueError for what is none.
+    """
     matrix = np.array(row["matrix"], np.float64)
     tone, used = Tone.of(row["gain"], row.get("offset", 0.0)), row.get("used", True)
     usable = matrix.shape == (3, 3) and np.isfinite(matrix).all() and abs(np.linalg.det(matrix)) > 1e-9

@@ -57,6 +57,16 @@ def test_a_poisoned_stack_stops_no_other_and_a_rerun_does_what_is_missing(folder
     assert set(run(folders)[1].values()) == {"up to date"}
 
 
+def test_each_result_has_a_sidecar_that_can_be_replayed(folders: Path) -> None:
+    heal(folders)
+    assert run(folders)[0] == 0
+    made = sorted((folders / "out").glob("*.gpustack.json"))
+    assert [path.name for path in made] == [f"{name}.tif.gpustack.json" for name in NAMES]
+    assert call("replay", made[1]).stdout == "picture (b.tif): the same pixels, bit for bit\n"
+    (folders / "out" / "b.tif").unlink()
+    assert run(folders)[1] == {"a": "up to date", "b": "made", "c": "up to date"}  # over its own sidecar
+
+
 def test_what_changed_is_made_again(folders: Path) -> None:
     heal(folders)
     run(folders)

@@ -77,7 +77,7 @@ def test_the_self_test_tries_every_backend_that_works(
 
 def test_packages_that_break_each_other_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     installed = {"opencv-python": "4.9", "gpustack": "2.3"}
-    monkeypatch.setattr(gpustack.cli.doctor, "_version", lambda name: installed.get(name, "missing"))
+    monkeypatch.setattr(gpustack.cli.doctor, "installed", lambda name: installed.get(name, "missing"))
     first, second = gpustack.cli.doctor.examine()["problems"]
     assert first.startswith("opencv-python shares its files")
     assert "cluster manager" in second

@@ -159,7 +159,8 @@ def test_depth_and_confidence_as_float_and_as_16_bit(frames: list[Path], tmp_pat
 def test_one_plane_alone(frames: list[Path], tmp_path: Path, only: str) -> None:
     report = told(*frames, "-o", tmp_path / "o.jpg", only, tmp_path / "p.tif")
     assert report["settings"]["depth"] is True
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["frames", "o.jpg", "p.tif"]
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["frames", "o.jpg", "o.jpg.gpustack.json", "p.tif"]
 
 
 def test_backend(frames: list[Path], tmp_path: Path) -> None:
@@ -292,7 +293,7 @@ def test_json_is_one_object_with_the_documented_keys(frames: list[Path], tmp_pat
     assert report["outputs"] == [str(tmp_path / "o.png"), str(tmp_path / "d.tif")]
     assert set(report["seconds"]) >= {"survey", "auto", "finish", "write"}
     assert [row["file"] for row in report["frames"]] == [path.name for path in frames]
-    columns = {"file", "matrix", "gain", "offset", "used", "confidence", "residual_px", "share"}
+    columns = {"file", "matrix", "gain", "offset", "used", "shaken", "confidence", "residual_px", "share"}
     assert all(set(row) == columns for row in report["frames"])
     assert sum(row["share"] for row in report["frames"]) == pytest.approx(1.0)
     assert result.stderr == "left out notes.txt: not a picture by its ending (.txt)\n"

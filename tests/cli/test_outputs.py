@@ -215,5 +215,6 @@ def test_outputs_of_one_size_and_no_leftovers(frames: list[Path], tmp_path: Path
     outputs = ["-o", "o.jpg", "--depth", "d.tif", "--confidence", "c.tif", "--save-transforms", "t.json"]
     named = [tmp_path / word if "." in word else word for word in outputs]
     assert call("stack", *frames, *named).exit_code == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.tif", "d.tif", "frames", "o.jpg", "t.json"]
+    names = ["c.tif", "d.tif", "frames", "o.jpg", "o.jpg.gpustack.json", "t.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
     assert len({pixels(tmp_path / name).shape[:2] for name in ("o.jpg", "d.tif", "c.tif")}) == 1

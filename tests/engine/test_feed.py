@@ -75,3 +75,18 @@ def test_the_slot_of_a_frame_that_cannot_be_read_comes_back(error: Exception) ->
         list(found)
     assert backend.out == []
     assert backend.settled == 0
+
+
+def test_who_listens_is_told_of_every_frame_that_was_read() -> None:
+    shelf = Shelf(patchwork(2))
+    heard: list[Frame] = []
+    source = Source(shelf.read, lambda *_: None, lambda frame, _: shelf.read(frame))
+    telling = source.telling(heard.append)
+    first, second = shelf.stack
+    assert np.array_equal(telling.read(first, None), shelf.read(first))
+    assert telling.unpack is not None
+    assert telling.shrink is not None
+    telling.unpack(second, np.empty(1))
+    telling.shrink(first, 2)
+    assert heard == [first, second, first]
+    assert Source(shelf.read).telling(heard.append).unpack is None

@@ -1,0 +1,111 @@
+"""`gpustack replay`: make a result again from its sidecar, and tell whether its pixels are the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gpustack.cli import options
+from gpustack.cli.ending import ending
+from gpustack.errors import UsageError
+from gpustack.settings import BackendName, Settings
+
+if TYPE_CHECKING:
+    from gpustack.replaying import Replay
+
+DIFFERENT = 1
+
+
+@ending
+def replay(
+    sidecar: Annotated[
+        Path, typer.Argument(help="A sidecar, or the picture that it lies beside.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the picture that was made again.")
+    ] = None,
+    frames: Annotated[
+        Path | None, typer.Option(help="The folder where the inputs lie now, by the names they had.")
+    ] = None,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Go on where inputs have changed.")] = False,
+    backend: Annotated[
+        BackendName | None,
+        typer.Option(help="auto, cuda or cpu, instead of what was asked for then.", show_default=False),
+    ] = None,
+    ram: options.RamOption = None,
+    vram: options.VramOption = None,
+    devices: options.DevicesOption = options.DEFAULT_DEVICES,
+    threads: options.ThreadsOption = None,
+    json_: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+    no_sidecar: options.NoSidecarOption = False,
+    overwrite: options.OverwriteOption = False,
+    debug: options.DebugOption = False,
+) -> None:
+    """Make a result again from its sidecar, and tell what differs. Ends with 1 where pixels do."""
+    del debug
+    machine = Settings(
+        ram_bytes=options.bytes_of(ram),
+        vram_bytes=options.bytes_of(vram),
+        devices=options.devices_of(devices),
+        threads=threads,
+    )
+    from gpustack.cli.progress import TerminalProgress
+    from gpustack.io.sidecar import beside
+    from gpustack.replaying import replay as made_again
+
+    if output is not None:
+        _check(output, overwrite, sidecar=not no_sidecar)
+    with TerminalProgress(quiet) as progress:
+        done = made_again(
+            beside(sidecar), folder=frames, anyway=anyway, backend=backend, machine=machine, progress=progress
+        )
+    if output is not None:
+        _write(done, output, overwrite, sidecar=not no_sidecar)
+    if json_:
+        typer.echo(json.dumps(done.as_dict(), indent=1))
+    else:
+        typer.echo("\n".join(_lines(done)))
+    if done.other:
+        raise typer.Exit(DIFFERENT)
+
+
+def _check(output: Path, overwrite: bool, *, sidecar: bool) -> None:
+    """Refuse before any work what could not be written after it."""
+    from gpustack.io.sidecar import sidecar_of
+    from gpustack.io.write import STACK_ENDINGS, check_output
+
+    check_output(output, overwrite, STACK_ENDINGS)
+    if sidecar:
+        check_output(sidecar_of(output), overwrite, (".json",))
+
+
+def _write(done: Replay, output: Path, overwrite: bool, *, sidecar: bool) -> None:
+    """The picture, and its own sidecar. Raises UsageError for the name of an input."""
+    from gpustack import provenance
+    from gpustack.io.fingerprint import Fingerprints
+
+    if any(frame.path.resolve() == output.resolve() for frame in done.frames):
+        raise UsageError(f"{output} is one of the frames.", "Choose another name with -o.")
+    done.result.save(output, overwrite=overwrite)
+    if not sidecar:
+        return
+    with Fingerprints() as fingerprints:
+        written = provenance.Written({"picture": output})
+        made = provenance.record(
+            done.frames, done.settings, done.result, written, fingerprints, given=done.sidecar.given
+        )
+        provenance.save(made, output, overwrite=overwrite)
+
+
+def _lines(done: Replay) -> list[str]:
+    """What people read: every output, and what is not as it was."""
+    files = {name: output.file for name, output in done.sidecar.outputs.items()}
+    same = [f"{name} ({files[name]}): the same pixels, bit for bit" for name in done.same]
+    other = [
+        f"{name}{f' ({files[name]})' if name in files else ''}: {how}" for name, how in done.other.items()
+    ]
+    return [*same, *other, *(f"changed: {change}" for change in done.changes)]

@@ -1,0 +1,32 @@
+"""The libraries that pixels come from, and their installed versions; imports none of them."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from gpustack import __version__
+
+LIBRARIES = ("numpy", "opencv-python-headless", "tifffile", "imagecodecs", "simplejpeg", "rawpy")
+"""What computes, decodes and encodes, by the names that pip knows."""
+
+MISSING = "missing"
+
+
+def installed(name: str) -> str:
+    """The installed version of a distribution, or `missing`."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return MISSING
+
+
+def program() -> dict[str, str]:
+    """This program, Python, and every library that can change a pixel, with their versions."""
+    own = {"gpustack": __version__, "python": platform.python_version()}
+    return own | {name: installed(name) for name in LIBRARIES}
+
+
+def machine() -> str:
+    """The system and its processor, as the system names them."""
+    return f"{platform.system()} {platform.processor() or platform.machine()}"

@@ -1,0 +1,125 @@
+"""How a result was made: what `gpustack stack` notes in a sidecar beside each of its results."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gpustack import libraries
+from gpustack.api import Result
+from gpustack.io.fingerprint import Fingerprint, Fingerprints
+from gpustack.io.sidecar import Input, Output, Sidecar, sidecar_of, write_sidecar
+from gpustack.model.frame import Frame
+from gpustack.model.stack import Stack
+from gpustack.settings import Settings
+
+_ROWS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a run wrote: the files of its picture, depth and confidence by these names, and of its slabs with
+    the digests of their pixels."""
+
+    files: Mapping[str, Path]
+    slabs: Sequence[tuple[Path, Digest]] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What identifies pixels: their shape, dtype and SHA-256."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    sha256: str
+
+    @staticmethod
+    def of(pixels: npt.NDArray[Any]) -> Digest:
+        """That of an array: of its bytes row by row, the least byte of a sample first."""
+        digest = hashlib.sha256()
+        for first in range(0, len(pixels), _ROWS):
+            rows = np.ascontiguousarray(pixels[first : first + _ROWS])
+            digest.update(rows.astype(rows.dtype.newbyteorder("<"), copy=False).data)
+        return Digest(pixels.shape, pixels.dtype.name, digest.hexdigest())
+
+    def named(self, file: str) -> Output:
+        """As a sidecar has it."""
+        return Output(file, self.shape, self.dtype, self.sha256)
+
+
+def record(
+    frames: Stack,
+    settings: Settings,
+    result: Result,
+    written: Written,
+    fingerprints: Fingerprints,
+    *,
+    given: bool,
+) -> Sidecar:
+    """What is to be noted of a run; `given`: its transforms were not estimated.
+
+    Waits for the fingerprints of its inputs. Raises InputError where one of them has gone meanwhile.
+    """
+    home = written.files["picture"].absolute().parent.resolve()
+    flat = None if settings.flat is None else Path(settings.flat)
+    planes = {"picture": result.image, "depth": result.depth, "confidence": result.confidence}
+    outputs = {
+        name: Digest.of(plane).named(_named(written.files[name], home))
+        for name, plane in planes.items()
+        if plane is not None and name in written.files
+    }
+    return Sidecar(
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        libraries.program(),
+        libraries.machine(),
+        settings,
+        tuple(_input(frame, home, fingerprints) for frame in frames),
+        frames.reference(settings.reference),
+        result.places,
+        given,
+        outputs,
+        _report(result),
+        None if flat is None else _flat(flat, home, fingerprints),
+        tuple(digest.named(_named(path, home)) for path, digest in written.slabs),
+    )
+
+
+def save(sidecar: Sidecar, picture: Path, *, overwrite: bool) -> None:
+    """Write it beside the picture. Raises WriteError."""
+    write_sidecar(sidecar_of(picture), sidecar, overwrite=overwrite)
+
+
+def _report(result: Result) -> dict[str, Any]:
+    """The report, without what the alignment says of the frames."""
+    rows = [
+        {"file": row.file, "share": row.share, "shaken": row.place.shaken} for row in result.report.frames
+    ]
+    return result.report.as_dict() | {"frames": rows}
+
+
+def _input(frame: Frame, home: Path, fingerprints: Fingerprints) -> Input:
+    found = fingerprints.of(frame.path)
+    return Input(_named(frame.path, home), frame.page, frame.width, frame.height, found.size, found.sha256)
+
+
+def _flat(path: Path, home: Path, fingerprints: Fingerprints) -> Input:
+    found: Fingerprint = fingerprints.of(path)
+    return Input(_named(path, home), 0, 1, 1, found.size, found.sha256)
+
+
+def _named(path: Path, home: Path) -> str:
+    """A file as seen from a folder; its whole name where that is on another disk. Folders are resolved:
+    `..` leads from where a link leads to."""
+    whole = path.absolute().parent.resolve() / path.name
+    try:
+        return Path(os.path.relpath(whole, home)).as_posix()
+    except ValueError:  # Windows, another drive
+        return whole.as_posix()
