@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gpustack.engine.checkpoint import Checkpoint
     from gpustack.errors import GpustackError
     from gpustack.exporting import DepthMap, open_depth
+    from gpustack.inspecting import Inspection, inspect
     from gpustack.layering import LayerFile
     from gpustack.model.place import Place
     from gpustack.model.tone import Tone
@@ -45,6 +46,7 @@ __all__ = [
     "Deghost",
     "DepthMap",
     "GpustackError",
+    "Inspection",
     "Interpolation",
     "LayerFile",
     "Method",
@@ -59,6 +61,7 @@ __all__ = [
     "Transform",
     "__version__",
     "compare",
+    "inspect",
     "locate",
     "open_depth",
     "open_stack",
@@ -75,6 +78,7 @@ _HOMES = {
     "Deghost": "gpustack.settings",
     "DepthMap": "gpustack.exporting",
     "GpustackError": "gpustack.errors",
+    "Inspection": "gpustack.inspecting",
     "Interpolation": "gpustack.settings",
     "LayerFile": "gpustack.layering",
     "Method": "gpustack.settings",
@@ -88,6 +92,7 @@ _HOMES = {
     "Tone": "gpustack.model.tone",
     "Transform": "gpustack.model.transform",
     "compare": "gpustack.comparing",
+    "inspect": "gpustack.inspecting",
     "locate": "gpustack.api",
     "open_depth": "gpustack.exporting",
     "open_stack": "gpustack.api",

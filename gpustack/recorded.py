@@ -45,12 +45,12 @@ class Inputs:
         """What is not as it was, a sentence without a full stop for each file; they are read for it."""
         return tuple(self._changes())
 
-    def refuse_changed(self) -> None:
-        """Raise InputError where an input is missing or has changed."""
+    def refuse_changed(self, otherwise: str = "") -> None:
+        """Raise InputError where an input is missing or has changed; `otherwise` ends the remedy."""
         if self.changed:
             raise InputError(
                 f"The inputs of {self._name} are not what they were: {_some(self.changed)}.",
-                "Name the folder where they lie with --frames, or go on --anyway.",
+                f"Name the folder where they lie with --frames{otherwise}.",
             )
 
     def _changes(self) -> Iterator[str]:

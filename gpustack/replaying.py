@@ -70,7 +70,7 @@ def replay(
     recorded = read_sidecar(path)
     found = Inputs(recorded, path, None if folder is None else Path(folder))
     if not anyway:
-        found.refuse_changed()
+        found.refuse_changed(", or go on --anyway")
     frames = found.stack()
     settings = found.settings(backend or recorded.settings.backend, machine or Settings())
     slabs: dict[int, Digest] = {}

@@ -14,6 +14,7 @@ from gpustack.cli.compare import compare
 from gpustack.cli.demo import demo
 from gpustack.cli.depth import depth
 from gpustack.cli.doctor import doctor
+from gpustack.cli.inspect import inspect
 from gpustack.cli.plan import plan
 from gpustack.cli.replay import replay
 from gpustack.cli.split import split
@@ -55,6 +56,7 @@ for _command in (
     watch,
     split,
     batch,
+    inspect,
     replay,
     compare,
     depth,

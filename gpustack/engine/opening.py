@@ -31,7 +31,8 @@ SMALLER = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of a run; `places` replace the survey's, and so does what is `known` of the frames."""
+    """What is asked of a run; `places` replace the survey's, and so does what is `known` of the frames;
+    `kept_bytes` are kept of all frames together, beside what the method keeps."""
 
     stack: Stack
     source: Source
@@ -43,6 +44,7 @@ class Request:
     known: Known = field(default_factory=Known)
     keep_layers: KeepLayers | None = None
     checkpoint: Checkpoint | None = None
+    kept_bytes: int = 0
 
 
 def budget(settings: Settings, choice: Choice) -> Budget:
@@ -75,7 +77,13 @@ def open_job(choice: Choice, request: Request, allowed: Budget) -> Job:
     stack.reference(settings.reference)  # what does not exist is told before any work
     if settings.align is Model.NONE and request.places is None:
         stack.refuse_sizes()
-    plan = make_plan(stack, settings, allowed, checkpoints=request.checkpoint is not None)
+    plan = make_plan(
+        stack,
+        settings,
+        allowed,
+        checkpoints=request.checkpoint is not None,
+        kept_bytes=request.kept_bytes,
+    )
     ahead = request.known.ahead
     if ahead is None:
         backends = choice.open(plan.threads, allowed.vram_bytes, spill=plan.spill)

@@ -114,9 +114,11 @@ class Plan:
         return asdict(self) | {"bands": len(self.bands), "total_bytes": self.total_bytes}
 
 
-def make_plan(stack: Stack, settings: Settings, budget: Budget, *, checkpoints: bool = False) -> Plan:
+def make_plan(
+    stack: Stack, settings: Settings, budget: Budget, *, checkpoints: bool = False, kept_bytes: int = 0
+) -> Plan:
     """The fastest plan that fits the budget: as many frames in flight as are useful, fewer where memory is
-    short.
+    short. `kept_bytes` are kept besides.
 
     `checkpoints`: the states are kept on disk now and then. Raises PlanError with the bytes needed and the
     bytes allowed where not even one frame at a time fits.
@@ -128,6 +130,7 @@ def make_plan(stack: Stack, settings: Settings, budget: Budget, *, checkpoints: 
         for slots in range(threads + 2, 0, -1):
             plan = _priced(stack, settings, budget, layout, threads, slots)
             plan = _with_checkpoints(plan, stack, settings) if checkpoints else plan
+            plan = replace(plan, state_bytes=plan.state_bytes + kept_bytes)
             if plan.total_bytes <= budget.ram_bytes:
                 return plan
     raise PlanError(

@@ -28,7 +28,7 @@ from gpustack.settings import JPEG_QUALITY, RAM_SHARE, VRAM_SHARE, Settings
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-COMMANDS = ("stack", "align", "plan", "watch", "replay", "compare", "demo", "doctor", "bench")
+COMMANDS = ("stack", "align", "plan", "watch", "inspect", "replay", "compare", "demo", "doctor", "bench")
 SET_UP_AND_STACK = "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/gpustack demo"
 SET_UP_AND_CHECK = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/poe check"
 HEADLINE_BYTES, PICTURE_BYTES = 300_000, 100_000
@@ -138,6 +138,7 @@ def default_text(command: str, name: str, option: Any) -> str:
         "compare --depth": "none",
         "bench --frames": "rendered JPEG files",
         "replay --frames": "where they lay",
+        "inspect --frames": "where they lay",
         "replay --backend": "as was asked for then",
     }
     if option.required:
