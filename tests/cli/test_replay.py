@@ -98,11 +98,14 @@ def test_other_threads_and_memory_change_nothing(sharp: Path) -> None:
         ["--align", "none"],
         ["--slab", "2,1"],
         ["--crop", "none", "--smoothing", "0"],
+        ["--layers", "layers.psd"],
         ["--transforms"],
     ],
 )
 def test_every_way_of_stacking(words: list[str], tmp_path: Path) -> None:
     frames = write_tiffs(tmp_path, shots(3, 1.5))
+    if words[0] == "--layers":
+        words = ["--layers", str(tmp_path / words[1])]
     if words == ["--transforms"]:
         assert call("align", *frames, "--save-transforms", tmp_path / "t.json", "-q").exit_code == 0
         words = ["--transforms", str(tmp_path / "t.json")]

@@ -105,8 +105,11 @@ def test_a_writer_that_drips_bytes_gives_the_same_pixels_as_one_run(folder: Path
         "d.tif",
         "depth.tif",
         "once.png",
+        "once.png.gpustack.json",
         "out.png",
+        "out.png.gpustack.json",
     ]
+    assert call("replay", folder.parent / "out.png", "-q").exit_code == 0
 
 
 def test_frames_at_rest(folder: Path, whole: list[bytes]) -> None:
@@ -175,7 +178,8 @@ def test_results_in_the_folder_itself_are_no_frames(folder: Path, whole: list[by
         done = call("watch", folder, "-o", folder / "out.jpg", *words)
         assert done.exit_code == 0, done.stderr
         assert len(json.loads(done.stdout)["frames"]) == 2
-    assert sorted(path.name for path in folder.iterdir()) == ["0.jpg", "1.jpg", "out.jpg", "out_slab_001.jpg"]
+    results = ["out.jpg", "out.jpg.gpustack.json", "out_slab_001.jpg"]
+    assert sorted(path.name for path in folder.iterdir()) == ["0.jpg", "1.jpg", *results]
 
 
 def wait_until(true: Callable[[], bool]) -> None:
