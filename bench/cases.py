@@ -21,7 +21,7 @@ from gpustack.model.frame import PixelType
 from gpustack.model.mosaic import Mosaic
 from gpustack.model.rect import Rows
 from gpustack.model.transform import Transform
-from gpustack.settings import FOCUS_SIGMA_PX, Interpolation
+from gpustack.settings import FOCUS_SIGMA_PX, Demosaic, Interpolation
 
 OUTSIDE = Transform(np.array([[1.0004, 0, -9.5], [0, 1.0004, -7.5], [0, 0, 1.0]]))
 """A similarity that leaves the frame at its edges, so that a mask is written."""
@@ -29,7 +29,7 @@ OUTSIDE = Transform(np.array([[1.0004, 0, -9.5], [0, 1.0004, -7.5], [0, 0, 1.0]]
 WIDE_SIGMA_PX = 4.0
 """A blur of the focus measure that the fused kernels have no shared memory for."""
 
-BAYER = Mosaic((0, 1, 1, 2), (512, 512, 512, 512), (2.0, 1.0, 1.0, 1.6))
+BAYER = (0, 1, 1, 2), (512, 512, 512, 512), (2.0, 1.0, 1.0, 1.6)
 
 
 CASES: dict[str, Callable[[Scene], Work]] = {}
@@ -206,11 +206,15 @@ def _pack(s: Scene, kind: PixelType) -> Work:
     return lambda: s.gpu.pack(s.image, kind, extent)
 
 
-@case("develop a Bayer mosaic")
-def _develop(s: Scene) -> Work:
+def _develops() -> None:
+    for way in (Demosaic.MALVAR, Demosaic.RCD):
+        case(f"develop a Bayer mosaic by {way}")(lambda s, way=way: _develop(s, way))
+
+
+def _develop(s: Scene, way: Demosaic) -> Work:
     samples = np.ascontiguousarray(s.pixels[PixelType.UINT16][..., :1])
     held = s.gpu.upload(samples)
-    return lambda: s.gpu.develop(held, BAYER)
+    return lambda: s.gpu.develop(held, Mosaic(*BAYER, way))
 
 
 def _single(name: str, call: Callable[[Scene], object]) -> None:
@@ -248,5 +252,5 @@ def _sums(s: Scene) -> Work:
     return lambda: s.gpu.alignment_sums(samples, passed, moved, 1.0)
 
 
-for enter_cases in (_loads, _levels, _folds, _packs, _singles):
+for enter_cases in (_loads, _levels, _folds, _packs, _develops, _singles):
     enter_cases()

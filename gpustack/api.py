@@ -237,7 +237,7 @@ def opened(
         frames = open_stack(paths)
     frames.refuse_raw_options(settings)
     reference = frames.reference(settings.reference)
-    decoder = Decoder(frames.frames[reference], settings.wb)
+    decoder = Decoder(frames.frames[reference], settings.wb, settings.demosaic)
     profiles = _profiles(frames, reference, settings) if fuses else None
     if settings.flat is not None:
         source = _flattened(decoder, frames, settings.flat)

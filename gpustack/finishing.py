@@ -20,13 +20,16 @@ from gpustack.settings import Settings
 
 Pixels = npt.NDArray[Any]
 
+_ALWAYS_TOLD = ("align", "brightness", "crop", "radius", "smoothing")
+_TOLD_OF_RAW = ("wb", "exposure", "demosaic")
+
 
 class Finishing:
     """What becomes of the pictures of one run; the reference's file is read once."""
 
     def __init__(self, reference: Frame, settings: Settings) -> None:
         """Raises DecodeError where the file is no longer what it was."""
-        self._settings, self.orientation = settings, reference.orientation
+        self._settings, self._kind, self.orientation = settings, reference.kind, reference.orientation
         metadata = Metadata() if reference.kind is Kind.ARRAY else read_metadata(reference)
         if settings.strip_gps:
             metadata = without_gps(metadata)
@@ -49,8 +52,11 @@ class Finishing:
         """The metadata with how the picture was made."""
         used, given, settings = sum(place.used for place in places), len(places), self._settings
         frames = f"{used} frames" if used == given else f"{used} of {given} frames"
-        options = {
-            name: getattr(settings, name) for name in ("align", "brightness", "crop", "radius", "smoothing")
-        }
-        chosen = ", ".join(f"{name} {value}" for name, value in options.items())
+        names = _ALWAYS_TOLD + _TOLD_OF_RAW if self._kind is Kind.RAW else _ALWAYS_TOLD
+        chosen = ", ".join(f"{name} {_worded(getattr(settings, name))}" for name in names)
         return replace(self.metadata, history=f"{frames} fused by method {settings.method}, {chosen}")
+
+
+def _worded(value: object) -> str:
+    """A setting as it is written on the command line."""
+    return ",".join(f"{part:g}" for part in value) if isinstance(value, tuple) else str(value)

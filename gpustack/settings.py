@@ -61,11 +61,22 @@ class Prefer(StrEnum):
 
 
 class WhiteBalance(StrEnum):
-    """Where the white balance of RAW frames is taken from: what the camera chose for the reference, or what
-    is white in daylight."""
+    """Where the white balance of RAW frames is taken from: what the camera chose for the reference, what is
+    white in daylight, or the colours of the reference, from which it is estimated."""
 
     CAMERA = "camera"
     DAYLIGHT = "daylight"
+    AUTO_FIRST = "auto-first"
+
+
+class Demosaic(StrEnum):
+    """How the colours between the filters of a Bayer sensor are found: by ratio correction, by Malvar, He and
+    Cutler's fixed filters, or, on the CPU, by LibRaw's PPG or AHD."""
+
+    RCD = "rcd"
+    MALVAR = "malvar"
+    PPG = "ppg"
+    AHD = "ahd"
 
 
 class BackendName(StrEnum):
@@ -130,6 +141,10 @@ NOISE_LEVELS = 3.0
 noise is seen, all frames then weigh about alike and their noise averages out. The largest of some dozen
 noise energies is about three times their mean, so 3 keeps it from being taken for detail."""
 
+DEMOSAIC = Demosaic.RCD
+"""It comes closer to the truth than AHD, and by more than Malvar's filters, which are the fastest
+(docs/decisions/0022)."""
+
 RADIUS_RANGE = 0.5, 16.0
 """Below half a pixel the blur is none; 16 pixels are more than ten times the default."""
 
@@ -153,9 +168,9 @@ class Settings:
     before frames are compared. `prefer` says what is taken where two things are equally sharp. `slab` is the
     size and the overlap, in frames, of sub-stacks that are fused first. `reference` is first, middle, last or
     a frame index from 0. `flat` is the path of a flat field. `wb`, a word or what red, green and blue are
-    multiplied with, and `exposure`, in EV, are for RAW frames. `linear` leaves their picture in linear camera
-    RGB, for a DNG file. `layers` plans for a pass that writes layers. `convert_profile`
-    brings frames of another colour profile to the reference's. `ram_bytes` and `threads`
+    multiplied with, `exposure`, in EV, and `demosaic` are for RAW frames. `linear` leaves their
+    picture in linear camera RGB, for a DNG file. `layers` plans for a pass that writes layers.
+    `convert_profile` brings frames of another colour profile to the reference's. `ram_bytes` and `threads`
     are None for a share of what the machine has. Raises UsageError for what is out of its range or does not
     go together.
     """
@@ -183,6 +198,7 @@ class Settings:
     prefer: Prefer = Prefer.NONE
     wb: WhiteBalance | tuple[float, float, float] = WhiteBalance.CAMERA
     exposure: float = 0.0
+    demosaic: Demosaic = DEMOSAIC
     linear: bool = False
     layers: bool = False
     convert_profile: bool = False

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.backend import behind, debias, filters, folding, matching
+from gpustack.backend.demosaic.develop import developed
 from gpustack.backend.memory import free_bytes
 from gpustack.backend.protocol import Backend
 from gpustack.backend.resample import resample
@@ -131,13 +132,8 @@ class Cpu:
     def stack_rows(self, parts: Sequence[Array], /) -> Array:
         return np.concatenate(parts, axis=-2)
 
-    @property
-    def develops(self) -> bool:
-        return False  # LibRaw does it while it decodes
-
     def develop(self, samples: Array, mosaic: Mosaic, /) -> Array:
-        del samples, mosaic
-        raise BackendError("The CPU backend does not develop RAW frames.", "Decode them instead.")
+        return developed(samples[..., 0], mosaic)
 
     @property
     def decodes(self) -> bool:

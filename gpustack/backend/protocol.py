@@ -136,13 +136,9 @@ class Backend(Protocol[A]):
         """Bands of a plane or image, one below the other, as one new array."""
         ...
 
-    @property
-    def develops(self) -> bool:
-        """Whether `develop` can be asked for; else RAW frames come developed."""
-        ...
-
     def develop(self, samples: A, mosaic: Mosaic, /) -> A:
-        """Samples (h, w, 1) uint16 -> linear camera RGB (h, w, 3) uint16: PPG, equal to LibRaw's."""
+        """Samples (h, w, 1) uint16 -> linear camera RGB (h, w, 3) uint16, by ratio correction or Malvar's
+        filters; the same bits on every backend."""
         ...
 
     @property

@@ -35,6 +35,7 @@ def align(
     interpolation: options.InterpolationOption = DEFAULT.interpolation,
     brightness: options.BrightnessOption = DEFAULT.brightness,
     flat: options.FlatOption = None,
+    demosaic: options.DemosaicOption = DEFAULT.demosaic,
     on_bad_frame: options.BadFrameOption = DEFAULT.on_bad_frame,
     backend: options.BackendOption = DEFAULT.backend,
     decoder: options.DecoderOption = DEFAULT.decoder,

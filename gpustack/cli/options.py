@@ -21,6 +21,7 @@ from gpustack.settings import (
     Crop,
     DecoderName,
     Deghost,
+    Demosaic,
     Interpolation,
     Method,
     Model,
@@ -113,9 +114,16 @@ FlatOption = Annotated[
 WhiteBalanceOption = Annotated[
     str,
     typer.Option(
-        help="White balance of RAW frames: camera is what the reference was shot with, daylight, or what the "
-        "colours are multiplied with, R,G,B.",
-        metavar="camera|daylight|R,G,B",
+        help="White balance of RAW frames: camera is what the reference was shot with, daylight, auto-first "
+        "is estimated from the reference, or what the colours are multiplied with, R,G,B.",
+        metavar="camera|daylight|auto-first|R,G,B",
+    ),
+]
+DemosaicOption = Annotated[
+    Demosaic,
+    typer.Option(
+        help="How the colours between the filters of a RAW frame's sensor are found: rcd is best, malvar "
+        "fastest; ppg and ahd are LibRaw's, on the CPU."
     ),
 ]
 ExposureOption = Annotated[float, typer.Option(help="Show RAW frames brighter, by so many EV.", metavar="EV")]
@@ -246,20 +254,25 @@ def slab_of(text: str | None) -> tuple[int, int] | None:
 
 
 def balance_of(text: str) -> WhiteBalance | tuple[float, float, float]:
-    """camera, daylight, or 2.1,1,1.6 -> (2.1, 1.0, 1.6). Raises UsageError."""
+    """camera, daylight, auto-first, or 2.1,1,1.6 -> (2.1, 1.0, 1.6). Raises UsageError."""
     if text in list(WhiteBalance):
         return WhiteBalance(text)
     try:
         red, green, blue = (float(part) for part in text.split(","))
     except ValueError:
         raise UsageError(
-            f"'{text}' is no white balance.", "Write --wb as camera, daylight, or three numbers: 2.1,1,1.6."
+            f"'{text}' is no white balance.",
+            "Write --wb as camera, daylight, auto-first, or three numbers: 2.1,1,1.6.",
         ) from None
     return red, green, blue
 
 
 def find(
-    inputs: list[str], *, outputs: list[Path] | None = None, flat: Path | None = None, quiet: bool = False
+    inputs: list[str],
+    *,
+    outputs: list[Path] | None = None,
+    flat: Path | None = None,
+    quiet: bool = False,
 ) -> Stack:
     """The stack that the inputs name; says on stderr what was left out.
 

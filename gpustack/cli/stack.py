@@ -48,6 +48,7 @@ def stack(
     wb: options.WhiteBalanceOption = options.DEFAULT_BALANCE,
     exposure: options.ExposureOption = DEFAULT.exposure,
     convert_profile: options.ConvertProfileOption = False,
+    demosaic: options.DemosaicOption = DEFAULT.demosaic,
     on_bad_frame: options.BadFrameOption = DEFAULT.on_bad_frame,
     deghost: options.DeghostOption = DEFAULT.deghost,
     depth: options.DepthOption = None,

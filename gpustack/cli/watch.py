@@ -71,6 +71,7 @@ def watch(
     flat: options.FlatOption = None,
     wb: options.WhiteBalanceOption = options.DEFAULT_BALANCE,
     exposure: options.ExposureOption = DEFAULT.exposure,
+    demosaic: options.DemosaicOption = DEFAULT.demosaic,
     on_bad_frame: options.BadFrameOption = DEFAULT.on_bad_frame,
     deghost: options.DeghostOption = DEFAULT.deghost,
     depth: options.DepthOption = None,

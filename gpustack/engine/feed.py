@@ -50,7 +50,7 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What reads the frames of a stack; `unpack`, where there is one, for backends that develop or decode,
+    """What reads the frames of a stack; `unpack`, where there is one, for backends that do the rest,
     `shrink` for who looks at the luma of small pictures only."""
 
     read: Read
@@ -59,7 +59,7 @@ class Source:
 
     def decoded(self, frame: Frame, backend: Backend[Any], slot: Pixels | None) -> Decoded:
         """A frame as a backend takes it, in the slot if given; in any thread."""
-        if self.unpack is None or not _left_to(backend, frame.kind):
+        if self.unpack is None or not self._leaves(backend, frame.kind):
             return Decoded(self.read(frame, slot))
         shape = (frame.height, frame.width, frame.channels)
         out = np.empty(shape, frame.pixel_type.value) if slot is None else slot
@@ -89,15 +89,14 @@ class Source:
     def reduction(self, frame: Frame, backend: Backend[Any], factor: int) -> int:
         """By how many times `shrink` is to shrink a frame that is looked at shrunk by a factor; 0 where it
         spares nothing, and the frame is decoded as always."""
-        if self.shrink is None or (self.unpack is not None and _left_to(backend, frame.kind)):
-            return 0
+        if self.shrink is None or (self._leaves(backend, frame.kind) and not backend.concurrent):
+            return 0  # a device makes and shrinks the frame faster than its reader
         by = frame.kind.reduction(factor)
         return by if by > 1 or frame.kind is Kind.JPEG else 0
 
-
-def _left_to(backend: Backend[Any], kind: Kind) -> bool:
-    """Whether a backend makes frames of such files itself, where it can."""
-    return (kind is Kind.RAW and backend.develops) or (kind is Kind.JPEG and backend.decodes)
+    def _leaves(self, backend: Backend[Any], kind: Kind) -> bool:
+        """Whether it is left to a backend to make the frames of such files."""
+        return self.unpack is not None and (kind is Kind.RAW or (kind is Kind.JPEG and backend.decodes))
 
 
 class Feed:

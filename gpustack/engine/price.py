@@ -14,7 +14,16 @@ from gpustack.ghosts.glance import cell_side
 from gpustack.model.frame import Kind, PixelType
 from gpustack.model.slab import Slab, slabs_of
 from gpustack.model.stack import Stack
-from gpustack.settings import FOCUS_SIGMA_PX, SURVEY_SIDE, DecoderName, Interpolation, Method, Model, Settings
+from gpustack.settings import (
+    FOCUS_SIGMA_PX,
+    SURVEY_SIDE,
+    DecoderName,
+    Demosaic,
+    Interpolation,
+    Method,
+    Model,
+    Settings,
+)
 
 BASE_BYTES = 132 << 20
 """The interpreter with NumPy, OpenCV and the codecs loaded, and a stack of a few pixels: 98 to 125 MiB, by
@@ -58,11 +67,31 @@ LINKS_AHEAD = 2
 SIGHT_PLANES = 1.5
 """The same, of one frame that waits to be matched: its band-passed levels, and the samples of each."""
 
-DECODE_FACTOR = {Kind.JPEG: 0.35, Kind.PNG: 1.0, Kind.TIFF: 1.1, Kind.RAW: 2.7, Kind.ARRAY: 0.0}
+DECODE_FACTOR = {
+    Kind.JPEG: 0.35,
+    Kind.PNG: 1.0,
+    Kind.TIFF: 1.1,
+    Kind.RAW: 2.7,
+    Kind.ARRAY: 0.0,
+}
 """Bytes that decoding needs besides its result, as a share of it: the file, and the codec's own buffers."""
 
-DECODE_SECONDS = {Kind.JPEG: 0.006, Kind.PNG: 0.030, Kind.TIFF: 0.030, Kind.RAW: 0.060, Kind.ARRAY: 0.0}
-"""CPU seconds to decode a megapixel, on one core of a 2023 server."""
+DECODE_SECONDS = {
+    Kind.JPEG: 0.006,
+    Kind.PNG: 0.030,
+    Kind.TIFF: 0.030,
+    Kind.RAW: 0.015,
+    Kind.ARRAY: 0.0,
+}
+"""CPU seconds to decode a megapixel, on one core of a 2023 server; of RAW files to unpack it."""
+
+DEVELOP_SECONDS = {
+    Demosaic.RCD: 0.050,
+    Demosaic.MALVAR: 0.006,
+    Demosaic.PPG: 0.035,
+    Demosaic.AHD: 0.070,
+}
+"""The same of developing RAW frames; the survey takes them at half size, without."""
 
 FLAT_SECONDS = 0.008
 """The same of dividing it by a flat field; for orientation."""
@@ -270,6 +299,8 @@ def predict(stack: Stack, settings: Settings, method: Method, threads: int) -> f
     looking = GLANCE_SECONDS * len(stack) / threads if settings.removes_ghosts else 0.0
     folded = sum(len(slab.frames) for slab in slabs(stack, settings)) / len(stack) or 1.0
     work = folded * sum(PASS_SECONDS[name] for name in renders) + decoding * len(names)
+    if stack.kind is Kind.RAW:
+        work += DEVELOP_SECONDS[settings.demosaic] * len(renders)
     if settings.align is Model.NONE:
         return looking + work * len(stack) * stack.largest.megapixels / threads
     work += (

@@ -1,7 +1,8 @@
-"""RAW files with a Bayer mosaic that may be developed elsewhere than by LibRaw, and how LibRaw would."""
+"""RAW files with a Bayer mosaic, which backends develop, and what is to be known of it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.io.raw_directory import black_repeats, calibrates_samples, drops_zeros
-from gpustack.model.mosaic import BLUE, GREEN, PATTERNS, RED, Mosaic, Sites
+from gpustack.model.mosaic import BLUE, GREEN, PATTERNS, RED, WHITE, Mosaic, Sites
+from gpustack.settings import Demosaic
 
 if TYPE_CHECKING:
     import rawpy
@@ -18,23 +20,55 @@ if TYPE_CHECKING:
 _SECOND_GREEN = 3
 # From the first or the second of two samples to the middle between them, a quarter of the way to the next.
 _TOWARDS = (np.array([0, 0.75, 0.25], np.float32), np.array([0.25, 0.75, 0], np.float32))
+_LEAST_LINEAR = 0.75  # share of white; a maker who tells less means something else
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Of a sensor: `black` for each filter colour, and the `white` that its files name, above the lowest of
+    them. `top`, at most 65535, is what is cut off where `white` becomes 65535.
+
+    Makers tell up to which level all colours are linear. Above it sensors saturate in one colour earlier
+    than in the others, and what is bright and white turns pink.
+    """
+
+    black: tuple[int, ...]
+    white: int
+    top: int = WHITE
+
+    @classmethod
+    def of(cls, raw: rawpy.RawPy) -> Levels:
+        """A file's own."""
+        black = tuple(raw.black_level_per_channel)
+        white, told = raw.white_level - min(black), raw.camera_white_level_per_channel
+        linear = min(told) - min(black) if told else white
+        if not _LEAST_LINEAR * white <= linear < white:
+            return cls(black, white)
+        return cls(black, white, int(WHITE * linear / white))
+
+
 _LARGEST_GAIN = 1 << 15  # with more, samples of 16 bits may leave the 32 bits of LibRaw's integers
 
 
 def bayer(
-    raw: rawpy.RawPy, path: Path, balance: tuple[float, ...], levels: tuple[tuple[int, ...], int] | None
+    raw: rawpy.RawPy,
+    path: Path,
+    balance: tuple[float, ...],
+    levels: Levels | None,
+    demosaic: Demosaic,
 ) -> Mosaic | None:
-    """How the mosaic `raw.raw_image_visible` is developed; None where that takes more than levels and PPG.
+    """How the mosaic `raw.raw_image_visible` is developed; None where that takes more than levels, balance
+    and finding the colours between.
 
-    `balance` is per filter colour (red, green, blue, second green); `levels` are black for each of these and
-    white above black, None for the file's own. Read it before LibRaw develops: that changes what it reports.
+    `balance` is per filter colour (red, green, blue, second green); `levels` are None for the file's own.
+    Read it before LibRaw develops: that changes what it reports.
     """
     sites = _sites(raw)
     own = levels is None
-    black, white = own_levels(raw) if levels is None else levels
-    if sites is None or white <= 0 or not _usable(balance) or _special(raw, path, own=own):
+    levels = levels or Levels.of(raw)
+    if sites is None or levels.white <= 0 or not _usable(balance) or _special(raw, path, own=own):
         return None
-    gain = _gains(balance, white)
+    black, gain = levels.black, _gains(balance, levels.white)
     if max(gain) > _LARGEST_GAIN:
         return None
     upper_left, upper_right, lower_left, lower_right = sites
@@ -42,6 +76,8 @@ def bayer(
         _plain(sites),
         (black[upper_left], black[upper_right], black[lower_left], black[lower_right]),
         (gain[upper_left], gain[upper_right], gain[lower_left], gain[lower_right]),
+        demosaic,
+        levels.top,
     )
 
 
@@ -68,17 +104,11 @@ def _centred(samples: npt.NDArray[Any], mosaic: Mosaic, site: int) -> npt.NDArra
     plane = samples[row:height:2, column:width:2].astype(np.float32)
     plane -= np.float32(mosaic.black[site])
     plane *= np.float32(mosaic.gain[site])
-    np.clip(plane, 0, 65535, out=plane)
+    np.clip(plane, 0, mosaic.white, out=plane)
     if mosaic.colours[site] == GREEN:
         return plane
     across, down = (_TOWARDS[place] for place in (column, row))
     return cv2.sepFilter2D(plane, cv2.CV_32F, across, down, borderType=cv2.BORDER_REPLICATE)
-
-
-def own_levels(raw: rawpy.RawPy) -> tuple[tuple[int, ...], int]:
-    """The file's black for each filter colour, and its white above the lowest of them."""
-    black = tuple(raw.black_level_per_channel)
-    return black, raw.white_level - min(black)
 
 
 def _sites(raw: rawpy.RawPy) -> Sites | None:

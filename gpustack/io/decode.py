@@ -19,7 +19,7 @@ from gpustack.io.shots import Shot, of_exif
 from gpustack.model.frame import Frame, Kind
 from gpustack.model.jpeg import Jpeg
 from gpustack.model.mosaic import Mosaic
-from gpustack.settings import WhiteBalance
+from gpustack.settings import DEMOSAIC, Demosaic, WhiteBalance
 
 __all__ = ["Colour", "Decoder", "probe", "sensor_of", "working_colour"]
 
@@ -89,9 +89,14 @@ class Decoder:
     and kept here.
     """
 
-    def __init__(self, reference: Frame, wish: raw.Balance = WhiteBalance.CAMERA) -> None:
+    def __init__(
+        self,
+        reference: Frame,
+        wish: raw.Balance = WhiteBalance.CAMERA,
+        demosaic: Demosaic = DEMOSAIC,
+    ) -> None:
         with guarded(reference.name):
-            self._recipe = raw.lock(reference, wish) if reference.kind is Kind.RAW else None
+            self._recipe = raw.lock(reference, wish, demosaic) if reference.kind is Kind.RAW else None
 
     def __call__(self, frame: Frame, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
         """The pixels of `frame`: (h, w, c), C-contiguous, of its `pixel_type`, not turned by EXIF; in `out`

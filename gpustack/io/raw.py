@@ -1,13 +1,12 @@
-"""RAW files through LibRaw (rawpy): one recipe, locked to the reference frame, for the whole stack.
+"""RAW files: one recipe, locked to the reference frame, for the whole stack.
 
-LibRaw's defaults depend on each frame's content: they scale to its brightest pixel and brighten by its
-histogram, so a frame with highlights would come out a quarter brighter than its neighbour. Everything here
-is fixed beforehand.
+LibRaw reads them; Bayer mosaics are developed by a backend, what has other filters by LibRaw. Its defaults
+depend on each frame's content: they scale to its brightest pixel and brighten by its histogram, so a frame
+with highlights would come out a quarter brighter than its neighbour. Everything here is fixed beforehand.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,20 +17,23 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from gpustack.backend.demosaic.develop import WAYS, developed
 from gpustack.errors import DecodeError, StackError
-from gpustack.io.bayer import at_half_size, bayer, own_levels, relative
+from gpustack.io import libraw
+from gpustack.io.balance import Balance, balance_of
+from gpustack.io.bayer import Levels, at_half_size, bayer, relative
 from gpustack.io.guard import COPY_AGAIN, check_size, damaged
+from gpustack.io.libraw import opened
 from gpustack.io.raw_directory import camera, missing_data
 from gpustack.io.shots import Shot, of_raw
 from gpustack.model.frame import Frame, Kind, PixelType
 from gpustack.model.mosaic import Mosaic, room
-from gpustack.settings import WhiteBalance
+from gpustack.settings import DEMOSAIC, Demosaic, WhiteBalance
 
 if TYPE_CHECKING:
     import rawpy
 
-Balance = WhiteBalance | tuple[float, float, float]
-"""What red, green and blue are multiplied with, or where that is taken from."""
+__all__ = ["Balance", "Recipe", "decode", "halved", "lock", "opened", "probe", "unpack"]
 
 # LibRaw's flip bits (1 mirror, 2 upside down, 4 transpose) as EXIF orientations.
 _ORIENTATIONS = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
@@ -41,17 +43,16 @@ _ORIENTATIONS = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
 class Recipe:
     """What is locked over a stack: white balance, and the levels for frames of the reference's sensitivity.
 
-    `balance` and `black` are per filter colour (red, green, blue, second green), `white` is the saturation
-    level above black; levels are in the sensor's units. `camera` tells camera models apart. `shots` is filled
-    in: how each frame that was developed had been taken.
+    `balance` is per filter colour (red, green, blue, second green). `camera` tells camera models apart.
+    `shots` is filled in: how each frame that was developed had been taken.
     """
 
     name: str
     camera: tuple[object, ...]
     iso: float
     balance: tuple[float, ...]
-    black: tuple[int, ...]
-    white: int
+    levels: Levels
+    demosaic: Demosaic
     shots: dict[Path, Shot] = field(default_factory=dict, compare=False)
 
     @property
@@ -81,44 +82,39 @@ def probe(path: Path) -> tuple[Frame, ...]:
         return (Frame(path, width, height, 3, PixelType.UINT16, Kind.RAW, orientation=turn),)
 
 
-def lock(reference: Frame, wish: Balance = WhiteBalance.CAMERA) -> Recipe:
+def lock(reference: Frame, wish: Balance = WhiteBalance.CAMERA, demosaic: Demosaic = DEMOSAIC) -> Recipe:
     """Read from the reference frame what all frames of the stack are developed with.
 
-    Raises: StackError where its file does not tell daylight, and that is wished for.
+    Raises: StackError where its file does not tell the balance that is wished for.
     """
     with opened(reference.path, reference.name) as raw:
-        black, white = own_levels(raw)
-        return Recipe(
-            name=reference.name,
-            camera=_camera(raw, reference.path),
-            iso=raw.other.iso_speed,
-            balance=_balance(raw, reference.name, wish),
-            black=black,
-            white=white,
-        )
+        levels = Levels.of(raw)
+        iso = raw.other.iso_speed
+        known_by = _camera(raw, reference.path)
+        balance = balance_of(raw, reference.name, wish)  # at last: LibRaw may have to develop for it
+        return Recipe(reference.name, known_by, iso, balance, levels, demosaic)
 
 
 def decode(frame: Frame, recipe: Recipe) -> npt.NDArray[Any]:
     """Develop a frame to linear camera RGB with the white balance applied: (h, w, 3) uint16, not rotated.
 
-    Demosaicking is PPG: nearly as good as AHD on mosaics made from real pictures, in about half the time.
-    Bilinear takes as long and is better where all is smooth, but worse on sharp detail, which is what a stack
-    is after.
-
     Raises: StackError for another camera than the reference's; DecodeError where there are no image data.
     """
     with _checked(frame, recipe) as raw:
-        return _developed(raw, recipe)
+        mosaic = _own(raw, frame, recipe)
+        if mosaic is None:
+            return _by_libraw(raw, recipe)
+        return developed(raw.raw_image_visible, mosaic)
 
 
 def unpack(frame: Frame, recipe: Recipe, out: npt.NDArray[Any]) -> Mosaic | npt.NDArray[Any]:
-    """Put the mosaic of a frame into `room(out)`, and tell how it becomes what `decode` gives; where only
-    LibRaw can do that, return what `decode` gives. Raises: as that does.
+    """Put the mosaic of a frame into `room(out)`, and tell how a backend makes of it what `decode` gives;
+    where none can, return what `decode` gives. Raises: as that does.
     """
     with _checked(frame, recipe) as raw:
-        mosaic = _mosaic(raw, frame, recipe)
+        mosaic = _own(raw, frame, recipe)
         if mosaic is None or raw.raw_image_visible.shape != out.shape[:2]:
-            return _developed(raw, recipe)
+            return _by_libraw(raw, recipe)
         np.copyto(room(out)[..., 0], raw.raw_image_visible)
         return mosaic
 
@@ -131,7 +127,7 @@ def halved(frame: Frame, recipe: Recipe) -> npt.NDArray[Any]:
         mosaic = _mosaic(raw, frame, recipe)
         if mosaic is None or raw.raw_image_visible.shape != (frame.height, frame.width):
             size = frame.width // 2, frame.height // 2
-            even = _developed(raw, recipe)[: 2 * size[1], : 2 * size[0]]
+            even = _by_libraw(raw, recipe)[: 2 * size[1], : 2 * size[0]]
             return np.asarray(cv2.resize(even, size, interpolation=cv2.INTER_AREA))
         return at_half_size(raw.raw_image_visible, mosaic)
 
@@ -154,53 +150,29 @@ def _checked(frame: Frame, recipe: Recipe) -> Iterator[rawpy.RawPy]:
         recipe.shots[frame.path] = of_raw(raw)
 
 
+def _own(raw: rawpy.RawPy, frame: Frame, recipe: Recipe) -> Mosaic | None:
+    """How a backend develops a frame's mosaic; None where LibRaw does, as it can or is wished to."""
+    return _mosaic(raw, frame, recipe) if recipe.demosaic in WAYS else None
+
+
 def _mosaic(raw: rawpy.RawPy, frame: Frame, recipe: Recipe) -> Mosaic | None:
-    """How a frame's mosaic is developed; None where only LibRaw can do that."""
-    levels = (recipe.black, recipe.white) if _same_levels(raw, recipe) else None
-    return bayer(raw, frame.path, recipe.balance, levels)
+    """What is to be known of a frame's mosaic; None where only LibRaw can develop it."""
+    levels = recipe.levels if _same_levels(raw, recipe) else None
+    return bayer(raw, frame.path, recipe.balance, levels, recipe.demosaic)
 
 
-_DEVELOPING = threading.Lock()
-"""LibRaw develops a frame on all cores by itself, and several at a time have crashed it, seldom."""
-
-
-def _developed(raw: rawpy.RawPy, recipe: Recipe) -> npt.NDArray[Any]:
-    wishes = _settings(recipe, same_levels=_same_levels(raw, recipe))
-    with _DEVELOPING:
-        pixels = raw.postprocess(**wishes)
-    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+def _by_libraw(raw: rawpy.RawPy, recipe: Recipe) -> npt.NDArray[Any]:
+    levels, wishes = Levels.of(raw), {}
+    if _same_levels(raw, recipe):
+        levels = recipe.levels
+        wishes = {"user_black": 0, "user_cblack": list(levels.black), "user_sat": levels.white}
+    pixels = libraw.developed(raw, recipe.balance, recipe.demosaic, **wishes)
+    return np.minimum(pixels, np.uint16(levels.top), out=pixels)
 
 
 def _same_levels(raw: rawpy.RawPy, recipe: Recipe) -> bool:
     """Whether the reference's levels hold for a frame: cameras change them with the ISO speed."""
     return bool(0 < recipe.iso == raw.other.iso_speed)
-
-
-@contextmanager
-def opened(path: Path, name: str) -> Iterator[rawpy.RawPy]:
-    """Open a file with LibRaw; its errors, also those raised while it is open, become DecodeError."""
-    rawpy = _library()
-    try:
-        with rawpy.imread(str(path)) as raw:
-            yield raw
-    except (rawpy.LibRawFileUnsupportedError, rawpy.NotSupportedError) as error:
-        raise DecodeError(
-            name, "this RAW format is not known to LibRaw.", "Convert it to DNG or TIFF first."
-        ) from error
-    except rawpy.LibRawError as error:
-        raise damaged(name, "LibRaw finds no complete picture in it") from error
-
-
-def _library() -> Any:
-    """The rawpy module, imported late: it is the one reader that some platforms lack."""
-    try:
-        import rawpy
-    except ImportError as error:
-        raise StackError(
-            "RAW files cannot be read, because rawpy is not there for this platform.",
-            "Develop them to 16-bit TIFF first.",
-        ) from error
-    return rawpy
 
 
 def _refuse_cut(path: Path) -> None:
@@ -228,43 +200,3 @@ def _camera(raw: rawpy.RawPy, path: Path) -> tuple[object, ...]:
     sizes = raw.sizes
     matrix = np.array(raw.rgb_xyz_matrix).tobytes()
     return names, sizes.iwidth, sizes.iheight, raw.color_desc, pattern, matrix
-
-
-def _balance(raw: rawpy.RawPy, name: str, wish: Balance) -> tuple[float, ...]:
-    """The white balance wished for; that as shot is LibRaw's daylight one where it is missing.
-
-    For DNG files with AsShotWhiteXY, LibRaw reports (0, 1, 0) as shot, and puts the chromaticity into the
-    daylight multipliers (rawpy issue 251).
-    """
-    if isinstance(wish, tuple):
-        return *wish, wish[1]
-    shot, daylight = tuple(raw.camera_whitebalance), tuple(raw.daylight_whitebalance)
-    if wish is WhiteBalance.CAMERA:
-        return shot if _tells(shot) else daylight
-    if not _tells(daylight):
-        raise StackError(f"What is white in daylight is not known for {name}.", "Give --wb as R,G,B.")
-    return daylight
-
-
-def _tells(balance: tuple[float, ...]) -> bool:
-    return bool(np.isfinite(balance).all()) and min(balance[:3]) > 0
-
-
-def _settings(recipe: Recipe, *, same_levels: bool) -> dict[str, Any]:
-    """Arguments for LibRaw; `same_levels`: black and white are the reference's."""
-    rawpy = _library()
-    levels = (
-        {"user_black": 0, "user_cblack": list(recipe.black), "user_sat": recipe.white} if same_levels else {}
-    )
-    return {
-        "gamma": (1, 1),
-        "no_auto_bright": True,
-        "output_bps": 16,
-        "adjust_maximum_thr": 0.0,
-        "user_wb": list(recipe.balance),
-        "user_flip": 0,
-        "output_color": rawpy.ColorSpace.raw,
-        "highlight_mode": rawpy.HighlightMode.Clip,
-        "demosaic_algorithm": rawpy.DemosaicAlgorithm.PPG,
-        **levels,
-    }

@@ -5,6 +5,7 @@ Source: DNG 1.7.1.0, "Camera Profiles" and "Mapping Camera Color Space to CIE XY
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.io import raw
+from gpustack.io.bayer import Levels
 from gpustack.io.ifd import Entry
 from gpustack.io.raw_directory import calibration, camera
 from gpustack.model.frame import Frame
+from gpustack.model.mosaic import WHITE
 from gpustack.settings import WhiteBalance
 
 Matrix = npt.NDArray[np.float64]
@@ -63,15 +66,27 @@ class Sensor:
 
 
 def working_colour(reference: Frame) -> Colour:
-    """The map from developed pixels to linear sRGB; the identity where LibRaw has no matrix."""
+    """The map from developed pixels to linear sRGB; without a turn where LibRaw has no matrix. Where light is
+    cut off, it is white.
+    """
+    return Colour(_turn(reference) * 2.0 ** _headroom(reference))
+
+
+def _turn(reference: Frame) -> Matrix:
     stored, from_xyz, _ = _matrices(reference)
     if stored.any():
-        return Colour(stored)
+        return stored
     if not from_xyz.any():
-        return Colour(np.eye(3))
+        return np.eye(3)
     # As dcraw's cam_xyz_coeff: white in sRGB must be white in camera RGB, the balance being applied already.
     from_srgb = from_xyz @ _XYZ_FROM_SRGB
-    return Colour(np.linalg.inv(from_srgb / from_srgb.sum(axis=1, keepdims=True)))
+    return np.asarray(np.linalg.inv(from_srgb / from_srgb.sum(axis=1, keepdims=True)))
+
+
+def _headroom(reference: Frame) -> float:
+    """EV from where light is cut off to the white of developed pixels."""
+    with raw.opened(reference.path, reference.name) as file:
+        return math.log2(WHITE / Levels.of(file).top)
 
 
 def sensor(reference: Frame, wish: raw.Balance = WhiteBalance.CAMERA, exposure: float = 0.0) -> Sensor:
@@ -82,10 +97,11 @@ def sensor(reference: Frame, wish: raw.Balance = WhiteBalance.CAMERA, exposure: 
     with reference.path.open("rb") as file:
         known = {entry.tag: entry for entry in calibration(file)}
         names = camera(file)
+    brighter = exposure + _headroom(reference)
     earlier = known.pop(_BASELINE_EXPOSURE, None)
     tags = [
         Entry(_AS_SHOT_NEUTRAL, _RATIONAL, _fractions([1 / gain for gain in gains])),
-        Entry(_BASELINE_EXPOSURE, _SIGNED_RATIONAL, _fractions([exposure + _number(earlier)])),
+        Entry(_BASELINE_EXPOSURE, _SIGNED_RATIONAL, _fractions([brighter + _number(earlier)])),
     ]
     if _COLOR_MATRIX not in known:
         tags += [

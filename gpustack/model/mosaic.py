@@ -8,9 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gpustack.settings import Demosaic
+
 Sites = tuple[int, int, int, int]
 
 RED, GREEN, BLUE = 0, 1, 2
+
+WHITE = 65535
+"""What a sample becomes at the level of white that its file names, or more."""
 
 PATTERNS = frozenset({(0, 1, 1, 2), (2, 1, 1, 0), (1, 0, 2, 1), (1, 2, 0, 1)})
 """The colours of Bayer's pattern in its four phases."""
@@ -23,12 +28,15 @@ class Mosaic:
     Each tuple has one value for each of the four pixels that repeat: of the upper row, then of the lower one,
     both from the left, the first being the picture's first pixel. `colours` is one of PATTERNS; `black` is
     the sample of no light; `gain` is what one step of a sample above black becomes, as float32 has it: white
-    balance and the level of white.
+    balance and the level of white. `demosaic` is how the colours between are found. What would be more than
+    `white` is cut off there, in all colours alike, so that it is neutral.
     """
 
     colours: Sites
     black: Sites
     gain: tuple[float, float, float, float]
+    demosaic: Demosaic
+    white: int = WHITE
 
     def __post_init__(self) -> None:
         if self.colours not in PATTERNS:

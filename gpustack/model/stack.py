@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gpustack.errors import StackError, UsageError
 from gpustack.model.frame import Frame, Kind, PixelType
-from gpustack.settings import Settings, WhiteBalance
+from gpustack.settings import DEMOSAIC, Settings, WhiteBalance
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,7 @@ class Stack:
             "A DNG file": settings.linear,
             "--wb": settings.wb is not WhiteBalance.CAMERA,
             "--exposure": settings.exposure != 0,
+            "--demosaic": settings.demosaic is not DEMOSAIC,
         }
         for what in (what for what, wanted in asked.items() if wanted and self.kind is not Kind.RAW):
             raise UsageError(

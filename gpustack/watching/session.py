@@ -117,6 +117,6 @@ class Session:
         if desk.doubt or stack.frames != self._frames:
             return desk.doubt or "they did not come in the order of their names"
         reference = stack.frames[stack.reference(self._settings.reference)]
-        if not Decoder(reference, self._settings.wb).agrees(desk.decoder):
+        if not Decoder(reference, self._settings.wb, self._settings.demosaic).agrees(desk.decoder):
             return "the reference has another white balance or other levels than the first frame"
         return ""

@@ -62,7 +62,7 @@ def check_alike(found: dict[str, Picture], wanted: dict[str, Picture]) -> None:
 
 def developed(device: CpuDevice) -> int:
     """How many frames a device has developed."""
-    return sum(what == "develop_bayer" for _, what in device.log)
+    return sum(what == "develop_rcd" for _, what in device.log)
 
 
 @pytest.mark.parametrize("devices", [1, 2])
@@ -73,7 +73,7 @@ def test_frames_developed_on_a_device_are_those_of_the_cpu(
     wanted, host = stacked(monkeypatch, paths, (), align=Model.NONE)
     used = tuple(CpuDevice(eager=False) for _ in range(devices))
     with monkeypatch.context() as only:
-        only.setattr(raw, "_developed", None)  # LibRaw is not asked to
+        only.setattr(raw, "_by_libraw", None)  # LibRaw is not asked to
         found, device = stacked(only, paths, used, align=Model.NONE)
     assert sum(map(developed, used)) == len(paths) + 1  # the reference's noise is measured beforehand
     check_alike(device, host)

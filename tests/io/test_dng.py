@@ -18,14 +18,16 @@ from gpustack.io import sensor
 from gpustack.io.decode import Decoder, probe
 from gpustack.io.metadata import Metadata, read_metadata
 from gpustack.io.write import write_picture
-from gpustack.settings import WhiteBalance
+from gpustack.settings import Demosaic, WhiteBalance
 from tests.io.dng import BLACK, CAMERA_FROM_XYZ, NEUTRAL, write_dng
 from tests.io.test_exiftool import tags
 
 rawpy = pytest.importorskip("rawpy", reason="rawpy has no build for this platform")
 
 Picture = npt.NDArray[Any]
-LINEAR = Settings(linear=True, method=Method.AVERAGE, align=Model.NONE, threads=1)
+# LibRaw judges here, and finds the colours between the filters alike.
+PPG = Demosaic.PPG
+LINEAR = Settings(linear=True, method=Method.AVERAGE, align=Model.NONE, threads=1, demosaic=PPG)
 SRGB_TO_XYZ = sensor._XYZ_FROM_SRGB
 
 
@@ -110,7 +112,7 @@ def test_the_sensors_own_values_are_written(frame: Path, tmp_path: Path) -> None
     with rawpy.imread(os.fspath(back.path)) as raw:
         values, balance = raw.raw_image[..., :3].astype(float), raw.camera_whitebalance[:3]
     (source,) = probe(frame)
-    working = Decoder(source)(source)
+    working = Decoder(source, demosaic=PPG)(source)
     np.testing.assert_array_equal(values, np.rint(working * np.float32(NEUTRAL)))
     np.testing.assert_allclose(balance, 1 / np.array(NEUTRAL), rtol=1e-5)
     # A step of the sensor's values is up to two of the working ones, and LibRaw does not round.
@@ -139,7 +141,7 @@ def test_the_picture_is_upright(turn: int, tmp_path: Path) -> None:
     [(WhiteBalance.DAYLIGHT, None), ((2.0, 1.0, 1.5), (2.0, 1.0, 1.5)), ((2.0, 4.0, 3.0), (0.5, 1.0, 0.75))],
 )
 def test_white_balance(wish: Any, balance: tuple[float, ...] | None, frame: Path, tmp_path: Path) -> None:
-    settings = Settings(linear=True, align=Model.NONE, wb=wish)
+    settings = Settings(linear=True, align=Model.NONE, wb=wish, demosaic=PPG)
     stacked([frame], tmp_path / "out.dng", settings)
     with rawpy.imread(os.fspath(frame)) as raw:
         gains = np.array(balance or raw.daylight_whitebalance[:3])
@@ -148,7 +150,7 @@ def test_white_balance(wish: Any, balance: tuple[float, ...] | None, frame: Path
     options = {"use_camera_wb": False, "user_wb": [*gains, gains[1]]}
     wanted = developed(frame, **options)
     np.testing.assert_allclose(developed(tmp_path / "out.dng"), wanted, rtol=0.005, atol=4)
-    shown = gpustack.stack([frame], Settings(align=Model.NONE, wb=wish)).image
+    shown = gpustack.stack([frame], Settings(align=Model.NONE, wb=wish, demosaic=PPG)).image
     np.testing.assert_allclose(linear(shown), wanted, rtol=0.005, atol=4)
 
 
@@ -211,6 +213,7 @@ def test_linear_and_developed_pixels_are_not_confused(frame: Path, tmp_path: Pat
         (Settings(wb=WhiteBalance.DAYLIGHT), "--wb"),
         (Settings(wb=(1, 1, 1)), "--wb"),
         (Settings(exposure=1), "--exposure"),
+        (Settings(demosaic=Demosaic.MALVAR), "--demosaic"),
     ):
         with pytest.raises(UsageError, match=f"{said} takes RAW frames, and these are developed"):
             gpustack.stack([tmp_path / "a.png"], settings)
@@ -237,7 +240,7 @@ def data() -> Path:
 def test_files_of_cameras(name: str, data: Path, tmp_path: Path) -> None:
     stacked([data / "real" / name], tmp_path / "out.dng")
     wanted, found = developed(data / "real" / name), developed(tmp_path / "out.dng")
-    fits = (wanted.min(axis=2) > 655) & (wanted.max(axis=2) < 65000)
+    fits = (wanted.min(axis=2) > 655) & (wanted.max(axis=2) < 60000)
     assert np.quantile(abs(found / np.maximum(wanted, 1) - 1)[fits], 0.999) < 0.005
     np.testing.assert_allclose(found[fits].mean(0), wanted[fits].mean(0), rtol=0.0005)
 

@@ -8,6 +8,7 @@ import pytest
 from gpustack.errors import DecodeError, StackError
 from gpustack.io.decode import Decoder, probe, working_colour
 from gpustack.model.frame import Frame, Kind, PixelType
+from gpustack.settings import Demosaic
 from tests.io.dng import BLACK, CAMERA_FROM_XYZ, NEUTRAL, WHITE, monochrome, mosaic, write_dng
 
 rawpy = pytest.importorskip("rawpy", reason="rawpy has no build for this platform")
@@ -132,7 +133,7 @@ def test_working_colour_does_what_libraw_does(dng):
             use_camera_wb=True,
             demosaic_algorithm=rawpy.DemosaicAlgorithm.PPG,
         )
-    got = np.clip(Decoder(frame)(frame) @ colour.matrix.T, 0, 65535)
+    got = np.clip(Decoder(frame, demosaic=Demosaic.PPG)(frame) @ colour.matrix.T, 0, 65535)
     assert colour.matrix.dtype == np.float64
     np.testing.assert_allclose(got, wanted, atol=2)
     np.testing.assert_allclose(colour.matrix.sum(axis=1), 1, atol=1e-3)

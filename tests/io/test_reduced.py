@@ -120,7 +120,7 @@ def test_half_a_raw_file_needs_no_demosaicking(
     decoder = Decoder(frame)
     whole = decoder(frame)
     with monkeypatch.context() as only:
-        only.setattr(raw, "_developed", None)
+        only.setattr(raw, "_by_libraw", None)
         found = decoder.reduced(frame, 2)
     check(found, whole, 2, most=0.02)
     for channel in range(3):

@@ -16,6 +16,7 @@ from gpustack.io.decode import Decoder, probe
 from gpustack.io.raw_directory import black_repeats, calibrates_samples, drops_zeros
 from gpustack.model.frame import Frame
 from gpustack.model.mosaic import PATTERNS, Mosaic, room
+from gpustack.settings import Demosaic
 from tests.io.dng import BLACK, NEUTRAL, WHITE, Pixels, monochrome, mosaic, write_dng
 
 rawpy = pytest.importorskip("rawpy", reason="rawpy has no build for this platform")
@@ -83,13 +84,13 @@ def sensor(
         raw_color=lambda y, x: pattern[y % 2, x % 2],
     )
     path.write_bytes(bytes(100))
-    return bayer.bayer(raw, path, balance, ((10, 20, 30, 40), 65535))
+    return bayer.bayer(raw, path, balance, bayer.Levels((10, 20, 30, 40), 65535), Demosaic.RCD)
 
 
 def test_the_pattern_begins_below_the_margin(tmp_path: Path) -> None:
     path = tmp_path / "a.raw"
-    assert sensor(path) == Mosaic((1, 2, 0, 1), (40, 30, 10, 20), (1.0, 4.0, 2.0, 1.0))
-    assert sensor(path, top=2) == Mosaic((0, 1, 1, 2), (10, 20, 40, 30), (2.0, 1.0, 1.0, 4.0))
+    assert sensor(path) == Mosaic((1, 2, 0, 1), (40, 30, 10, 20), (1.0, 4.0, 2.0, 1.0), Demosaic.RCD)
+    assert sensor(path, top=2) == Mosaic((0, 1, 1, 2), (10, 20, 40, 30), (2.0, 1.0, 1.0, 4.0), Demosaic.RCD)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +230,7 @@ def test_developed_files_are_decoded(tmp_path: Path) -> None:
 
 def test_only_bayers_pattern_makes_a_mosaic() -> None:
     with pytest.raises(ValueError, match="not Bayer's pattern"):
-        Mosaic((0, 1, 2, 1), (0, 0, 0, 0), (1.0, 1.0, 1.0, 1.0))
+        Mosaic((0, 1, 2, 1), (0, 0, 0, 0), (1.0, 1.0, 1.0, 1.0), Demosaic.RCD)
 
 
 @pytest.mark.parametrize(

@@ -8,19 +8,25 @@ from gpustack.backend.gpu.core import Core
 from gpustack.backend.gpu.records import record
 from gpustack.backend.gpu.tensor import Tensor
 from gpustack.model.mosaic import RED, Mosaic
+from gpustack.settings import Demosaic
 
-_ROWS = 32  # TILE_Y of bayer.cu
 _MOSAIC = np.dtype(
-    [("height", "i4"), ("width", "i4"), ("red", "i4"), ("black", "i4", 4), ("gain", "f4", 4)], align=True
+    [
+        ("height", "i4"),
+        ("width", "i4"),
+        ("red", "i4"),
+        ("white", "f4"),
+        ("black", "i4", 4),
+        ("gain", "f4", 4),
+    ],
+    align=True,
 )
+_KERNELS = {Demosaic.RCD: ("rcd", 16), Demosaic.MALVAR: ("malvar", 32)}
+"""Stage, and TILE_Y there."""
 
 
 class Developing(Core):
     """`develop`."""
-
-    @property
-    def develops(self) -> bool:
-        return True
 
     def develop(self, samples: Tensor, mosaic: Mosaic, /) -> Tensor:
         height, width = samples.shape[:2]
@@ -30,8 +36,11 @@ class Developing(Core):
             height=height,
             width=width,
             red=mosaic.colours.index(RED),
+            white=mosaic.white,
             black=mosaic.black,
             gain=mosaic.gain,
         )
-        self._launch.picture("bayer", "develop_bayer", (height, width), (samples, out, described), rows=_ROWS)
+        stage, rows = _KERNELS[mosaic.demosaic]
+        values = samples, out, described
+        self._launch.picture(stage, f"develop_{stage}", (height, width), values, rows=rows)
         return out

@@ -1,0 +1,1 @@
+"""Bayer mosaics, developed on the host."""
