@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from gpustack.engine.run import Outcome, run
 from gpustack.engine.run import locate as locate_stack
 from gpustack.errors import DecodeError, UsageError
 from gpustack.finishing import Finishing
-from gpustack.io.decode import Decoder, probe
+from gpustack.io.decode import Decoder, probe_all
 from gpustack.io.flat import Flat
 from gpustack.io.metadata import Metadata, described
 from gpustack.io.profiles import Profiles
@@ -152,20 +153,21 @@ def stack(
     finishing = Finishing(reference, settings)
     if layers is not None:
         layers.check(whole)
-    outcome = run(
-        whole,
-        source.read,
-        settings,
-        places=places,
-        progress=progress,
-        keep_aligned=keep_aligned,
-        keep_slab=None if keep_slab is None else partial(_hand_out, keep_slab, finishing),
-        keep_layers=None if layers is None else _layering(layers, finishing, reference, settings),
-        unpack=source.unpack,
-        shrink=source.shrink,
-        known=known,
-        checkpoint=checkpoint,
-    )
+    with _held(decoder):
+        outcome = run(
+            whole,
+            source.read,
+            settings,
+            places=places,
+            progress=progress,
+            keep_aligned=keep_aligned,
+            keep_slab=None if keep_slab is None else partial(_hand_out, keep_slab, finishing),
+            keep_layers=None if layers is None else _layering(layers, finishing, reference, settings),
+            unpack=source.unpack,
+            shrink=source.shrink,
+            known=known,
+            checkpoint=checkpoint,
+        )
     if decoder is not None:
         _tell_differences(whole, decoder, outcome.report, settings, progress)
     return _result(finishing, outcome)
@@ -185,21 +187,23 @@ def locate(
     is fail.
     """
     settings = settings or Settings()
-    whole, source, _ = opened(frames, settings)
-    return locate_stack(
-        whole,
-        source.read,
-        settings,
-        progress=progress,
-        keep_aligned=keep_aligned,
-        unpack=source.unpack,
-        shrink=source.shrink,
-    )
+    whole, source, decoder = opened(frames, settings)
+    with _held(decoder):
+        return locate_stack(
+            whole,
+            source.read,
+            settings,
+            progress=progress,
+            keep_aligned=keep_aligned,
+            unpack=source.unpack,
+            shrink=source.shrink,
+        )
 
 
-def open_stack(paths: Sequence[str | Path]) -> Stack:
-    """Read the headers of files and check that they belong together. Raises DecodeError, StackError."""
-    return Stack(tuple(frame for path in paths for frame in probe(Path(path))))
+def open_stack(paths: Sequence[str | Path], raw_developer: str | None = None) -> Stack:
+    """Read the headers of files and check that they belong together; of RAW files that another program
+    develops, see `Settings`, the first is made. Raises DecodeError, StackError, UsageError."""
+    return Stack(probe_all(map(Path, paths), raw_developer))
 
 
 def _tell_differences(
@@ -212,6 +216,16 @@ def _tell_differences(
         report.warnings.append(sentence)
         if progress is not None:
             progress.warn(sentence)
+
+
+@contextmanager
+def _held(decoder: Decoder | None) -> Iterator[None]:
+    """Let go in the end what a decoder has kept."""
+    try:
+        yield
+    finally:
+        if decoder is not None:
+            decoder.close()
 
 
 def opened(
@@ -234,10 +248,12 @@ def opened(
             whole.refuse_raw_options(settings)
             source = Source(read) if settings.flat is None else _flattened(read, whole, settings.flat)
             return whole, replace(source, read=_sane(source.read)), None
-        frames = open_stack(paths)
+        frames = open_stack(paths, settings.raw_developer)
+    if settings.raw_developer is not None and frames.kind is Kind.RAW:
+        frames = open_stack([frame.path for frame in frames], settings.raw_developer)
     frames.refuse_raw_options(settings)
     reference = frames.reference(settings.reference)
-    decoder = Decoder(frames.frames[reference], settings.wb, settings.demosaic)
+    decoder = Decoder(frames.frames[reference], settings.wb, settings.demosaic, settings.raw_developer)
     profiles = _profiles(frames, reference, settings) if fuses else None
     if settings.flat is not None:
         source = _flattened(decoder, frames, settings.flat)

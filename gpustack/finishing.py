@@ -3,6 +3,7 @@ metadata."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -54,6 +55,8 @@ class Finishing:
         frames = f"{used} frames" if used == given else f"{used} of {given} frames"
         names = _ALWAYS_TOLD + _TOLD_OF_RAW if self._kind is Kind.RAW else _ALWAYS_TOLD
         chosen = ", ".join(f"{name} {_worded(getattr(settings, name))}" for name in names)
+        if self._kind is Kind.DEVELOPED and settings.raw_developer is not None:
+            chosen += f", developed by {shlex.split(settings.raw_developer)[0]}"
         return replace(self.metadata, history=f"{frames} fused by method {settings.method}, {chosen}")
 
 

@@ -168,7 +168,8 @@ class Settings:
     before frames are compared. `prefer` says what is taken where two things are equally sharp. `slab` is the
     size and the overlap, in frames, of sub-stacks that are fused first. `reference` is first, middle, last or
     a frame index from 0. `flat` is the path of a flat field. `wb`, a word or what red, green and blue are
-    multiplied with, `exposure`, in EV, and `demosaic` are for RAW frames. `linear` leaves their
+    multiplied with, `exposure`, in EV, and `demosaic` are for RAW frames; `raw_developer` is the command of a
+    program that makes TIFF files of them instead, with {input} and {output} in it. `linear` leaves their
     picture in linear camera RGB, for a DNG file. `layers` plans for a pass that writes layers.
     `convert_profile` brings frames of another colour profile to the reference's. `ram_bytes` and `threads`
     are None for a share of what the machine has. Raises UsageError for what is out of its range or does not
@@ -199,12 +200,15 @@ class Settings:
     wb: WhiteBalance | tuple[float, float, float] = WhiteBalance.CAMERA
     exposure: float = 0.0
     demosaic: Demosaic = DEMOSAIC
+    raw_developer: str | None = None
     linear: bool = False
     layers: bool = False
     convert_profile: bool = False
 
     def __post_init__(self) -> None:
         _check("--exposure", self.exposure, EXPOSURE_RANGE, "EV")
+        if self.raw_developer is not None:
+            self._check_developer()
         for gain in self.wb if isinstance(self.wb, tuple) else ():
             _check("--wb", gain, GAIN_RANGE, "for each colour")
         _check("--radius", self.radius, RADIUS_RANGE, "pixels")
@@ -218,6 +222,22 @@ class Settings:
                 )
         if self.slab is not None or self.prefer is not Prefer.NONE:
             _check_one_device("--slab" if self.slab else f"--prefer {self.prefer.value}", self.devices)
+
+    def _check_developer(self) -> None:
+        """Raise for what the other program decides."""
+        asked = {
+            "A DNG file": self.linear,
+            "--wb": self.wb is not WhiteBalance.CAMERA,
+            "--exposure": self.exposure != 0,
+            "--demosaic": self.demosaic is not DEMOSAIC,
+        }
+        for what in (what for what, wanted in asked.items() if wanted):
+            raise UsageError(
+                f"{what} does not go with --raw-developer, whose program develops the frames.",
+                "Write to .tif."
+                if self.linear
+                else "Leave one of them out; the program has options of its own.",
+            )
 
     @property
     def removes_ghosts(self) -> bool:

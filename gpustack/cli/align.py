@@ -36,6 +36,7 @@ def align(
     brightness: options.BrightnessOption = DEFAULT.brightness,
     flat: options.FlatOption = None,
     demosaic: options.DemosaicOption = DEFAULT.demosaic,
+    raw_developer: options.DeveloperOption = None,
     on_bad_frame: options.BadFrameOption = DEFAULT.on_bad_frame,
     backend: options.BackendOption = DEFAULT.backend,
     decoder: options.DecoderOption = DEFAULT.decoder,
@@ -54,7 +55,7 @@ def align(
         raise UsageError("Nothing was asked for.", "Give --save-transforms FILE, -o DIR, or --json.")
     settings = options.settings_of(locals(), align=model)
     _check(save_transforms, output, overwrite)
-    frames = options.find(inputs, flat=flat, quiet=quiet)
+    frames = options.find(inputs, flat=flat, developer=raw_developer, quiet=quiet)
     places = _align(frames, settings, output, quiet=quiet, overwrite=overwrite)
     _report(frames, settings, places, save_transforms, as_json=json_, quiet=quiet, overwrite=overwrite)
 

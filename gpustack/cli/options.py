@@ -127,6 +127,14 @@ DemosaicOption = Annotated[
     ),
 ]
 ExposureOption = Annotated[float, typer.Option(help="Show RAW frames brighter, by so many EV.", metavar="EV")]
+DeveloperOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Have another program develop RAW frames to TIFF of 16 bits: its command, with {input} and "
+        "{output} in it.",
+        metavar="COMMAND",
+    ),
+]
 BadFrameOption = Annotated[
     BadFrame,
     typer.Option(help="A frame that cannot be aligned, or is shaken: skip it with a warning, or fail."),
@@ -272,13 +280,15 @@ def find(
     *,
     outputs: list[Path] | None = None,
     flat: Path | None = None,
+    developer: str | None = None,
     quiet: bool = False,
 ) -> Stack:
     """The stack that the inputs name; says on stderr what was left out.
 
     A result of an earlier run that lies among the frames is not taken for one, nor is the flat field.
+    `developer` is the command that develops RAW files.
     """
-    from gpustack.io.decode import probe
+    from gpustack.io.decode import probe_all
     from gpustack.io.discover import discover
 
     found = discover(inputs, sys.stdin)
@@ -289,7 +299,7 @@ def find(
     paths = [path for path in paths if flat is None or path.resolve() != flat.resolve()]
     if not paths:
         raise StackError("There is no frame to stack.", "Name picture files, or a folder that holds some.")
-    return Stack(tuple(frame for path in paths for frame in probe(path)))
+    return Stack(probe_all(paths, developer))
 
 
 def _tell_left_out(found: Found, results: int) -> None:

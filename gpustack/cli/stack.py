@@ -49,6 +49,7 @@ def stack(
     exposure: options.ExposureOption = DEFAULT.exposure,
     convert_profile: options.ConvertProfileOption = False,
     demosaic: options.DemosaicOption = DEFAULT.demosaic,
+    raw_developer: options.DeveloperOption = None,
     on_bad_frame: options.BadFrameOption = DEFAULT.on_bad_frame,
     deghost: options.DeghostOption = DEFAULT.deghost,
     depth: options.DepthOption = None,
@@ -87,7 +88,9 @@ def stack(
         outputs.check(files)
         slabs = None if settings.slab is None else SlabFiles(output, files)
         earlier = [] if slabs is None else slabs.earlier()
-        frames = options.find(inputs, outputs=outputs.files + earlier, flat=flat, quiet=quiet)
+        frames = options.find(
+            inputs, outputs=outputs.files + earlier, flat=flat, developer=raw_developer, quiet=quiet
+        )
         outputs.check_fit(frames, settings, files)
         made = [] if slabs is None else slabs.check(frames, settings)
         if dry_run:

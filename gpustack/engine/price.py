@@ -72,6 +72,7 @@ DECODE_FACTOR = {
     Kind.PNG: 1.0,
     Kind.TIFF: 1.1,
     Kind.RAW: 2.7,
+    Kind.DEVELOPED: 1.1,
     Kind.ARRAY: 0.0,
 }
 """Bytes that decoding needs besides its result, as a share of it: the file, and the codec's own buffers."""
@@ -81,6 +82,7 @@ DECODE_SECONDS = {
     Kind.PNG: 0.030,
     Kind.TIFF: 0.030,
     Kind.RAW: 0.015,
+    Kind.DEVELOPED: 0.030,
     Kind.ARRAY: 0.0,
 }
 """CPU seconds to decode a megapixel, on one core of a 2023 server; of RAW files to unpack it."""
@@ -92,6 +94,9 @@ DEVELOP_SECONDS = {
     Demosaic.AHD: 0.070,
 }
 """The same of developing RAW frames; the survey takes them at half size, without."""
+
+OTHERS_SECONDS = 0.2
+"""The same of another program that develops RAW frames, once each; a guess, as they differ."""
 
 FLAT_SECONDS = 0.008
 """The same of dividing it by a flat field; for orientation."""
@@ -301,6 +306,8 @@ def predict(stack: Stack, settings: Settings, method: Method, threads: int) -> f
     work = folded * sum(PASS_SECONDS[name] for name in renders) + decoding * len(names)
     if stack.kind is Kind.RAW:
         work += DEVELOP_SECONDS[settings.demosaic] * len(renders)
+    elif stack.kind is Kind.DEVELOPED:
+        work += OTHERS_SECONDS
     if settings.align is Model.NONE:
         return looking + work * len(stack) * stack.largest.megapixels / threads
     work += (

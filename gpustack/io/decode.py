@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gpustack.errors import DecodeError
+from gpustack.errors import DecodeError, UsageError
 from gpustack.io import jpeg, png, raw, sensor, tiff
+from gpustack.io.developer import Developer
 from gpustack.io.guard import COPY_AGAIN, guarded
 from gpustack.io.metadata import read_metadata
 from gpustack.io.raw_directory import is_raw
@@ -21,7 +24,7 @@ from gpustack.model.jpeg import Jpeg
 from gpustack.model.mosaic import Mosaic
 from gpustack.settings import DEMOSAIC, Demosaic, WhiteBalance
 
-__all__ = ["Colour", "Decoder", "probe", "sensor_of", "working_colour"]
+__all__ = ["Colour", "Decoder", "probe", "probe_all", "sensor_of", "working_colour"]
 
 _TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # RAW formats that do not start as TIFF does: (offset, mark).
@@ -65,6 +68,30 @@ def probe(path: Path) -> tuple[Frame, ...]:
         return _PROBES[_kind(path)](path)
 
 
+def probe_all(paths: Iterable[Path], developer: str | None = None) -> tuple[Frame, ...]:
+    """The frames of files, in order, as `probe` describes them; where `developer` is the command of a program
+    that develops RAW files, these as it makes the first of them.
+
+    Raises: as `probe` does; UsageError for no such program, a command that is none, and no RAW file.
+    """
+    if developer is None:
+        return tuple(frame for path in paths for frame in probe(path))
+    first: Frame | None = None
+    frames: list[Frame] = []
+    with closing(Developer(developer)) as program:
+        for path in paths:
+            with guarded(path.name):
+                is_raw_file = _kind(path) is Kind.RAW
+            if is_raw_file:
+                first = first or program.probe(path)
+                frames.append(replace(first, path=path))
+            else:
+                frames += probe(path)
+    if first is None:
+        raise UsageError("--raw-developer takes RAW frames, and these are developed.", "Leave it out.")
+    return tuple(frames)
+
+
 def working_colour(reference: Frame) -> Colour | None:
     """The map from a RAW stack's pixels to linear sRGB; None for developed files, which keep their encoding.
 
@@ -86,7 +113,7 @@ class Decoder:
     """Decodes the frames of one stack; may be called from several threads at once.
 
     What must not vary over a RAW stack (white balance as wished for, levels) is read from `reference` once,
-    and kept here.
+    and kept here; so is what another program, `developer`, makes of RAW files, until `close`.
     """
 
     def __init__(
@@ -94,9 +121,16 @@ class Decoder:
         reference: Frame,
         wish: raw.Balance = WhiteBalance.CAMERA,
         demosaic: Demosaic = DEMOSAIC,
+        developer: str | None = None,
     ) -> None:
+        self._developer = None if developer is None else Developer(developer)
         with guarded(reference.name):
             self._recipe = raw.lock(reference, wish, demosaic) if reference.kind is Kind.RAW else None
+
+    def close(self) -> None:
+        """Let go what was kept on disk."""
+        if self._developer is not None:
+            self._developer.close()
 
     def __call__(self, frame: Frame, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
         """The pixels of `frame`: (h, w, c), C-contiguous, of its `pixel_type`, not turned by EXIF; in `out`
@@ -161,6 +195,8 @@ class Decoder:
     def _decode(self, frame: Frame, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
         if frame.kind is Kind.JPEG:
             pixels = jpeg.decode(frame, out)
+        elif frame.kind is Kind.DEVELOPED:
+            pixels = self._by_developer(frame)
         elif frame.kind is not Kind.RAW:
             pixels = _DECODERS[frame.kind](frame)
         elif self._recipe is None:
@@ -168,6 +204,13 @@ class Decoder:
         else:
             pixels = raw.decode(frame, self._recipe)
         return np.ascontiguousarray(pixels)
+
+    def _by_developer(self, frame: Frame) -> npt.NDArray[Any]:
+        if self._developer is None:
+            raise UsageError(
+                f"What develops {frame.name} is not named.", "Give the raw_developer that it was opened with."
+            )
+        return self._developer.decode(frame)
 
 
 def _kept(frame: Frame, pixels: npt.NDArray[Any], out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:

@@ -37,7 +37,7 @@ def library() -> Any:
     except ImportError as error:
         raise StackError(
             "RAW files cannot be read, because rawpy is not there for this platform.",
-            "Develop them to 16-bit TIFF first.",
+            "Develop them to 16-bit TIFF first, or have --raw-developer do it.",
         ) from error
     return rawpy
 
@@ -53,7 +53,7 @@ def opened(path: Path, name: str) -> Iterator[rawpy.RawPy]:
         raise DecodeError(
             name,
             "this RAW format is not known to LibRaw.",
-            "Convert it to DNG or TIFF first.",
+            "Convert it to DNG or TIFF first, or name a program that knows it with --raw-developer.",
         ) from error
     except rawpy.LibRawError as error:
         raise damaged(name, "LibRaw finds no complete picture in it") from error

@@ -62,6 +62,10 @@ def read_metadata(frame: Frame) -> Metadata:
                 case Kind.RAW:
                     found = _from_tiff(file, 0)
                     return replace(found, icc=None, exif=found.exif and without_colour(found.exif))
+                case Kind.DEVELOPED:
+                    found = _from_tiff(file, 0)
+                    exif = found.exif and without_colour(found.exif)
+                    return replace(found, icc=frame.profile, exif=exif)
                 case Kind.ARRAY:
                     return Metadata()
     except OSError:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 
 class Kind(StrEnum):
-    """How the pixels of a frame are stored."""
+    """How the pixels of a frame are stored; DEVELOPED: in a RAW file of which another program makes TIFF."""
 
     JPEG = "jpeg"
     PNG = "png"
     TIFF = "tiff"
     RAW = "raw"
+    DEVELOPED = "developed"
     ARRAY = "array"
 
     @property
@@ -50,7 +51,8 @@ class Frame:
 
     `width` and `height` are in pixels as stored, before any EXIF rotation; `channels` is 1 (gray), 2 (gray
     and alpha), 3 (RGB) or 4 (RGB and alpha); `page` counts from 0 inside a multi-page file; `orientation`
-    is the EXIF value 1 to 8. RAW frames are (h, w, 3) uint16, linear, after development.
+    is the EXIF value 1 to 8. RAW frames are (h, w, 3) uint16, linear, after development. `profile` is the ICC
+    profile of pixels that another program makes of a RAW file.
     """
 
     path: Path
@@ -62,6 +64,7 @@ class Frame:
     page: int = 0
     pages: int = 1
     orientation: int = 1
+    profile: bytes | None = None
 
     @property
     def name(self) -> str:

@@ -132,6 +132,7 @@ def default_text(command: str, name: str, option: Any) -> str:
         "--transforms": "estimated",
         "--flat": "none",
         "--slab": "none",
+        "--raw-developer": "none",
         "--truth": "none",
         "--until-idle": "on Ctrl-C",
         "--preview": "beside the output",

@@ -23,7 +23,7 @@ from gpustack.io.metadata import Metadata, read_metadata
 from gpustack.model.frame import Frame, Kind, PixelType
 
 PROFILE: bytes = imagecodecs.cms_profile("srgb")
-SUFFIX = {Kind.JPEG: "jpg", Kind.PNG: "png", Kind.TIFF: "tif", Kind.RAW: "dng"}
+SUFFIX = {Kind.JPEG: "jpg", Kind.PNG: "png", Kind.TIFF: "tif", Kind.RAW: "dng", Kind.DEVELOPED: "dng"}
 
 
 def camera() -> Image.Exif:
