@@ -27,6 +27,7 @@ from gpustack.finishing import Finishing
 from gpustack.io.decode import Decoder, probe_all
 from gpustack.io.flat import Flat
 from gpustack.io.metadata import Metadata, described
+from gpustack.io.planes import depth_description
 from gpustack.io.profiles import Profiles
 from gpustack.io.shots import differences
 from gpustack.io.write import oriented, write_picture, write_plane
@@ -96,7 +97,7 @@ class Result:
         """Write the depth: float32 TIFF in frame units, or 16-bit PNG from first (0) to last frame
         (65535)."""
         top = float(max(1, len(self.report.frames) - 1))
-        self._save(path, self.depth, top, f"depth in frames, 0 to {top:.0f}", overwrite)
+        self._save(path, self.depth, top, depth_description(top, self.metadata.voxel), overwrite)
 
     def save_confidence(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the confidence: float32 TIFF 0..1, or 16-bit PNG."""
@@ -150,7 +151,7 @@ def stack(
     source = source if heard is None else source.telling(heard)
     places = None if transforms is None else [t if isinstance(t, Place) else Place(t) for t in transforms]
     reference = whole.frames[whole.reference(settings.reference)]
-    finishing = Finishing(reference, settings)
+    finishing = Finishing(reference, settings, whole.every)
     if layers is not None:
         layers.check(whole)
     with _held(decoder):
@@ -200,10 +201,13 @@ def locate(
         )
 
 
-def open_stack(paths: Sequence[str | Path], raw_developer: str | None = None) -> Stack:
-    """Read the headers of files and check that they belong together; of RAW files that another program
-    develops, see `Settings`, the first is made. Raises DecodeError, StackError, UsageError."""
-    return Stack(probe_all(map(Path, paths), raw_developer))
+def open_stack(paths: Sequence[str | Path], raw_developer: str | None = None, *, every: int = 1) -> Stack:
+    """Read the headers of files and check that they belong together; take every so many-th frame of them.
+
+    Of RAW files that another program develops, see `Settings`, the first is made. Raises DecodeError,
+    StackError, UsageError.
+    """
+    return Stack(probe_all(map(Path, paths), raw_developer)[::every], every)
 
 
 def _tell_differences(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, BinaryIO
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,9 +21,12 @@ from gpustack.io.animation import ANIMATION_ENDINGS, write_animation
 from gpustack.io.atomic import replacing
 from gpustack.io.decode import probe
 from gpustack.io.encode import eight_bit
+from gpustack.io.exr import encode_planes
 from gpustack.io.meshes import MESH_ENDINGS, PLAIN_WRITERS, write_glb
 from gpustack.io.metadata import Metadata, description, read_metadata
 from gpustack.io.picture import Picture, read_picture
+from gpustack.io.planes import depth_description, read_depth_description
+from gpustack.io.told import Voxel
 from gpustack.io.write import OUTPUT_ENDINGS, check_output, write_picture, write_plane
 from gpustack.settings import ANIMATION_PX, JPEG_QUALITY, MESH_TRIANGLES, PARALLAX, Export
 
@@ -52,12 +53,35 @@ ENDINGS = {
 @dataclass(frozen=True, slots=True, eq=False)
 class DepthMap:
     """A depth map in frames, (h, w) float32 from 0 to `top`; the picture it belongs to, if given; what a
-    frame and a pixel are worth."""
+    frame and a pixel are worth as the user says, and as the file does."""
 
     depth: Plane
     top: float
     picture: Picture | None = None
     scale: Scale = field(default_factory=Scale)
+    voxel: Voxel = field(default_factory=Voxel)
+
+    @property
+    def step_um(self) -> float | None:
+        """Micrometres between two frames: what the user says counts more."""
+        return self.scale.step_um or self.voxel.step_um
+
+    @property
+    def whole_scale(self) -> Scale:
+        """The scale with what the file says where the user does not, if both directions are known then."""
+        both = replace(
+            self.scale, step_um=self.step_um, um_per_px=self.scale.um_per_px or self.voxel.pixel_um
+        )
+        return both if both.step_um is not None and both.um_per_px is not None else self.scale
+
+    def fitting(self, path: Path) -> Export:
+        """What a file's ending suggests."""
+        ending = path.suffix.lower()
+        if ending in MESH_ENDINGS:
+            return Export.MESH
+        if ending in ANIMATION_ENDINGS:
+            return Export.ROCKING
+        return Export.DEPTH if self.step_um is None else Export.HEIGHT
 
     @property
     def nearness(self) -> Plane:
@@ -81,13 +105,13 @@ class DepthMap:
         most. Raises UsageError for what does not fit together, WriteError as `write_picture` does.
         """
         path = Path(path)
-        kind = kind or fitting(path, self.scale)
+        kind = kind or self.fitting(path)
         check_output(path, overwrite, ENDINGS[kind])
         match kind:
             case Export.DEPTH | Export.HEIGHT:
                 self._save_plane(path, kind, overwrite)
             case Export.NORMALS:
-                directions = normals(heights_px(self.depth, self.top, self.scale))
+                directions = normals(heights_px(self.depth, self.top, self.whole_scale))
                 _save_picture(path, as_colours(directions), Metadata(), overwrite)
             case Export.MESH:
                 self._save_mesh(path, triangles, overwrite)
@@ -99,14 +123,14 @@ class DepthMap:
 
     def _save_plane(self, path: Path, kind: Export, overwrite: bool) -> None:
         if kind is Export.DEPTH:
-            plane, top, text = self.depth, self.top, f"depth in frames, 0 to {self.top:g}"
+            plane, top, text = self.depth, self.top, depth_description(self.top, self.voxel)
         else:
-            plane = heights_um(self.depth, self.top, self.scale)
-            top = self.top * (self.scale.step_um or 0)
+            plane = heights_um(self.depth, self.top, replace(self.scale, step_um=self.step_um))
+            top = self.top * (self.step_um or 0)
             text = f"height in micrometres above the farthest frame, 0 to {top:g}"
         if path.suffix.lower() == ".exr":
             with replacing(path, overwrite=overwrite) as file:
-                _write_exr(file, plane, text)
+                encode_planes(file, {"Z": plane}, {"comments": text})
             return
         write_plane(path, plane, top=top, overwrite=overwrite, software=SOFTWARE, description=text)
 
@@ -115,7 +139,7 @@ class DepthMap:
             raise UsageError(f"A mesh of {triangles} triangles is none.", "Allow 2 or more.")
         metres = path.suffix.lower() == ".glb"
         found = mesh(
-            heights_px(self.depth, self.top, self.scale),
+            heights_px(self.depth, self.top, self.whole_scale),
             self._pixel_mm() / (1000 if metres else 1),
             triangles,
         )
@@ -127,9 +151,10 @@ class DepthMap:
                 write(file, found.points, found.normals, found.triangles, self._colours(found))
 
     def _pixel_mm(self) -> float:
-        if self.scale.known:
-            assert self.scale.um_per_px is not None
-            return self.scale.um_per_px / 1000
+        scale = self.whole_scale
+        if scale.known:
+            assert scale.um_per_px is not None
+            return scale.um_per_px / 1000
         return float(_UNSCALED_MM / max(self.depth.shape))
 
     def _texture(self) -> bytes | None:
@@ -189,36 +214,29 @@ def open_depth(
         problem = f"{' and '.join(sizes)}."
         raise InputError(problem, "Give the picture and the depth of one run.")
     values = plane.pixels[..., 0]
-    top = _top(Path(path), frames)
+    stated, voxel = _stated(Path(path))
+    top = stated if frames is None else _top(frames)
+    scale = scale or Scale()
     if values.dtype == np.float32:
         top = float(values.max()) if top is None else top
-        return DepthMap(np.asarray(values, np.float32), top, seen, scale or Scale())
+        return DepthMap(np.asarray(values, np.float32), top, seen, scale, voxel)
     if top is None:
         raise UsageError(
             f"{plane.name} does not say of how many frames it is.", "Give their number with --frames."
         )
     depth = values.astype(np.float32) * np.float32(top / np.iinfo(values.dtype).max)
-    return DepthMap(depth, top, seen, scale or Scale())
+    return DepthMap(depth, top, seen, scale, voxel)
 
 
-def fitting(path: Path, scale: Scale) -> Export:
-    """What a file's ending suggests."""
-    ending = path.suffix.lower()
-    if ending in MESH_ENDINGS:
-        return Export.MESH
-    if ending in ANIMATION_ENDINGS:
-        return Export.ROCKING
-    return Export.DEPTH if scale.step_um is None else Export.HEIGHT
+def _stated(path: Path) -> tuple[float | None, Voxel]:
+    """The largest depth, and what a frame and a pixel measure, as far as the file says so."""
+    return read_depth_description(description(read_metadata(probe(path)[0])))
 
 
-def _top(path: Path, frames: int | None) -> float | None:
-    """The largest depth: as told, or as the file describes itself."""
-    if frames is not None:
-        if frames < 1:
-            raise UsageError(f"A stack has no {frames} frames.", "Give 1 or more.")
-        return float(frames - 1)
-    found = re.fullmatch(r"depth in frames, 0 to (\S+)", description(read_metadata(probe(path)[0])) or "")
-    return float(found[1]) if found else None
+def _top(frames: int) -> float:
+    if frames < 1:
+        raise UsageError(f"A stack has no {frames} frames.", "Give 1 or more.")
+    return float(frames - 1)
 
 
 def _shift(parallax: float, width: int) -> float:
@@ -243,20 +261,3 @@ def _fitted(pixels: npt.NDArray[np.uint8], longest: int) -> npt.NDArray[np.uint8
 
 def _save_picture(path: Path, pixels: Pixels, metadata: Metadata, overwrite: bool) -> None:
     write_picture(path, pixels, metadata, overwrite=overwrite, software=SOFTWARE, quality=JPEG_QUALITY)
-
-
-def _write_exr(file: BinaryIO, plane: Plane, text: str) -> None:
-    """One channel, Z, of 32-bit floats, by the library OpenEXR (the extra `exr`), which writes to paths
-    alone."""
-    try:
-        import OpenEXR
-    except ImportError as error:
-        raise UsageError(
-            "OpenEXR files need a library that is not installed.",
-            "Install gpustack-focus[exr], or write to .tif.",
-        ) from error
-    head = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage, "comments": text}
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "plane.exr"
-        OpenEXR.File(head, {"Z": np.ascontiguousarray(plane)}).write(str(path))
-        file.write(path.read_bytes())

@@ -28,12 +28,15 @@ _TOLD_OF_RAW = ("wb", "exposure", "demosaic")
 class Finishing:
     """What becomes of the pictures of one run; the reference's file is read once."""
 
-    def __init__(self, reference: Frame, settings: Settings) -> None:
-        """Raises DecodeError where the file is no longer what it was."""
+    def __init__(self, reference: Frame, settings: Settings, every: int = 1) -> None:
+        """`every`: of the frames of the files, so many-th are in the stack. Raises DecodeError where the
+        file is no longer what it was."""
         self._settings, self._kind, self.orientation = settings, reference.kind, reference.orientation
         metadata = Metadata() if reference.kind is Kind.ARRAY else read_metadata(reference)
         if settings.strip_gps:
             metadata = without_gps(metadata)
+        if metadata.voxel is not None:
+            metadata = replace(metadata, voxel=metadata.voxel.every(every))
         colour = None if settings.linear else working_colour(reference)
         self._matrix = None if colour is None else colour.matrix * 2.0**settings.exposure
         if settings.linear:

@@ -30,6 +30,7 @@ def align(
     model: Annotated[
         Model, typer.Option("--align", help="What a frame may do against the reference.")
     ] = DEFAULT.align,
+    every: options.EveryOption = 1,
     reference: options.ReferenceOption = DEFAULT.reference,
     crop: options.CropOption = DEFAULT.crop,
     interpolation: options.InterpolationOption = DEFAULT.interpolation,
@@ -55,7 +56,7 @@ def align(
         raise UsageError("Nothing was asked for.", "Give --save-transforms FILE, -o DIR, or --json.")
     settings = options.settings_of(locals(), align=model)
     _check(save_transforms, output, overwrite)
-    frames = options.find(inputs, flat=flat, developer=raw_developer, quiet=quiet)
+    frames = options.find(inputs, flat=flat, developer=raw_developer, every=every, quiet=quiet)
     places = _align(frames, settings, output, quiet=quiet, overwrite=overwrite)
     _report(frames, settings, places, save_transforms, as_json=json_, quiet=quiet, overwrite=overwrite)
 

@@ -38,7 +38,10 @@ def depth(
     near: Annotated[End, typer.Option(help="The frame that is focused nearest to the camera.")] = End.FIRST,
     step_um: Annotated[
         float | None,
-        typer.Option(help="Micrometres between two frames: heights get a unit.", show_default=False),
+        typer.Option(
+            help="Micrometres between two frames: heights get a unit. A microscope's stack tells it itself.",
+            show_default=False,
+        ),
     ] = None,
     um_per_px: Annotated[
         float | None, typer.Option(help="Micrometres of a pixel: meshes get their size.", show_default=False)
@@ -59,12 +62,12 @@ def depth(
     """Make heights, a normal map, a mesh, stereo pictures or an animation of a depth map."""
     del debug
     from gpustack.depth.relief import Scale
-    from gpustack.exporting import ENDINGS, fitting, open_depth
+    from gpustack.exporting import ENDINGS, open_depth
     from gpustack.io.write import check_output
 
     scale = Scale(step_um, um_per_px, relief, near is End.FIRST)
-    kind = as_ or fitting(output, scale)
-    check_output(output, overwrite, ENDINGS[kind])
+    check_output(output, overwrite, sorted({ending for some in ENDINGS.values() for ending in some}))
     found = open_depth(depth, picture, frames=frames, scale=scale)
+    kind = as_ or found.fitting(output)
     found.save(output, kind, overwrite=overwrite, triangles=triangles, parallax=parallax, width=width)
     typer.echo(f"{output}: {kind.value}")

@@ -19,6 +19,8 @@ from gpustack.errors import GpustackError
 from gpustack.libraries import LIBRARIES, MISSING, installed
 
 _LIBRARIES = (*LIBRARIES, "typer", "rich")
+# What comes with extras: the module, and the extra.
+_EXTRAS = {"heic": ("pi_heif", "heif"), "exr": ("OpenEXR", "exr"), "video": ("av", "video")}
 
 
 @ending
@@ -85,9 +87,14 @@ def _kernels() -> str:
 def _codecs() -> dict[str, str]:
     import imagecodecs
 
-    wanted = ("JPEG8", "PNG", "LZW", "DEFLATE", "ZSTD", "PACKBITS", "CMS")
+    from gpustack.io.extras import installing
+
+    wanted = ("JPEG8", "PNG", "LZW", "DEFLATE", "ZSTD", "PACKBITS", "CMS", "JPEGXL", "WEBP", "AVIF")
     codecs = {name.lower(): "yes" if getattr(imagecodecs, name).available else "no" for name in wanted}
     codecs["raw"] = "yes" if importlib.util.find_spec("rawpy") else "no: rawpy has no wheel for this system"
+    for name, (module, extra) in _EXTRAS.items():
+        there = importlib.util.find_spec(module) is not None
+        codecs[name] = "yes" if there else f"no: {installing(extra)}"
     return codecs
 
 

@@ -52,6 +52,9 @@ PictureOption = Annotated[
         show_default=False,
     ),
 ]
+EveryOption = Annotated[
+    int, typer.Option(min=1, help="Take every so many-th frame only: of a video, few are focused anew.")
+]
 MethodOption = Annotated[
     Method,
     typer.Option(
@@ -281,6 +284,7 @@ def find(
     outputs: list[Path] | None = None,
     flat: Path | None = None,
     developer: str | None = None,
+    every: int = 1,
     quiet: bool = False,
 ) -> Stack:
     """The stack that the inputs name; says on stderr what was left out.
@@ -299,7 +303,7 @@ def find(
     paths = [path for path in paths if flat is None or path.resolve() != flat.resolve()]
     if not paths:
         raise StackError("There is no frame to stack.", "Name picture files, or a folder that holds some.")
-    return Stack(probe_all(paths, developer))
+    return Stack(probe_all(paths, developer)[::every], every)
 
 
 def _tell_left_out(found: Found, results: int) -> None:

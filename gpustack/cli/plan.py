@@ -16,6 +16,7 @@ from gpustack.settings import Model, Settings
 @ending
 def plan(
     inputs: options.Inputs,
+    every: options.EveryOption = 1,
     method: options.MethodOption = DEFAULT.method,
     radius: options.RadiusOption = DEFAULT.radius,
     prefer: options.PreferOption = DEFAULT.prefer,
@@ -39,7 +40,7 @@ def plan(
     """Print passes, bands, memory and time of a run, without doing it."""
     del debug
     settings = options.settings_of(locals())
-    show_plan(options.find(inputs), settings, as_json=json_, checkpoints=resume)
+    show_plan(options.find(inputs, every=every), settings, as_json=json_, checkpoints=resume)
 
 
 def show_plan(frames: Stack, settings: Settings, *, as_json: bool, checkpoints: bool = False) -> None:

@@ -22,18 +22,18 @@ from gpustack.model.stack import Stack
 from gpustack.settings import Settings
 
 if TYPE_CHECKING:
+    from gpustack.cli.steps import Steps
     from gpustack.engine.checkpoint import Checkpoint
     from gpustack.engine.known import Known
     from gpustack.engine.report import LayersReport
     from gpustack.layering import LayerFile
-
-FLOAT_ENDINGS = (".tif", ".tiff")
 
 
 @ending
 def stack(
     inputs: options.Inputs,
     output: options.PictureOption,
+    every: options.EveryOption = 1,
     method: options.MethodOption = DEFAULT.method,
     radius: options.RadiusOption = DEFAULT.radius,
     smoothing: options.SmoothingOption = DEFAULT.smoothing,
@@ -89,7 +89,12 @@ def stack(
         slabs = None if settings.slab is None else SlabFiles(output, files)
         earlier = [] if slabs is None else slabs.earlier()
         frames = options.find(
-            inputs, outputs=outputs.files + earlier, flat=flat, developer=raw_developer, quiet=quiet
+            inputs,
+            outputs=outputs.files + earlier,
+            flat=flat,
+            developer=raw_developer,
+            every=every,
+            quiet=quiet,
         )
         outputs.check_fit(frames, settings, files)
         made = [] if slabs is None else slabs.check(frames, settings)
@@ -166,7 +171,13 @@ class Outputs:
 
     def check_fit(self, frames: Stack, settings: Settings, files: Files) -> None:
         """Refuse before any work what does not go with the frames' kind of pixels: options, a format."""
+        from gpustack.io.metadata import read_metadata
+        from gpustack.io.write import FLOAT_ENDINGS, refuse_coded
+
         frames.refuse_raw_options(settings)
+        if self.picture.suffix.lower() == ".exr":
+            reference = frames.frames[frames.reference(settings.reference)]
+            refuse_coded(self.picture, frames.pixel_type, read_metadata(reference).icc)
         if frames.pixel_type is PixelType.FLOAT32 and self.picture.suffix.lower() not in FLOAT_ENDINGS:
             raise UsageError(f"{self.picture.name} cannot hold floating point pixels.", "Write to .tif.")
         layers = self.layer_file(files)
@@ -199,14 +210,12 @@ def carry_out(work: Work, *, json_: bool, quiet: bool) -> None:
     """Fuse the frames, write everything, and tell of it."""
     from gpustack import api
     from gpustack.cli.progress import TerminalProgress
-    from gpustack.cli.steps import Steps
     from gpustack.io.fingerprint import Fingerprints
     from gpustack.io.transforms import load_transforms
 
     frames, settings, outputs, slabs = work.frames, work.settings, work.outputs, work.slabs
     given = None if work.transforms is None else load_transforms(work.transforms, frames)
-    turn = frames.frames[frames.reference(settings.reference)].orientation
-    steps = None if outputs.steps is None else Steps(outputs.steps, turn, outputs.overwrite)
+    steps = _steps(outputs, frames, settings)
     layers = outputs.layer_file(work.files, settings.threads)
     if slabs is not None and work.checkpoint is not None:
         work.checkpoint.has_slab = slabs.exists
@@ -247,6 +256,17 @@ def _note(result: Any, work: Work, fingerprints: Any, *, given: bool) -> None:
     written = provenance.Written(files, () if slabs is None else slabs.digests)
     made = provenance.record(work.frames, work.settings, result, written, fingerprints, given=given)
     provenance.save(made, outputs.picture, overwrite=work.files.may_exist(outputs.sidecar))
+
+
+def _steps(outputs: Outputs, frames: Stack, settings: Settings) -> Steps | None:
+    """What writes the steps of the work, if they are wanted."""
+    from gpustack.cli.steps import Steps
+
+    if outputs.steps is None:
+        return None
+    reference = frames.frames[frames.reference(settings.reference)]
+    like = reference if settings.convert_profile else None
+    return Steps(outputs.steps, reference.orientation, outputs.overwrite, like)
 
 
 def _timed(seconds: dict[str, float], work: Callable[[], None]) -> None:

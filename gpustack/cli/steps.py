@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,12 @@ def check_steps(folder: Path, overwrite: bool) -> None:
 
 
 class AlignedFrames:
-    """Writes aligned frames into a folder as they come, upright, with their own profile and EXIF."""
+    """Writes aligned frames into a folder as they come, upright, with their own EXIF, and their own profile
+    unless they were converted to that of `like`."""
 
-    def __init__(self, folder: Path, orientation: int, overwrite: bool) -> None:
+    def __init__(self, folder: Path, orientation: int, overwrite: bool, like: Frame | None = None) -> None:
         self._folder, self._orientation, self._overwrite, self._seen = folder, orientation, overwrite, 0
+        self._like = like
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -46,15 +49,18 @@ class AlignedFrames:
         path = self._folder / f"{self._seen:04d}_{frame.path.stem}.tif"
         self._seen += 1
         upright = np.ascontiguousarray(oriented(pixels, self._orientation))
-        write_picture(path, upright, read_metadata(frame), overwrite=self._overwrite, software="gpustack")
+        metadata = read_metadata(frame)
+        if self._like is not None:
+            metadata = replace(metadata, icc=read_metadata(self._like).icc)
+        write_picture(path, upright, metadata, overwrite=self._overwrite, software="gpustack")
 
 
 class Steps:
     """Writes aligned frames as they come, and winners, depth and alignment at the end."""
 
-    def __init__(self, folder: Path, orientation: int, overwrite: bool) -> None:
+    def __init__(self, folder: Path, orientation: int, overwrite: bool, like: Frame | None = None) -> None:
         self._folder, self._overwrite = folder, overwrite
-        self.aligned = AlignedFrames(folder / "aligned", orientation, overwrite).write
+        self.aligned = AlignedFrames(folder / "aligned", orientation, overwrite, like).write
 
     def finish(self, result: Any, frames: Stack, settings: Settings) -> None:
         """The alignment, and the depth where it was made."""

@@ -18,7 +18,17 @@ from gpustack.settings import Settings
 
 DISTRIBUTION = "gpustack-focus"
 
-LIBRARIES = ("numpy", "opencv-python-headless", "tifffile", "imagecodecs", "simplejpeg", "rawpy")
+LIBRARIES = (
+    "numpy",
+    "opencv-python-headless",
+    "tifffile",
+    "imagecodecs",
+    "simplejpeg",
+    "rawpy",
+    "pi-heif",
+    "OpenEXR",
+    "av",
+)
 """Whose other versions may decode or compute other bits."""
 
 RESOURCES = ("ram_bytes", "vram_bytes", "threads", "devices", "on_bad_frame")

@@ -73,6 +73,12 @@ DECODE_FACTOR = {
     Kind.TIFF: 1.1,
     Kind.RAW: 2.7,
     Kind.DEVELOPED: 1.1,
+    Kind.HEIC: 2.7,
+    Kind.AVIF: 1.5,
+    Kind.JXL: 2.0,
+    Kind.WEBP: 1.6,
+    Kind.EXR: 1.5,
+    Kind.VIDEO: 2.0,
     Kind.ARRAY: 0.0,
 }
 """Bytes that decoding needs besides its result, as a share of it: the file, and the codec's own buffers."""
@@ -82,6 +88,12 @@ DECODE_SECONDS = {
     Kind.PNG: 0.030,
     Kind.TIFF: 0.030,
     Kind.RAW: 0.015,
+    Kind.HEIC: 0.080,
+    Kind.AVIF: 0.050,
+    Kind.JXL: 0.030,
+    Kind.WEBP: 0.015,
+    Kind.EXR: 0.035,
+    Kind.VIDEO: 0.016,
     Kind.DEVELOPED: 0.030,
     Kind.ARRAY: 0.0,
 }
@@ -226,10 +238,16 @@ def staging_bytes(stack: Stack, settings: Settings) -> int:
     return int(DECODER_STAGING * stack.largest.nbytes) if device_decodes(stack, settings) else 0
 
 
+CLIP_FRAMES = 14
+"""What an open video takes, in decoded frames: references of a codec, one frame for each of its threads, and
+those put aside; they have half the bytes of RGB in most videos."""
+
+
 def decoding_bytes(stack: Stack, readers: int) -> int:
     """What decoding needs besides its results; where a GPU decodes, files that it does not take still need
     as much."""
-    return int(stack.largest.nbytes * DECODE_FACTOR[stack.kind]) * readers
+    clip = CLIP_FRAMES * stack.largest.nbytes if stack.kind is Kind.VIDEO else 0
+    return int(stack.largest.nbytes * DECODE_FACTOR[stack.kind]) * readers + clip
 
 
 def survey_bytes(stack: Stack, settings: Settings, readers: int, slots: int, on_device: bool) -> int:

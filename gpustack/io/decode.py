@@ -1,7 +1,8 @@
-"""From files to pixels: what kind a file is by its content, its header as frames, its pixels as arrays."""
+"""From files to pixels: their headers as frames, their pixels as arrays."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import replace
@@ -12,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.errors import DecodeError, UsageError
-from gpustack.io import jpeg, png, raw, sensor, tiff
+from gpustack.io import exr, heif, jpeg, jxl, png, raw, sensor, tiff, video, webp
+from gpustack.io.clip import Clip
 from gpustack.io.developer import Developer
-from gpustack.io.guard import COPY_AGAIN, guarded
+from gpustack.io.guard import guarded
 from gpustack.io.metadata import read_metadata
-from gpustack.io.raw_directory import is_raw
+from gpustack.io.recognise import kind_of
 from gpustack.io.sensor import Colour
 from gpustack.io.shots import Shot, of_exif
 from gpustack.model.frame import Frame, Kind
@@ -26,36 +28,27 @@ from gpustack.settings import DEMOSAIC, Demosaic, WhiteBalance
 
 __all__ = ["Colour", "Decoder", "probe", "probe_all", "sensor_of", "working_colour"]
 
-_TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-# RAW formats that do not start as TIFF does: (offset, mark).
-_RAW_MARKS = (
-    (0, b"FUJIFILMCCD-RAW"),  # RAF
-    (0, b"FOVb"),  # X3F
-    (0, b"\0MRM"),  # MRW
-    (0, b"IIRO"),  # ORF
-    (0, b"IIRS"),
-    (0, b"MMOR"),
-    (0, b"IIU\0"),  # RW2
-    (6, b"HEAPCCDR"),  # CRW
-    (4, b"ftypcrx"),  # CR3
-)
-# What people try, named so that the sentence helps: (offset, mark, name).
-_OTHER_MARKS = (
-    (4, b"ftyphei", "HEIF picture"),
-    (4, b"ftypmif1", "HEIF picture"),
-    (4, b"ftypavif", "AVIF picture"),
-    (0, b"8BPS", "Photoshop file"),
-    (0, b"GIF8", "GIF picture"),
-    (8, b"WEBP", "WebP picture"),
-    (0, b"BM", "BMP picture"),
-    (0, b"v/1\x01", "OpenEXR picture"),
-    (0, b"\xff\x0a", "JPEG XL picture"),
-    (4, b"JXL ", "JPEG XL picture"),
-    (4, b"jP  ", "JPEG 2000 picture"),
-)
-_LONGEST_MARK = 16
-_PROBES = {Kind.JPEG: jpeg.probe, Kind.PNG: png.probe, Kind.TIFF: tiff.probe, Kind.RAW: raw.probe}
-_DECODERS = {Kind.PNG: png.decode, Kind.TIFF: tiff.decode}
+_PROBES = {
+    Kind.JPEG: jpeg.probe,
+    Kind.PNG: png.probe,
+    Kind.TIFF: tiff.probe,
+    Kind.RAW: raw.probe,
+    Kind.HEIC: heif.probe_heic,
+    Kind.AVIF: heif.probe_avif,
+    Kind.JXL: jxl.probe,
+    Kind.WEBP: webp.probe,
+    Kind.EXR: exr.probe,
+    Kind.VIDEO: video.probe,
+}
+_DECODERS = {
+    Kind.PNG: png.decode,
+    Kind.TIFF: tiff.decode,
+    Kind.HEIC: heif.decode_heic,
+    Kind.AVIF: heif.decode_avif,
+    Kind.JXL: jxl.decode,
+    Kind.WEBP: webp.decode,
+    Kind.EXR: exr.decode,
+}
 
 
 def probe(path: Path) -> tuple[Frame, ...]:
@@ -65,7 +58,7 @@ def probe(path: Path) -> tuple[Frame, ...]:
     read, are no picture, damaged as far as headers show, too large, or of a kind that is not handled.
     """
     with guarded(path.name):
-        return _PROBES[_kind(path)](path)
+        return _PROBES[kind_of(path)](path)
 
 
 def probe_all(paths: Iterable[Path], developer: str | None = None) -> tuple[Frame, ...]:
@@ -81,7 +74,7 @@ def probe_all(paths: Iterable[Path], developer: str | None = None) -> tuple[Fram
     with closing(Developer(developer)) as program:
         for path in paths:
             with guarded(path.name):
-                is_raw_file = _kind(path) is Kind.RAW
+                is_raw_file = kind_of(path) is Kind.RAW
             if is_raw_file:
                 first = first or program.probe(path)
                 frames.append(replace(first, path=path))
@@ -126,6 +119,8 @@ class Decoder:
         self._developer = None if developer is None else Developer(developer)
         with guarded(reference.name):
             self._recipe = raw.lock(reference, wish, demosaic) if reference.kind is Kind.RAW else None
+        self._clips: dict[Path, Clip] = {}
+        self._opening = threading.Lock()
 
     def close(self) -> None:
         """Let go what was kept on disk."""
@@ -197,6 +192,8 @@ class Decoder:
             pixels = jpeg.decode(frame, out)
         elif frame.kind is Kind.DEVELOPED:
             pixels = self._by_developer(frame)
+        elif frame.kind is Kind.VIDEO:
+            pixels = video.decode(frame, self._clip(frame))
         elif frame.kind is not Kind.RAW:
             pixels = _DECODERS[frame.kind](frame)
         elif self._recipe is None:
@@ -212,6 +209,13 @@ class Decoder:
             )
         return self._developer.decode(frame)
 
+    def _clip(self, frame: Frame) -> Clip:
+        """The video that a frame is of, which stays open."""
+        with self._opening:
+            if frame.path not in self._clips:
+                self._clips[frame.path] = Clip(frame.path, frame.path.name)
+            return self._clips[frame.path]
+
 
 def _kept(frame: Frame, pixels: npt.NDArray[Any], out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
     """Decoded pixels, in `out` if given. Raises: DecodeError where they are not what the header said."""
@@ -226,30 +230,3 @@ def _kept(frame: Frame, pixels: npt.NDArray[Any], out: npt.NDArray[Any] | None) 
         return pixels
     np.copyto(out, pixels)
     return out
-
-
-def _kind(path: Path) -> Kind:
-    """How the pixels are stored, by the first bytes and, for TIFF, by its directories."""
-    with path.open("rb") as file:
-        head = file.read(_LONGEST_MARK)
-        if head.startswith(b"\xff\xd8\xff"):
-            return Kind.JPEG
-        if head.startswith(png.SIGNATURE):
-            return Kind.PNG
-        if head.startswith(_TIFF_MARKS):
-            return Kind.RAW if is_raw(file) else Kind.TIFF
-    if any(head.startswith(mark, at) for at, mark in _RAW_MARKS):
-        return Kind.RAW
-    raise _foreign(path.name, head)
-
-
-def _foreign(name: str, head: bytes) -> DecodeError:
-    """The error for a file of no kind that is read."""
-    if not head:
-        return DecodeError(name, "the file is empty.", COPY_AGAIN)
-    known = next((what for at, mark, what in _OTHER_MARKS if head.startswith(mark, at)), None)
-    if known:
-        return DecodeError(name, f"it is a {known}, which is not read.", "Convert it to TIFF, PNG or JPEG.")
-    return DecodeError(
-        name, "it is not a picture of a kind that is read.", "Use JPEG, PNG, TIFF or RAW files."
-    )

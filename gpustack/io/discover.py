@@ -11,13 +11,17 @@ from typing import TextIO
 
 from gpustack.errors import DecodeError, StackError
 
-_DEVELOPED = "jpg jpeg jpe jfif png tif tiff btf tf8"
+_DEVELOPED = "jpg jpeg jpe jfif png tif tiff btf tf8 heic heif hif avif jxl webp exr"
+_VIDEO = "mp4 m4v mov qt mkv webm avi mts m2ts ts mpg mpeg wmv flv 3gp"
 _RAW = (
     "3fr ari arw cap cr2 cr3 crw dcr dcs dng eip erf fff gpr iiq k25 kdc mdc mef mos mrw nef nrw orf ori "
     "pef ptx pxn raf raw rw2 rwl rwz sr2 srf srw x3f"
 )
 PICTURE_ENDINGS = frozenset(f".{ending}" for ending in f"{_DEVELOPED} {_RAW}".split())
 """Endings, in lower case, of the files that are taken from a folder."""
+
+VIDEO_ENDINGS = frozenset(f".{ending}" for ending in _VIDEO.split())
+"""Endings of files that hold many pictures: a camera's card has some beside the frames of a stack."""
 
 _GLOB_CHARACTERS = re.compile(r"[*?[]")
 _DIGITS = re.compile(r"(\d+)")
@@ -179,6 +183,8 @@ def _reason(path: Path, any_ending: bool) -> str:
         return "a macOS companion file"
     if path.name.startswith("."):
         return "a hidden file"
+    if not any_ending and path.suffix.lower() in VIDEO_ENDINGS:
+        return "a video: name it to take its frames"
     if not any_ending and path.suffix.lower() not in PICTURE_ENDINGS:
         return f"not a picture by its ending ({path.suffix or 'none'})"
     return "" if path.is_file() else "not a regular file"

@@ -20,8 +20,9 @@ import tifffile
 from gpustack.io.colour import shown
 from gpustack.io.encode import eight_bit
 from gpustack.io.exif import Exif, append, renewed
+from gpustack.io.headers import XMP_TAG
 from gpustack.io.ifd import Entry
-from gpustack.io.metadata import XMP_TAG, Metadata
+from gpustack.io.metadata import Metadata
 from gpustack.io.sensor import Sensor
 from gpustack.io.xmp import renewed as renewed_xmp
 

@@ -1,4 +1,4 @@
-"""Pixels and metadata to the bytes of a JPEG, PNG or TIFF file, at the file's present end.
+"""Pixels and metadata to the bytes of a JPEG, PNG, TIFF or OpenEXR file, at the file's present end.
 
 Pixels are (h, w, c), upright, with c 1 (gray), 2 (gray and alpha), 3 (RGB) or 4 (RGB and alpha).
 """
@@ -17,8 +17,12 @@ import simplejpeg
 import tifffile
 
 from gpustack.io.exif import Exif, append, rebuild, renewed
+from gpustack.io.exr import encode_planes
+from gpustack.io.exr_notes import header_of
+from gpustack.io.headers import CM_PER_INCH, XMP_KEYWORD, XMP_MARK, XMP_TAG
+from gpustack.io.icc import linear_gamut
 from gpustack.io.ifd import Entry
-from gpustack.io.metadata import CM_PER_INCH, XMP_KEYWORD, XMP_MARK, XMP_TAG, Metadata
+from gpustack.io.metadata import Metadata
 from gpustack.io.xmp import renewed as renewed_xmp
 
 Pixels = npt.NDArray[Any]
@@ -104,6 +108,22 @@ def encode_tiff(
     if packet:
         exif = replace(exif, main=(*exif.main, Entry(XMP_TAG, _BYTE, packet)))
     append(file, exif)
+
+
+def encode_exr(file: BinaryIO, pixels: Pixels, metadata: Metadata, software: str) -> None:
+    """Write float32 pixels of linear light as OpenEXR with 32 bits; colours are multiplied with alpha.
+
+    The profile becomes chromaticities; of EXIF only what the format has attributes for is kept.
+    Raises: UsageError where OpenEXR is not installed.
+    """
+    names = {1: "Y", 2: "YA", 3: "RGB", 4: "RGBA"}[pixels.shape[2]]
+    if "A" in names:
+        pixels = np.concatenate([pixels[..., :-1] * pixels[..., -1:], pixels[..., -1:]], axis=-1)
+    header = header_of(metadata.exif, metadata.resolution, software, metadata.history)
+    gamut = linear_gamut(metadata.icc) if metadata.icc else None
+    if gamut is not None and len(names) > 2:
+        header["chromaticities"] = (*gamut.red, *gamut.green, *gamut.blue, *gamut.white)
+    encode_planes(file, {name: pixels[..., index] for index, name in enumerate(names)}, header)
 
 
 def eight_bit(pixels: Pixels) -> npt.NDArray[np.uint8]:

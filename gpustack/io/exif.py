@@ -96,6 +96,16 @@ def read_exif(file: BinaryIO, header: Header, main: Directory) -> Exif:
     )
 
 
+def joined(main: bytes, photo: bytes, gps: bytes) -> Exif:
+    """EXIF whose directories are blocks of their own, as in CR3 files."""
+    described, taken, located = (_entries_of(block) for block in (main, photo, gps))
+    return Exif(
+        main=tuple(e for e in described if _describes(e)),
+        photo=tuple(e for e in taken if e.type in _FIELD_TYPES and e.tag not in _UNMOVABLE),
+        gps=tuple(e for e in located if e.type in _FIELD_TYPES),
+    )
+
+
 def without_colour(exif: Exif) -> Exif:
     """The same less the tags that name a colour space: in a RAW file they speak of the camera's own JPEG."""
     main, photo = (tuple(e for e in part if e.tag not in _COLOUR) for part in (exif.main, exif.photo))
@@ -159,6 +169,12 @@ def _at_end(file: BinaryIO, header: Header, laid_out: Callable[[int], bytes]) ->
     file.seek(8 if header.big else 4)
     file.write(struct.pack("<Q" if header.big else "<I", start))
     file.seek(0, os.SEEK_END)
+
+
+def _entries_of(block: bytes) -> Iterable[Entry]:
+    file = BytesIO(block)
+    header = read_header(file)
+    return read_directory(file, header, header.first)[0].values() if header else ()
 
 
 def _unmarked(block: bytes) -> bytes:

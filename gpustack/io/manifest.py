@@ -26,7 +26,7 @@ from gpustack.io.atomic import replacing
 LARGEST_FILE = 16 << 20
 """Bytes of a manifest that are read; ten thousand stacks of 50 frames take about that."""
 
-_LOOK = "method radius smoothing prefer deghost strip-gps convert-profile no-sidecar"
+_LOOK = "every method radius smoothing prefer deghost strip-gps convert-profile no-sidecar"
 _GEOMETRY = "align reference crop interpolation brightness flat on-bad-frame wb exposure"
 SETTINGS = frozenset(f"{_LOOK} {_GEOMETRY}".split())
 """Options of `gpustack stack` that a manifest may hold: those that neither write files nor share the

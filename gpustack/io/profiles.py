@@ -53,7 +53,8 @@ class Profiles:
         """Looks into every file; RAW frames and arrays have none."""
         self._reference, self._channels = stack.frames[reference], stack.channels
         self._own = self._profile(self._reference)
-        found = {} if stack.kind in (Kind.RAW, Kind.ARRAY) else {_key(f): self._profile(f) for f in stack}
+        files = {} if stack.kind in (Kind.RAW, Kind.ARRAY) else {_key(frame): frame for frame in stack}
+        found = {key: self._profile(frame) for key, frame in files.items()}
         self._odd = {key: icc for key, icc in found.items() if not _same(icc, self._own, self._gray)}
         self._first = next((frame for frame in stack if _key(frame) in self._odd), None)
 
@@ -133,7 +134,8 @@ def _told(icc: bytes | None) -> str:
 
 
 def _key(frame: Frame) -> tuple[Path, int]:
-    return frame.path, frame.page
+    """What has a profile of its own: a file, or a page; not each frame of a video."""
+    return frame.path, 0 if frame.kind is Kind.VIDEO else frame.page
 
 
 def _copied(pixels: Pixels, out: Pixels) -> Pixels:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ from tifffile import TiffFile, TiffPage
 
 from gpustack.errors import DecodeError
 from gpustack.io.guard import COPY_AGAIN, EXPORT_AGAIN, check_size, damaged
+from gpustack.io.samples import unassociated
 from gpustack.io.tiff_kinds import JPEG, WHITE_IS_ZERO, pixel_type, refuse_kind
+from gpustack.io.told import Voxel
+from gpustack.io.volume import Volume, volume
 from gpustack.model.frame import Frame, Kind
 
 # Whatever tifffile has to say about broken tags is told in our own errors.
@@ -40,7 +44,6 @@ def probe(path: Path) -> tuple[Frame, ...]:
         pages = [(index, page) for index, page in _pages(tif) if not _is_preview(page)]
         if not pages:
             raise DecodeError(path.name, "no page of it holds a full-size picture.", EXPORT_AGAIN)
-        _refuse_hidden_frames(tif, path.name)
         for _, page in pages:
             _check_page(page, path.name)
         sizes = sorted({(page.imagewidth, page.imagelength) for _, page in pages})
@@ -49,7 +52,19 @@ def probe(path: Path) -> tuple[Frame, ...]:
             raise DecodeError(
                 path.name, f"its pages differ in size: {listed}.", "Export the pages as separate files."
             )
+        slices = volume(tif, path.name)
+        if slices is not None and slices.slices * slices.channels > len(pages) == 1:
+            return _frames_of_one(path, pages[0][1], slices)
+        if slices is not None and slices.channels > 1 and slices.slices * slices.channels == len(pages):
+            return _frames_of_channels(path, pages, slices)
         return tuple(_frame(path, index, page, len(pages)) for index, page in pages)
+
+
+def told_voxel(path: Path) -> Voxel | None:
+    """The measures of a microscope's stack; None where the file tells none."""
+    with TiffFile(path) as tif:
+        slices = volume(tif, path.name)
+    return slices.voxel or None if slices is not None else None
 
 
 def decode(frame: Frame) -> npt.NDArray[Any]:
@@ -59,22 +74,54 @@ def decode(frame: Frame) -> npt.NDArray[Any]:
     Raises: DecodeError for damaged data, and for float pixels that are not finite.
     """
     with TiffFile(frame.path) as tif:
-        page = tif.pages[frame.page].aspage()
-        _check_page(page, frame.name)
-        if page.compression == JPEG:
-            _check_jpeg(page, frame.name)
-        planes, _, height, width, samples = page.shaped
-        pixels = page.asarray(squeeze=False, maxworkers=1).reshape(planes, height, width, samples)
-    pixels = np.moveaxis(pixels, 0, -1)[..., 0, :] if planes > 1 else pixels[0]
+        page = tif.pages[0 if len(tif.pages) == 1 else frame.page].aspage()
+        if page.samplesperpixel != frame.channels:
+            return _channels(tif, frame)
+        pixels = _page_pixels(page, frame) if len(tif.pages) > 1 or frame.page == 0 else _hidden(page, frame)
+    return _usual(pixels, page, frame.name)
+
+
+def _page_pixels(page: TiffPage, frame: Frame) -> npt.NDArray[Any]:
+    """The samples of a page, (planes, height, width, samples)."""
+    _check_page(page, frame.name)
+    if page.compression == JPEG:
+        _check_jpeg(page, frame.name)
+    planes, _, height, width, samples = page.shaped
+    pixels = page.asarray(squeeze=False, maxworkers=1).reshape(planes, height, width, samples)
+    return np.asarray(pixels)
+
+
+def _usual(pixels: npt.NDArray[Any], page: TiffPage, name: str) -> npt.NDArray[Any]:
+    """Samples of a page as those of a frame: (h, w, c), 0 is black."""
+    pixels = np.moveaxis(pixels, 0, -1)[..., 0, :] if len(pixels) > 1 else pixels[0]
     if page.photometric == WHITE_IS_ZERO:
         pixels = _inverted(pixels)
     if page.extrasamples[:1] == (_ASSOCIATED,):
-        _divide_by_alpha(pixels)
+        unassociated(pixels)
     if pixels.dtype.kind == "f" and not np.isfinite([pixels.min(), pixels.max()]).all():
-        raise DecodeError(
-            frame.name, "it holds samples that are not numbers (NaN or infinite).", EXPORT_AGAIN
-        )
+        raise DecodeError(name, "it holds samples that are not numbers (NaN or infinite).", EXPORT_AGAIN)
     return pixels
+
+
+def _hidden(page: TiffPage, frame: Frame) -> npt.NDArray[Any]:
+    """The samples of a slice that ImageJ wrote behind the only page, as it does where a file exceeds 4 GB."""
+    _check_page(page, frame.name)
+    shape = 1, frame.height, frame.width, frame.channels
+    handle, size = page.parent.filehandle, frame.nbytes
+    handle.seek(page.dataoffsets[0] + frame.page * size)
+    data = np.frombuffer(handle.read(size), np.dtype(page.dtype).newbyteorder(page.parent.byteorder))
+    return data.reshape(shape).astype(frame.pixel_type.value)
+
+
+def _channels(tif: TiffFile, frame: Frame) -> npt.NDArray[Any]:
+    """The pixels of a slice whose channels lie in pages of their own; a missing blue stays black."""
+    slices = volume(tif, frame.name)
+    out = np.zeros((frame.height, frame.width, frame.channels), frame.pixel_type.value)
+    numbers = () if slices is None else slices.pages(frame.page)
+    for channel, number in enumerate(numbers):
+        page = tif.pages[number].aspage()
+        out[..., channel] = _usual(_page_pixels(page, frame), page, frame.name)[..., 0]
+    return out
 
 
 def _pages(tif: TiffFile) -> Iterator[tuple[int, TiffPage]]:
@@ -104,15 +151,29 @@ def _frame(path: Path, index: int, page: TiffPage, pages: int) -> Frame:
     )
 
 
-def _refuse_hidden_frames(tif: TiffFile, name: str) -> None:
-    """ImageJ writes stacks over 4 GB with one directory: all frames but the first would go missing."""
-    images = (tif.imagej_metadata or {}).get("images", 1)
-    if tif.is_imagej and images > len(tif.pages):
+def _frames_of_one(path: Path, page: TiffPage, slices: Volume) -> tuple[Frame, ...]:
+    """The slices that ImageJ wrote behind the only page of a file over 4 GB.
+
+    Raises: DecodeError where the file ends before, and where slices are no plain pictures.
+    """
+    frame, count = _frame(path, 0, page, slices.slices), slices.slices
+    if slices.channels > 1 or page.compression != 1 or not page.is_contiguous:
         raise DecodeError(
-            name,
-            f"ImageJ stored {images} pictures as one page.",
+            path.name,
+            f"ImageJ stored {count * slices.channels} pictures as one page.",
             "Export it from ImageJ as an image sequence.",
         )
+    if page.dataoffsets[0] + count * frame.nbytes > page.parent.filehandle.size:
+        raise damaged(path.name, "it ends before its last slice does")
+    return tuple(replace(frame, page=index) for index in range(count))
+
+
+def _frames_of_channels(path: Path, pages: list[tuple[int, TiffPage]], slices: Volume) -> tuple[Frame, ...]:
+    """Slices of two or three gray pages each, as RGB frames. Raises: DecodeError for other pages."""
+    if any(page.samplesperpixel > 1 for _, page in pages):
+        raise DecodeError(path.name, "its channels are pictures in colour.", EXPORT_AGAIN)
+    one = replace(_frame(path, 0, pages[0][1], slices.slices), channels=3)
+    return tuple(replace(one, page=index) for index in range(slices.slices))
 
 
 def _check_page(page: TiffPage, name: str) -> None:
@@ -140,16 +201,6 @@ def _check_jpeg(page: TiffPage, name: str) -> None:
             simplejpeg.decode_jpeg(data[:2] + tables + data[2:], colorspace="RGB", strict=True)
         except ValueError as error:
             raise damaged(name, str(error).rstrip(".")) from error
-
-
-def _divide_by_alpha(pixels: npt.NDArray[Any]) -> None:
-    """Undo that colours were multiplied with alpha (TIFF 6.0, ExtraSamples 1), in place; where nothing is
-    seen they are black. Blur and weights would treat them as darker colours."""
-    white = 1.0 if pixels.dtype.kind == "f" else float(np.iinfo(pixels.dtype).max)
-    for row in pixels:
-        alpha = row[:, -1:].astype(np.float64)
-        colours = np.divide(row[:, :-1] * white, alpha, out=np.zeros(row[:, :-1].shape), where=alpha > 0)
-        row[:, :-1] = np.rint(np.minimum(colours, white)) if pixels.dtype.kind == "u" else colours
 
 
 def _inverted(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:

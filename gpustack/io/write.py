@@ -12,13 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.errors import UsageError, WriteError
+from gpustack.io import exr
 from gpustack.io.atomic import existing, replacing, unwritable
 from gpustack.io.dng import encode_dng
-from gpustack.io.encode import BIGTIFF_BYTES, STRIP_ROWS, encode_jpeg, encode_png, encode_tiff
+from gpustack.io.encode import BIGTIFF_BYTES, STRIP_ROWS, encode_exr, encode_jpeg, encode_png, encode_tiff
+from gpustack.io.icc import linear_gamut
 from gpustack.io.metadata import Metadata, described
+from gpustack.model.frame import PixelType
 
 OUTPUT_ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
-STACK_ENDINGS = (*OUTPUT_ENDINGS, ".dng")
+STACK_ENDINGS = (*OUTPUT_ENDINGS, ".dng", ".exr")
+FLOAT_ENDINGS = (".tif", ".tiff", ".exr")
 PLANE_ENDINGS = (".tif", ".tiff", ".png")
 
 JPEG_SIDE = 65_500
@@ -28,11 +32,14 @@ JPEG_SIDE = 65_500
 def check_output(path: Path, overwrite: bool, endings: Sequence[str] = OUTPUT_ENDINGS) -> None:
     """Refuse, before any work, a name that could not be written.
 
-    Raises UsageError for an ending that is not one of `endings`; WriteError for a folder that is missing or
-    may not be written, for the name of a folder, and for an existing file without `overwrite`.
+    Raises UsageError for an ending that is not one of `endings`, and for OpenEXR without its library;
+    WriteError for a folder that is missing or may not be written, for the name of a folder, and for an
+    existing file without `overwrite`.
     """
     if path.suffix.lower() not in endings:
         raise UsageError(f"The format of {path.name} is not known.", f"End the name in {_listed(endings)}.")
+    if path.suffix.lower() == ".exr":
+        exr.writer()
     try:
         _check_place(path, overwrite)
     except OSError as error:
@@ -48,8 +55,8 @@ def write_picture(
     software: str,
     quality: int = 95,
 ) -> None:
-    """Write (h, w, c) uint8, uint16 or float32 pixels, c 1 to 4 and upright, as JPEG, PNG or TIFF; those that
-    are linear camera RGB, as `metadata.sensor` tells, as DNG.
+    """Write (h, w, c) uint8, uint16 or float32 pixels, c 1 to 4 and upright, as JPEG, PNG, TIFF or, where
+    they are linear floats, OpenEXR; those that are linear camera RGB, as `metadata.sensor` tells, as DNG.
 
     JPEG is 8 bit, 4:4:4, without alpha; PNG keeps 8 or 16 bit; TIFF keeps all three. EXIF is carried over
     with the size, orientation 1 and `software`; a profile of another colour model than the pixels is dropped.
@@ -65,6 +72,8 @@ def write_picture(
             encode_jpeg(file, pixels, metadata, software, quality)
         elif ending == ".png":
             encode_png(file, pixels, metadata, software)
+        elif ending == ".exr":
+            encode_exr(file, pixels, metadata, software)
         elif ending == ".dng":
             encode_dng(file, pixels, metadata, software)
         else:
@@ -130,7 +139,9 @@ def _refuse_unfit(path: Path, pixels: npt.NDArray[Any], metadata: Metadata) -> N
         )
     if ending == ".dng" and pixels.nbytes > BIGTIFF_BYTES:
         raise UsageError(f"{path.name} would be too large for a DNG file.", "Write to .tif.")
-    if ending == ".dng" or ending in (".tif", ".tiff"):
+    if ending == ".exr":
+        refuse_coded(path, PixelType(pixels.dtype.name), metadata.icc)
+    if ending == ".dng" or ending in FLOAT_ENDINGS:
         return
     if pixels.dtype == np.float32:
         raise UsageError(f"{path.name} cannot hold floating point pixels.", "Write to .tif.")
@@ -138,6 +149,14 @@ def _refuse_unfit(path: Path, pixels: npt.NDArray[Any], metadata: Metadata) -> N
     if ending != ".png" and longest > JPEG_SIDE:
         problem = f"{path.name} cannot hold {longest} pixels in a row or column, a JPEG ends at {JPEG_SIDE}."
         raise UsageError(problem, "Write to .tif or .png.")
+
+
+def refuse_coded(path: Path, kind: PixelType, icc: bytes | None) -> None:
+    """Raise UsageError for pixels that are no light as OpenEXR has it: whole numbers, and coded values."""
+    if kind is not PixelType.FLOAT32 or (icc is not None and linear_gamut(icc) is None):
+        raise UsageError(
+            f"{path.name} is for linear floating point pixels, and these are coded.", "Write to .tif."
+        )
 
 
 def fitting_profile(icc: bytes | None, channels: int) -> bytes | None:

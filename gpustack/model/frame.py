@@ -15,6 +15,12 @@ class Kind(StrEnum):
     TIFF = "tiff"
     RAW = "raw"
     DEVELOPED = "developed"
+    HEIC = "heic"
+    AVIF = "avif"
+    JXL = "jxl"
+    WEBP = "webp"
+    EXR = "exr"
+    VIDEO = "video"
     ARRAY = "array"
 
     @property

@@ -15,10 +15,12 @@ from gpustack.settings import DEMOSAIC, Settings, WhiteBalance
 class Stack:
     """Frames of one channel count and sample type, in stack order (index 0 first).
 
-    Their sizes may differ where they are aligned.
+    Their sizes may differ where they are aligned. `every`: of the frames of its files, every so many-th is in
+    it.
     """
 
     frames: tuple[Frame, ...]
+    every: int = 1
 
     def __post_init__(self) -> None:
         if not self.frames:

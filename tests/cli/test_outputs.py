@@ -30,6 +30,7 @@ from tests.cli.calling import (
     write_tagged,
     write_tiffs,
 )
+from tests.io.sources import profile as display_p3
 
 STILL = ["--align", "none"]
 
@@ -218,3 +219,36 @@ def test_outputs_of_one_size_and_no_leftovers(frames: list[Path], tmp_path: Path
     names = ["c.tif", "d.tif", "frames", "o.jpg", "o.jpg.gpustack.json", "t.json"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     assert len({pixels(tmp_path / name).shape[:2] for name in ("o.jpg", "d.tif", "c.tif")}) == 1
+
+
+def test_linear_floats_become_openexr_and_others_are_refused_before_any_work(tmp_path: Path) -> None:
+    exr = pytest.importorskip("OpenEXR")
+    light = np.random.default_rng(1).random((40, 60, 3)).astype(np.float32)
+    exr.File({"type": exr.scanlineimage}, {"RGB": light}).write(str(tmp_path / "a.exr"))
+    result = call("stack", str(tmp_path / "a.exr"), "-o", str(tmp_path / "o.exr"), *STILL)
+    assert result.exit_code == 0
+    np.testing.assert_array_equal(exr.File(str(tmp_path / "o.exr")).channels()["RGB"].pixels, light)
+    Image.fromarray((light * 255).astype(np.uint8)).save(tmp_path / "b.png")
+    result = call("stack", str(tmp_path / "b.png"), "-o", str(tmp_path / "p.exr"), *STILL)
+    assert_refused(result, 2, "p.exr", "linear floating point", ".tif")
+
+
+def test_every_other_frame_is_taken(tmp_path: Path) -> None:
+    paths = write_tiffs(tmp_path, shots(5))
+    result = call("stack", *map(str, paths), "--every", "2", "-o", str(tmp_path / "o.tif"), "--json", *STILL)
+    names = [Path(row["file"]).name for row in json.loads(result.stdout)["frames"]]
+    assert names == [path.name for path in paths[::2]]
+
+
+def test_mixed_profiles_end_with_a_sentence_or_are_converted(tmp_path: Path) -> None:
+    for index, icc in enumerate((srgb_profile(), b"")):
+        picture = Image.fromarray(np.full((40, 60, 3), 99, np.uint8))
+        picture.save(tmp_path / f"{index}.png", icc_profile=icc or display_p3())
+    inputs = [str(tmp_path / f"{index}.png") for index in (0, 1)]
+    result = call("stack", *inputs, "-o", str(tmp_path / "o.tif"), *STILL)
+    assert_refused(result, 3, "1.png", "other colours", "--convert-profile")
+    steps = ["--save-steps", str(tmp_path / "steps")]
+    result = call("stack", *inputs, "-o", str(tmp_path / "o.tif"), "--convert-profile", *STILL, *steps)
+    assert result.exit_code == 0
+    for path in (tmp_path / "o.tif", *sorted((tmp_path / "steps/aligned").iterdir())):
+        assert read_metadata(probe(path)[0]).icc == srgb_profile()

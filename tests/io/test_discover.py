@@ -150,3 +150,13 @@ def test_a_pattern_that_python_refuses_or_that_matches_nothing_is_one_sentence()
         discover(["a**/b"])
     known = ("a**/b is not a pattern that can be searched for.", "No file matches a**/b.")
     assert caught.value.message in known
+
+
+def test_videos_are_taken_where_they_are_named_only(tmp_path):
+    for name in ("a.jpg", "b.MP4", "c.mov"):
+        (tmp_path / name).write_bytes(b"")
+    found = discover([tmp_path])
+    assert [path.name for path in found.paths] == ["a.jpg"]
+    assert {left.reason for left in found.left_out} == {"a video: name it to take its frames"}
+    assert [path.name for path in discover([tmp_path / "c.mov"]).paths] == ["c.mov"]
+    assert [path.name for path in discover([str(tmp_path / "*.MP4")]).paths] == ["b.MP4"]

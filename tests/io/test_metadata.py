@@ -42,7 +42,7 @@ def picture(kind: Kind) -> bytes:
 
 
 def found(folder: Path, data: bytes, kind: Kind, page: int = 0) -> Metadata:
-    path = folder / f"frame.{SUFFIX[kind]}"
+    path = folder / f"frame.{SUFFIX.get(kind, kind.value)}"
     path.write_bytes(data)
     return read_metadata(Frame(path, 6, 4, 3, PixelType.UINT8, kind, page=page, pages=page + 1))
 
