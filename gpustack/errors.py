@@ -10,6 +10,7 @@ GpustackError                 exit 1
 ├── PlanError                 exit 5   does not fit the memory budget
 ├── BackendError              exit 5   the device is missing, lost, or out of memory
 │   └── DeviceFullError                a device's memory does not hold what a plan needs
+├── ClusterError              exit 5   no scheduler answers, or no worker is fit for the work
 └── WriteError                exit 1   the result cannot be written
 
 Every message is one sentence that says what is wrong, followed by the remedy.
@@ -89,6 +90,12 @@ class DeviceFullError(BackendError):
         )
         self.needed = needed
         self.limit = limit
+
+
+class ClusterError(GpustackError):
+    """A cluster that does not answer, or has no worker fit for the work."""
+
+    exit_code = 5
 
 
 class WriteError(GpustackError):

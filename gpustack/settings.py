@@ -79,6 +79,13 @@ class Demosaic(StrEnum):
     AHD = "ahd"
 
 
+class BatchEngine(StrEnum):
+    """Who makes the stacks of a batch."""
+
+    LOCAL = "local"
+    DASK = "dask"
+
+
 class BackendName(StrEnum):
     """Where the pixels are worked on."""
 
@@ -326,3 +333,6 @@ MESH_TRIANGLES = 500_000
 
 ANIMATION_PX = 800
 """Longer side of an animation, at most: two dozen views of it stay a few megabytes."""
+
+CLUSTER_PATIENCE_S = 30.0
+"""How long a batch waits for a worker to join a cluster that has none fit for the work."""

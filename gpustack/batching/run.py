@@ -1,24 +1,19 @@
-"""Running the tasks of a batch, some at a time, each in a process of its own: one that dies takes no other
-along."""
+"""Running the tasks of a batch, some at a time: what is done is left alone, the rest is ordered and noted."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import tempfile
+import dataclasses
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from queue import SimpleQueue
+from typing import Protocol
 
 from gpustack.batching.ledger import UNFINISHED, Ledger, Line
+from gpustack.batching.order import STOPPED, End, Order, fulfil
+from gpustack.batching.shelf import Shelf
 from gpustack.batching.work import Task
-from gpustack.errors import WriteError
 
 MADE, SKIPPED, FAILED = "made", "up to date", "failed"
 
@@ -26,64 +21,100 @@ Tell = Callable[[Task, str, Line], None]
 """Is told what became of a task."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What one task at a time may use: options of `gpustack stack`."""
+class Engine(Protocol):
+    """Who makes the stacks."""
 
-    options: tuple[str, ...] = ()
+    @property
+    def width(self) -> int:
+        """How many stacks may wait for it, or be made, at a time."""
+
+    def make(self, order: Order) -> End:
+        """Make a stack. Called from several threads; waits until there is room."""
+
+    def stop(self) -> None:
+        """Have all that are being made end, and make no more."""
+
+
+@dataclass(slots=True)
+class Here:
+    """This machine: one process a stack, and one stack at a time in each of `places`, options of `gpustack
+    stack` for what it may use."""
+
+    places: Sequence[tuple[str, ...]]
+    _free: SimpleQueue[tuple[str, ...]] = field(default_factory=SimpleQueue)
+    _stopped: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        for place in self.places:
+            self._free.put(place)
+
+    @property
+    def width(self) -> int:
+        """See `Engine`."""
+        return len(self.places)
+
+    def make(self, order: Order) -> End:
+        """See `Engine`."""
+        place = self._free.get()
+        try:
+            return fulfil(order, place, lambda: not self._stopped.is_set())
+        finally:
+            self._free.put(place)
+
+    def stop(self) -> None:
+        """See `Engine`."""
+        self._stopped.set()
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How stacks are made: how often each is tried; whether files are replaced that are not known to come from
+    an earlier run of this batch; whether checkpoints are kept, and gone on from."""
+
+    attempts: int = 1
+    overwrite: bool = False
+    resume: bool = False
 
 
 @dataclass(slots=True)
 class Batch:
-    """Tasks, and where their results go. `attempts`: how often a task is tried; `overwrite`: replace files
-    that are not known to come from an earlier run of this batch."""
+    """Where results go, who makes them, and how."""
 
-    folder: Path
+    shelf: Shelf
     ledger: Ledger
-    places: Sequence[Place]
-    attempts: int = 1
-    overwrite: bool = False
-    _running: set[subprocess.Popen[bytes]] = field(default_factory=set)
+    engine: Engine
+    manner: Manner
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _stopped: bool = False
 
     def run(self, tasks: Sequence[Task], tell: Tell) -> dict[str, int]:
         """Do what is not done; how many tasks ended in which way. On Ctrl-C what runs is stopped."""
-        free: SimpleQueue[Place] = SimpleQueue()
-        for place in self.places:
-            free.put(place)
         counts = dict.fromkeys((MADE, SKIPPED, FAILED), 0)
-        with ThreadPoolExecutor(len(self.places), "stack") as pool:
+        with ThreadPoolExecutor(min(self.engine.width, len(tasks)) or 1, "stack") as pool:
             try:
-                for task, (end, line) in zip(
-                    tasks, pool.map(lambda task: self._do(task, free), tasks), strict=True
-                ):
+                for task, (end, line) in zip(tasks, pool.map(self._do, tasks), strict=True):
                     counts[end] += 1
                     tell(task, end, line)
             except BaseException:
-                self._stop()
+                self.engine.stop()
+                pool.shutdown(wait=False, cancel_futures=True)
                 raise
         return counts
 
-    def _do(self, task: Task, free: SimpleQueue[Place]) -> tuple[str, Line]:
+    def _do(self, task: Task) -> tuple[str, Line]:
         before = self.ledger.last(task.name)
-        known = before is not None and before.output == task.output and before.made(self.folder)
+        known = before is not None and before.output == task.output and before.made(self.shelf)
         if known and before is not None and before.key == task.key:
             return SKIPPED, before
-        place = free.get()
-        try:
-            line = self._made(task, place, ours=known or self.ledger.begun(task.output) or self.overwrite)
-        finally:
-            free.put(place)
+        line = self._made(task, ours=known or self.ledger.begun(task.output) or self.manner.overwrite)
         return (MADE if line.error is None else FAILED), line
 
-    def _made(self, task: Task, place: Place, *, ours: bool) -> Line:
+    def _made(self, task: Task, *, ours: bool) -> Line:
         """Do a task; `ours`: what has the name of its output may be replaced."""
-        ours = ours or not (self.folder / task.output).exists()
+        ours = ours or self.shelf.mark(task.output) is None
         if ours:
             self._note(Line(task.name, task.key, task.output, error=UNFINISHED))
-        line = self._attempted(task, place, replace_it=ours)
-        if line.error is None or not self._stopped:
+        line = self._attempted(task, replace=ours)
+        if line.error != STOPPED:
             self._note(line)
         return line
 
@@ -91,73 +122,21 @@ class Batch:
         with self._lock:
             self.ledger.add(line)
 
-    def _attempted(self, task: Task, place: Place, *, replace_it: bool) -> Line:
-        started = time.monotonic()
-        error = task.problem
-        for _ in range(0 if task.problem else self.attempts):
-            error = self._once(task, place, replace_it=replace_it)
-            if error is None or self._stopped:
+    def _attempted(self, task: Task, *, replace: bool) -> Line:
+        options = (*task.options, "--resume") if self.manner.resume else task.options
+        order = Order(task.name, task.frames, self.shelf.address(task.output), options, replace)
+        end = End(task.problem)
+        for _ in range(0 if task.problem else self.manner.attempts):
+            end = self.engine.make(order)
+            if end.error in (None, STOPPED):
                 break
-        line = Line(
-            task.name, task.key, task.output, error=error, seconds=round(time.monotonic() - started, 2)
-        )
-        if error is not None:
-            return line
-        found = (self.folder / task.output).stat()
-        return replace(line, size=found.st_size, mtime_ns=found.st_mtime_ns)
+        line = Line(task.name, task.key, task.output, error=end.error, seconds=round(end.seconds, 2))
+        return line if line.error else self._seen(line)
 
-    def _once(self, task: Task, place: Place, *, replace_it: bool) -> str | None:
-        """Run a task; the sentence it ended with, None where the result is there."""
-        with tempfile.TemporaryDirectory() as scratch:
-            frames = Path(scratch) / "frames.txt"
-            frames.write_text(
-                "\n".join(str(path.resolve()) for path in task.frames), errors="surrogateescape"
-            )
-            words = ["stack", f"@{frames}", "-o", str(self.folder / task.output), "--quiet"]
-            words += [*task.options, *place.options] + (["--overwrite"] if replace_it else [])
-            process = self._start([sys.executable, "-m", "gpustack", *words])
-            if process is None:
-                return "stopped."
-            _, told = process.communicate()
-            with self._lock:
-                self._running.discard(process)
-        return _ending(process.returncode, told.decode(errors="replace"))
-
-    def _start(self, command: list[str]) -> subprocess.Popen[bytes] | None:
-        with self._lock:
-            if self._stopped:
-                return None
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-            )
-            self._running.add(process)
-        return process
-
-    def _stop(self) -> None:
-        with self._lock:
-            self._stopped = True
-            for process in self._running:
-                # As Ctrl-C: a stack that is stopped so takes its half-written file away.
-                process.send_signal(signal.SIGINT) if os.name == "posix" else process.terminate()
-
-
-def _ending(code: int, told: str) -> str | None:
-    if code == 0:
-        return None
-    if code < 0:
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
-        return f"its process was ended by {name}; the system ends what takes too much memory."
-    lines = [line for line in told.splitlines() if line.strip()]
-    said = [line.removeprefix("gpustack: ") for line in lines if line.startswith("gpustack: ")]
-    return (said or lines or [f"it ended with code {code}."])[-1]
-
-
-def prepared(folder: Path) -> Path:
-    """The output folder, made where it is not there. Raises WriteError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WriteError(
-            f"The folder {folder} cannot be made: {error.strerror}.", "Choose another one."
-        ) from error
-    return folder
+    def _seen(self, line: Line) -> Line:
+        """The line of a stack that is made, with the mark of its result."""
+        mark = self.shelf.mark(line.output)
+        if mark is None:
+            where = self.shelf.address(line.output)
+            return dataclasses.replace(line, error=f"{where} was written where this machine cannot see it.")
+        return line.marked(mark)

@@ -15,11 +15,11 @@ from gpustack.io.manifest import Entry
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One stack: its files in order, options of `gpustack stack`, the name of the result, and what identifies
-    it."""
+    """One stack: its frames in order by their full names, options of `gpustack stack`, the name of the
+    result, and what identifies it."""
 
     name: str
-    frames: tuple[Path, ...]
+    frames: tuple[str, ...]
     options: tuple[str, ...]
     output: str
     key: str
@@ -31,8 +31,9 @@ def task_of(entry: Entry, ending: str) -> Task:
     other."""
     options, output = tuple(entry.options), f"{entry.name}{ending}"
     try:
-        frames = discover(entry.frames).paths
-        return Task(entry.name, frames, options, output, key_of(frames, options))
+        found = discover(entry.frames).paths
+        names = tuple(str(path.resolve()) for path in found)
+        return Task(entry.name, names, options, output, key_of(found, options))
     except GpustackError as error:
         return Task(entry.name, (), options, output, "", str(error))
 

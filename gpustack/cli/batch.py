@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
+from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gpustack.cli import options
 from gpustack.cli.ending import ending
 from gpustack.errors import UsageError
+from gpustack.settings import BatchEngine
 
 if TYPE_CHECKING:
     from gpustack.batching.ledger import Line
-    from gpustack.batching.run import Batch, Place
+    from gpustack.batching.places import Share
+    from gpustack.batching.run import Batch, Manner
     from gpustack.batching.work import Task
 
 SOME_FAILED = 4
@@ -35,15 +37,33 @@ def batch(
     method: Annotated[
         str | None, typer.Option(help="As for stack, where the manifest does not say.", show_default=False)
     ] = None,
-    jobs: Annotated[int, typer.Option(help="Stacks at a time; memory and cores are shared out.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            help="Stacks at a time on this machine; memory and cores are shared out.  [default: one on each "
+            "GPU, else as many as the memory allows]",
+            show_default=False,
+        ),
+    ] = None,
     retries: Annotated[int, typer.Option(help="How often a stack that failed is tried again.")] = 0,
     shard: Annotated[
         str | None,
         typer.Option(help="Of N shares of the work only share I, from 0: I/N.", show_default=False),
     ] = None,
+    engine: Annotated[
+        BatchEngine,
+        typer.Option(help="Who makes the stacks: this machine, or the workers of a Dask cluster."),
+    ] = BatchEngine.LOCAL,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="The scheduler's address, as tcp://10.0.0.1:8786.", show_default=False),
+    ] = None,
     backend: options.BackendOption = options.DEFAULT.backend,
     ram: options.RamOption = None,
-    devices: options.DevicesOption = options.DEFAULT_DEVICES,
+    devices: Annotated[
+        str | None,
+        typer.Option(help="GPUs, one stack at a time on each.  [default: all there are]", show_default=False),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the stacks and stop.")] = False,
     json_: options.JsonOption = False,
     resume: Annotated[
@@ -55,19 +75,20 @@ def batch(
 ) -> None:
     """Make many stacks, one process each; a rerun makes what is missing or has changed."""
     del debug
-    from gpustack.batching.ledger import Ledger
-    from gpustack.batching.run import Batch, prepared
+    from gpustack.batching.places import Share
+    from gpustack.batching.run import Manner
     from gpustack.batching.work import entries_of, task_of
     from gpustack.io.manifest import Entry, read_manifest
     from gpustack.io.write import STACK_ENDINGS
 
     if ending_.lower() not in STACK_ENDINGS:
         raise UsageError(f"The format {ending_} is not known.", f"Take one of {', '.join(STACK_ENDINGS)}.")
-    if jobs < 1 or retries < 0:
+    if (jobs is not None and jobs < 1) or retries < 0:
         raise UsageError(
             "A batch needs one job at least, and no fewer retries than none.", "Check the numbers."
         )
     share = _shard(shard)
+    _check_engine(engine, scheduler, jobs, devices)
     entries = entries_of(source) if source.is_dir() else read_manifest(source)
     if method is not None:
         entries = tuple(Entry(e.name, e.frames, {"method": method} | dict(e.settings)) for e in entries)
@@ -75,9 +96,56 @@ def batch(
     if dry_run:
         _list(tasks)
         return
-    places = _places(jobs, backend.value, ram, options.devices_of(devices), resume=resume)
-    folder = prepared(output)
-    _run(Batch(folder, Ledger(folder, share), places, 1 + retries, overwrite), tasks, json_=json_)
+    numbers = None if devices is None else options.devices_of(devices)
+    wishes = Share(backend, numbers, options.bytes_of(ram), jobs)
+    with closing(_client(scheduler)) if scheduler else nullcontext() as client:
+        _run(
+            _batch(output, share, wishes, tasks, client, Manner(1 + retries, overwrite, resume)),
+            tasks,
+            json_=json_,
+        )
+
+
+def _check_engine(engine: BatchEngine, scheduler: str | None, jobs: int | None, devices: str | None) -> None:
+    if engine is BatchEngine.DASK and scheduler is None:
+        raise UsageError("--engine dask needs the address of a scheduler.", "Give it with --scheduler.")
+    if engine is BatchEngine.LOCAL and scheduler is not None:
+        raise UsageError("--scheduler is of a Dask cluster.", "Add --engine dask.")
+    if engine is BatchEngine.DASK and (jobs or devices):
+        raise UsageError(
+            "On a cluster, its workers tell how many stacks they take, and on what.",
+            "Leave out --jobs and --devices.",
+        )
+
+
+def _client(scheduler: str) -> Any:
+    from gpustack.batching.cluster import connected
+
+    return connected(scheduler)
+
+
+def _batch(
+    output: Path,
+    shard: tuple[int, int],
+    share: Share,
+    tasks: list[Task],
+    client: Any,
+    manner: Manner,
+) -> Batch:
+    """The batch, ready to run; with a `client`, on its cluster."""
+    from gpustack.batching.cluster import Cluster
+    from gpustack.batching.ledger import Ledger
+    from gpustack.batching.places import places
+    from gpustack.batching.run import Batch, Engine, Here
+    from gpustack.batching.shelf import Folder
+
+    engine: Engine
+    if client is not None:
+        engine = Cluster(client, share.backend, share.ram_bytes)
+    else:
+        engine = Here(places(share, tasks))
+    shelf = Folder(output, shard)
+    return Batch(shelf, Ledger(shelf), engine, manner)
 
 
 def _run(work: Batch, tasks: list[Task], *, json_: bool) -> None:
@@ -117,32 +185,8 @@ def _shard(text: str | None) -> tuple[int, int]:
 def _list(tasks: list[Task]) -> None:
     for task in tasks:
         frames = (
-            f"{len(task.frames)} frames, {task.frames[0].name} to {task.frames[-1].name}"
+            f"{len(task.frames)} frames, {Path(task.frames[0]).name} to {Path(task.frames[-1]).name}"
             if task.frames
             else ""
         )
         typer.echo(f"{task.output}: {task.problem or frames}  {' '.join(task.options)}".rstrip())
-
-
-def _places(
-    jobs: int, backend: str, ram: str | None, devices: tuple[int, ...], *, resume: bool
-) -> list[Place]:
-    """What each of the stacks at a time may use: a share of memory and cores, and a device of its own."""
-    from gpustack.batching.run import Place
-    from gpustack.settings import RAM_SHARE
-
-    given = options.bytes_of(ram)
-    if given is None and jobs > 1:
-        from gpustack.backend.memory import free_bytes
-
-        given = int(free_bytes() * RAM_SHARE)
-    places = []
-    for number in range(max(jobs, len(devices))):
-        words = ["--backend", backend, "--devices", str(devices[number % len(devices)])]
-        words += ["--resume"] if resume else []
-        if given is not None:
-            words += ["--ram", f"{given // max(jobs, len(devices)) >> 20}M"]
-        if jobs > 1:
-            words += ["--threads", str(max(1, (os.cpu_count() or 1) // jobs))]
-        places.append(Place(tuple(words)))
-    return places

@@ -28,7 +28,10 @@ from gpustack.settings import JPEG_QUALITY, RAM_SHARE, VRAM_SHARE, Settings
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-COMMANDS = ("stack", "align", "plan", "watch", "inspect", "replay", "compare", "demo", "doctor", "bench")
+COMMANDS = (
+    *("stack", "align", "plan", "watch", "batch", "inspect", "replay"),
+    *("compare", "demo", "doctor", "bench"),
+)
 SET_UP_AND_STACK = "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/gpustack demo"
 SET_UP_AND_CHECK = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/poe check"
 HEADLINE_BYTES, PICTURE_BYTES = 300_000, 100_000
@@ -137,6 +140,11 @@ def default_text(command: str, name: str, option: Any) -> str:
         "--until-idle": "on Ctrl-C",
         "--preview": "beside the output",
         "compare --depth": "none",
+        "batch --method": "that of `stack`",
+        "batch --jobs": "as above",
+        "batch --devices": "all there are",
+        "--shard": "all",
+        "--scheduler": "none",
         "bench --frames": "rendered JPEG files",
         "replay --frames": "where they lay",
         "inspect --frames": "where they lay",
