@@ -19,7 +19,7 @@ from tests.backend.sealed import Sealed
 from tests.cuda_on_cpu.device import CpuDevice
 from tests.cuda_on_cpu.module import problem
 
-settings.register_profile("gpustack", deadline=None, max_examples=40)
+settings.register_profile("gpustack", deadline=None, max_examples=int(os.environ.get("EX", "40")))
 settings.load_profile("gpustack")
 
 DEVICE_BYTES = 1 << 32

@@ -13,6 +13,18 @@ MOST_PIXELS = 2**30
 LONGEST_SIDE = 65_500
 """Pixels of the longest side that is read: the limit of JPEG, and of most programs."""
 
+MOST_SQUEEZED = 1400
+"""Bytes of a picture that one byte of a file can stand for. The ways of coding end at 1,032 (deflate), 1,315
+(LZW, as its table grows) and 1,365 (JPEG with a bit a block and chroma of a sixteenth); LZMA and ZSTD go
+farther, but for pictures that show nothing."""
+
+JPEG_SCAN = b"\xff\xda"
+"""Begins a scan, and occurs nowhere else in JPEG data after the header."""
+
+MOST_SCANS = 100
+"""Scans of a progressive JPEG picture; encoders make some ten. Each walks over the whole picture, however
+little it tells: 5,000 of four megapixels took 13 seconds."""
+
 COPY_AGAIN = "Copy the file again from its source, or leave it out."
 EXPORT_AGAIN = "Export it again as TIFF with 8 or 16 bits a channel, or leave it out."
 
@@ -30,6 +42,16 @@ def check_size(name: str, width: int, height: int) -> None:
             f"the header claims {width} x {height} pixels, which is more than is read.",
             f"The limits are {LONGEST_SIDE} pixels a side and {MOST_PIXELS / 1e6:.0f} megapixels in all.",
         )
+
+
+def check_squeezed(name: str, claimed: int, stored: int) -> None:
+    """Refuse a picture of `claimed` bytes that the `stored` ones cannot hold, before memory is taken for it.
+
+    Raises: DecodeError.
+    """
+    if claimed > MOST_SQUEEZED * stored:
+        problem = f"the header claims a picture of {claimed >> 20} MiB, and {stored} bytes are there for it"
+        raise damaged(name, problem)
 
 
 def damaged(name: str, how: str) -> DecodeError:

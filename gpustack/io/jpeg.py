@@ -18,7 +18,7 @@ import simplejpeg
 
 from gpustack.errors import DecodeError
 from gpustack.io.exif import orientation
-from gpustack.io.guard import EXPORT_AGAIN, check_size, damaged
+from gpustack.io.guard import EXPORT_AGAIN, JPEG_SCAN, MOST_SCANS, check_size, check_squeezed, damaged
 from gpustack.model.frame import Frame, Kind, PixelType
 from gpustack.model.jpeg import Jpeg
 
@@ -96,8 +96,12 @@ def _complete(frame: Frame) -> tuple[bytes, tuple[_Segment, ...]]:
     """A whole file, and the segments of its header. Raises: DecodeError where its end is missing."""
     data = frame.path.read_bytes()
     segments = tuple(_header(BytesIO(data), frame.name))
-    if data.find(_EOI, segments[-1].stop) < 0:
+    scan = segments[-1].stop
+    if data.find(_EOI, scan) < 0:
         raise damaged(frame.name, "it ends before its picture does")
+    check_squeezed(frame.name, frame.height * frame.width * frame.channels, len(data) - scan)
+    if data.count(JPEG_SCAN, scan) > MOST_SCANS:
+        raise damaged(frame.name, f"it tells its picture in more than {MOST_SCANS} scans")
     return data, segments
 
 

@@ -66,8 +66,9 @@ def read_manifest(path: Path) -> tuple[Entry, ...]:
         raise InputError(
             f"The manifest {path} cannot be read: {error.strerror}.", "Check its name."
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"The manifest {path} is no TOML: {error}.", _SEE) from error
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, UnicodeDecodeError, endless numbers
+        said = str(error).splitlines()[0].rstrip(".")
+        raise InputError(f"The manifest {path} is no TOML: {said}.", _SEE) from error
     return parsed(content, path)
 
 

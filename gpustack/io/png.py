@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from gpustack.errors import DecodeError
 from gpustack.io.exif import orientation
-from gpustack.io.guard import check_size, damaged
+from gpustack.io.guard import check_size, check_squeezed, damaged
 from gpustack.model.frame import Frame, Kind, PixelType
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -40,8 +40,6 @@ _NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 _MOST_CHUNKS = 500_000
 """Chunks of the longest file that is walked: four gigabytes in the usual pieces of 8 KiB."""
-_MOST_SQUEEZED = 1032
-"""How many times smaller than its content a deflate stream can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +134,7 @@ def _read_header(file: BinaryIO, chunks: tuple[_Chunk, ...], name: str) -> _Head
             raise damaged(name, "it holds a chunk that PNG does not know")
         if chunk.kind == b"acTL":
             raise DecodeError(name, "it is an animated PNG.", "Export its pictures one by one.")
-    if header.stored_bytes() > _MOST_SQUEEZED * sum(c.length for c in chunks if c.kind == b"IDAT"):
-        raise damaged(name, f"its header claims {header.width} x {header.height} pixels, its data hold less")
+    check_squeezed(name, header.stored_bytes(), sum(c.length for c in chunks if c.kind == b"IDAT"))
     return header
 
 

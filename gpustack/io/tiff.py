@@ -18,9 +18,18 @@ import simplejpeg
 from tifffile import TiffFile, TiffPage
 
 from gpustack.errors import DecodeError
-from gpustack.io.guard import COPY_AGAIN, EXPORT_AGAIN, check_size, damaged
+from gpustack.io import lzw
+from gpustack.io.guard import (
+    COPY_AGAIN,
+    EXPORT_AGAIN,
+    JPEG_SCAN,
+    MOST_SCANS,
+    check_size,
+    check_squeezed,
+    damaged,
+)
 from gpustack.io.samples import unassociated
-from gpustack.io.tiff_kinds import JPEG, WHITE_IS_ZERO, pixel_type, refuse_kind
+from gpustack.io.tiff_kinds import CONTIGUOUS, JPEG, LZW, WHITE_IS_ZERO, pixel_type, refuse_kind
 from gpustack.io.told import Voxel
 from gpustack.io.volume import Volume, volume
 from gpustack.model.frame import Frame, Kind
@@ -31,6 +40,9 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
 _OLD_SUBFILE_TYPE, _ORIENTATION = 255, 274
 _REDUCED, _MASK = 1, 4
 _ASSOCIATED = 1
+_MOST_PAGES = 10_000
+"""Pages of a file; their headers alone take more than half a second, and a file of eleven megabytes can hold
+a hundred thousand."""
 
 
 def probe(path: Path) -> tuple[Frame, ...]:
@@ -41,6 +53,8 @@ def probe(path: Path) -> tuple[Frame, ...]:
     several sizes.
     """
     with TiffFile(path) as tif:
+        if len(tif.pages) > _MOST_PAGES:
+            raise damaged(path.name, f"it has {len(tif.pages)} pages, more than are read")
         pages = [(index, page) for index, page in _pages(tif) if not _is_preview(page)]
         if not pages:
             raise DecodeError(path.name, "no page of it holds a full-size picture.", EXPORT_AGAIN)
@@ -84,8 +98,7 @@ def decode(frame: Frame) -> npt.NDArray[Any]:
 def _page_pixels(page: TiffPage, frame: Frame) -> npt.NDArray[Any]:
     """The samples of a page, (planes, height, width, samples)."""
     _check_page(page, frame.name)
-    if page.compression == JPEG:
-        _check_jpeg(page, frame.name)
+    _check_data(page, frame.name)
     planes, _, height, width, samples = page.shaped
     pixels = page.asarray(squeeze=False, maxworkers=1).reshape(planes, height, width, samples)
     return np.asarray(pixels)
@@ -180,27 +193,61 @@ def _check_page(page: TiffPage, name: str) -> None:
     """Raise for sizes, kinds and extents of data that cannot make a picture."""
     check_size(name, page.imagewidth, page.imagelength)
     refuse_kind(page, name)
+    width, height = _part(page)
+    check_size(name, width, height)
     extents = list(zip(page.dataoffsets, page.databytecounts, strict=True))
     if len(extents) != prod(page.chunked):
         raise damaged(name, f"it has {len(extents)} strips or tiles where there must be {prod(page.chunked)}")
     # tifffile fills what has no data with zeros, silently.
     if any(start <= 0 or count <= 0 for start, count in extents):
         raise DecodeError(name, "parts of its picture were never written.", COPY_AGAIN)
-    if max(start + count for start, count in extents) > page.parent.filehandle.size:
+    size = page.parent.filehandle.size
+    if max(start + count for start, count in extents) > size:
         raise damaged(name, "it ends before its picture does")
+    samples = page.samplesperpixel if page.planarconfig == CONTIGUOUS else 1
+    claimed = len(extents) * height * width * samples * page.bitspersample // 8
+    check_squeezed(name, claimed, min(size, sum(count for _, count in extents)))
 
 
-def _check_jpeg(page: TiffPage, name: str) -> None:
-    """Raise where a strip or tile is damaged JPEG: the decoder of tifffile fills gaps with gray."""
-    tables = (page.jpegtables or b"")[2:-2]
+def _part(page: TiffPage) -> tuple[int, int]:
+    """Width and height of a tile, or of a strip but the last."""
+    if page.is_tiled:
+        return page.tilewidth, page.tilelength
+    return page.imagewidth, min(page.rowsperstrip, page.imagelength)
+
+
+def _check_data(page: TiffPage, name: str) -> None:
+    """Raise where a strip or tile is damaged in a way that its decoder would pass over, or die of."""
+    if page.compression not in _CHECKS:
+        return
     handle = page.parent.filehandle
     for start, count in zip(page.dataoffsets, page.databytecounts, strict=True):
         handle.seek(start)
-        data = handle.read(count)
-        try:
-            simplejpeg.decode_jpeg(data[:2] + tables + data[2:], colorspace="RGB", strict=True)
-        except ValueError as error:
-            raise damaged(name, str(error).rstrip(".")) from error
+        _CHECKS[page.compression](page, name, handle.read(count))
+
+
+def _check_jpeg(page: TiffPage, name: str, data: bytes) -> None:
+    """The decoder of tifffile fills gaps with gray, and believes the size that the JPEG header claims."""
+    tables = (page.jpegtables or b"")[2:-2]
+    whole = data[:2] + tables + data[2:]
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(whole)
+        most = _part(page)
+        if width > most[0] or height > most[1] or whole.count(JPEG_SCAN) > MOST_SCANS:
+            raise damaged(name, "a part of its picture is larger than it should be")
+        simplejpeg.decode_jpeg(whole, colorspace="RGB", strict=True)
+    except ValueError as error:
+        raise damaged(name, str(error).rstrip(".")) from error
+
+
+def _check_lzw(page: TiffPage, name: str, data: bytes) -> None:
+    """The decoder of tifffile may die of damaged data."""
+    del page
+    if not lzw.is_sound(data):
+        raise damaged(name, "its LZW data are not in order")
+
+
+_CHECKS = {JPEG: _check_jpeg, LZW: _check_lzw}
 
 
 def _inverted(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:

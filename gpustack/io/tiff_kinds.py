@@ -12,12 +12,13 @@ from gpustack.model.frame import PixelType
 
 WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
 _LAB = {8, 9, 10}
+LZW = 5
 JPEG = 7
 _OLD_JPEG = 6
 # None, LZW, deflate (both numbers), PackBits, LZMA, ZSTD, JPEG.
-_COMPRESSIONS = {1, 5, 8, 32946, 32773, 34925, 50000, JPEG}
+_COMPRESSIONS = {1, LZW, 8, 32946, 32773, 34925, 50000, JPEG}
 _UNSIGNED, _SIGNED, _FLOAT, _VOID, _COMPLEX = 1, 2, 3, 4, {5, 6}
-_PLANAR = 2
+CONTIGUOUS, _PLANAR = 1, 2
 
 _TO_RGB = "Convert it to RGB, or leave it out."
 
@@ -82,7 +83,7 @@ _REFUSED: Sequence[_Rule] = (
         lambda p: f"its colour model (number {int(p.photometric)}) is not handled",
         _TO_RGB,
     ),
-    (lambda p: p.imagedepth > 1, lambda _: "it is a volume, not a picture", EXPORT_AGAIN),
+    (lambda p: p.imagedepth > 1 or p.tiledepth > 1, lambda _: "it is a volume, not a picture", EXPORT_AGAIN),
     (
         lambda p: p.samplesperpixel - _colours(p) not in (0, 1),
         lambda p: f"it has {p.samplesperpixel} channels",

@@ -23,6 +23,8 @@ EVENT = "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#"
 _META = "adobe:ns:meta/"
 _EXIF, _TIFF = "http://ns.adobe.com/exif/1.0/", "http://ns.adobe.com/tiff/1.0/"
 
+_DEEPEST = 100
+"""Elements within each other; XMP has about ten. Writing them takes a call of a function for each."""
 _DEVELOPING = (
     "http://ns.adobe.com/camera-raw-settings/1.0/",
     "http://ns.adobe.com/camera-raw-saved-settings/1.0/",
@@ -89,12 +91,22 @@ def _parsed(packet: bytes | None) -> ET.Element | None:
         found = ET.fromstring(packet)
     except (ET.ParseError, ValueError, LookupError):
         return None
+    if _depth(found) > _DEEPEST:
+        return None
     rdf = found if found.tag == f"{{{RDF}}}RDF" else found.find(f"{{{RDF}}}RDF")
     if rdf is None:
         return None
     root = ET.Element(f"{{{_META}}}xmpmeta")
     root.append(rdf)
     return root
+
+
+def _depth(root: ET.Element) -> int:
+    """How deep elements are nested, not by recursion, which is what it is about."""
+    depth, level = 0, [root]
+    while level:
+        depth, level = depth + 1, [child for element in level for child in element]
+    return depth
 
 
 def _register(prefix: str, uri: str) -> None:
