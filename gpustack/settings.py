@@ -336,3 +336,6 @@ ANIMATION_PX = 800
 
 CLUSTER_PATIENCE_S = 30.0
 """How long a batch waits for a worker to join a cluster that has none fit for the work."""
+
+SCRATCH_SHARE = 0.5
+"""Share of the free disk, where temporary files lie, that frames fetched from object storage may take."""

@@ -15,6 +15,8 @@ from gpustack.batching.work import Task
 from gpustack.engine.plan import Budget, make_plan
 from gpustack.errors import GpustackError
 from gpustack.io.decode import probe
+from gpustack.io.scratch import free_bytes as free_scratch
+from gpustack.io.storage import is_url
 from gpustack.model.frame import Frame
 from gpustack.model.stack import Stack
 from gpustack.settings import RAM_SHARE, BackendName, Settings
@@ -30,13 +32,14 @@ _SLOTS = 2
 @dataclass(frozen=True, slots=True)
 class Share:
     """What is to be shared out: the backend wished for, GPUs by their numbers (None: all there are), bytes of
-    memory (None: a share of what is free), and how many stacks are wished for at a time (None: as many as
-    that allows)."""
+    memory (None: a share of what is free), how many stacks are wished for at a time (None: as many as that
+    allows), and bytes of disk for frames that are fetched (None: a share of what is free)."""
 
     backend: BackendName
     devices: tuple[int, ...] | None = None
     ram_bytes: int | None = None
     jobs: int | None = None
+    scratch_bytes: int | None = None
 
 
 def places(share: Share, tasks: Sequence[Task]) -> list[tuple[str, ...]]:
@@ -48,11 +51,19 @@ def places(share: Share, tasks: Sequence[Task]) -> list[tuple[str, ...]]:
     count = share.jobs or len(devices) or _most(tasks, ram, cores)
     given = ("--ram", f"{max(1, ram // count >> 20)}M") if count > 1 or share.ram_bytes is not None else ()
     threads = ("--threads", str(max(1, cores // count))) if count > 1 else ()
-    words = ("--backend", share.backend.value, *given, *threads)
+    words = ("--backend", share.backend.value, *given, *threads, *_scratch(share, tasks, count))
     device = [
         ("--devices", str(devices[number % len(devices)])) if devices else () for number in range(count)
     ]
     return [(*words, *mine) for mine in device]
+
+
+def _scratch(share: Share, tasks: Sequence[Task], count: int) -> tuple[str, ...]:
+    """The option for frames that are fetched, where there are any."""
+    if not any(is_url(name) for task in tasks for name in task.frames):
+        return ()
+    room = free_scratch() if share.scratch_bytes is None else share.scratch_bytes
+    return ("--scratch", f"{room // count >> 10}K")
 
 
 def _devices(share: Share) -> tuple[int, ...]:
@@ -85,5 +96,5 @@ def _largest(tasks: Sequence[Task]) -> Frame | None:
     frames = []
     for task in islice(tasks, 0, None, max(1, len(tasks) // _LOOKED_AT)):
         with suppress(GpustackError):
-            frames += [probe(Path(name))[0] for name in task.frames[:1]]
+            frames += [probe(Path(name))[0] for name in task.frames[:1] if not is_url(name)]
     return max(frames, key=lambda frame: frame.nbytes, default=None)

@@ -1,7 +1,8 @@
-"""Where the results of a batch lie, and its ledger beside them: a folder."""
+"""Where the results of a batch lie, and its ledger beside them: a folder, or object storage."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gpustack.errors import WriteError
+from gpustack.io import storage
 
 PATTERN = "gpustack-ledger*.jsonl"
 
@@ -37,6 +39,45 @@ class Shelf(Protocol):
 
     def note(self, name: str, row: str) -> None:
         """Note a line about the stack `name`, so that it outlives a crash. Raises WriteError."""
+
+
+class Bucket:
+    """A folder on object storage. As nothing can be appended to there, the ledger is a small file for each
+    stack: what was noted last, after the last success."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._notes = storage.joined(url, "gpustack-ledger")
+        self._made: dict[str, str] = {}
+
+    def address(self, output: str) -> str:
+        """See `Shelf`."""
+        return storage.joined(self._url, output)
+
+    def mark(self, output: str) -> Mark | None:
+        """See `Shelf`."""
+        found = storage.mark(self.address(output))
+        return None if found is None else Mark(found.size, tag=found.tag)
+
+    def rows(self) -> Iterator[str]:
+        """See `Shelf`."""
+        for content in storage.contents(self._notes):
+            for row in content.decode(errors="replace").splitlines():
+                self._keep(row)
+                yield row
+
+    def note(self, name: str, row: str) -> None:
+        """See `Shelf`."""
+        rows = [self._made[name]] if name in self._made else []
+        storage.put_bytes("\n".join([*rows, row, ""]).encode(), storage.joined(self._notes, f"{name}.jsonl"))
+        self._keep(row)
+
+    def _keep(self, row: str) -> None:
+        """Remember the row of a success."""
+        with suppress(ValueError, TypeError, KeyError, RecursionError):
+            content = json.loads(row)
+            if content["error"] is None:
+                self._made[content["name"]] = row
 
 
 class Folder:

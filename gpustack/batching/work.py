@@ -9,7 +9,8 @@ from pathlib import Path
 
 from gpustack import __version__
 from gpustack.errors import GpustackError, InputError
-from gpustack.io.discover import PICTURE_ENDINGS, discover, natural_key
+from gpustack.io import storage
+from gpustack.io.discover import PICTURE_ENDINGS, discover, listed, natural_key
 from gpustack.io.manifest import Entry
 
 
@@ -31,22 +32,47 @@ def task_of(entry: Entry, ending: str) -> Task:
     other."""
     options, output = tuple(entry.options), f"{entry.name}{ending}"
     try:
-        found = discover(entry.frames).paths
-        names = tuple(str(path.resolve()) for path in found)
-        return Task(entry.name, names, options, output, key_of(found, options))
+        seen = _seen(entry.frames)
+        return Task(entry.name, tuple(name for name, *_ in seen), options, output, key_of(seen, options))
     except GpustackError as error:
         return Task(entry.name, (), options, output, "", str(error))
 
 
-def key_of(frames: tuple[Path, ...], options: tuple[str, ...]) -> str:
-    """A digest of the frames' names, sizes and times, the options, and this version of the program.
+Seen = tuple[str, int, int | str]
+"""A frame as it is known again: its full name, its size in bytes, and its time or, on object storage, tag."""
 
-    Contents are not read: a card full of frames would take minutes. Raises InputError where a frame has gone.
-    """
+
+def _seen(inputs: tuple[str, ...]) -> list[Seen]:
+    """The frames that inputs stand for, here or on object storage. Raises InputError."""
+    found: list[Seen] = []
+    for text in inputs:
+        lines = listed(Path(text[1:])) if text.startswith("@") else [text]
+        if any(map(storage.is_url, lines)):
+            found += [each for line in lines for each in _seen_at(line)]
+        else:
+            found += _near(text)
+    return list(dict.fromkeys(found))
+
+
+def _seen_at(line: str) -> list[Seen]:
+    if not storage.is_url(line):
+        return _near(line)
+    return [(each.url, each.size, each.tag) for each in storage.pictures(line)]
+
+
+def _near(text: str) -> list[Seen]:
     try:
-        seen = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in frames]
+        stats = [(path.resolve(), path.stat()) for path in discover([text]).paths]
     except OSError as error:
         raise InputError(f"{error.filename} has gone: {error.strerror}.", "Put it back.") from error
+    return [(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats]
+
+
+def key_of(seen: list[Seen], options: tuple[str, ...]) -> str:
+    """A digest of the frames' names, sizes and times, the options, and this version of the program.
+
+    Contents are not read: a card full of frames would take minutes.
+    """
     return hashlib.sha256(json.dumps([__version__, seen, options]).encode()).hexdigest()
 
 
@@ -65,6 +91,14 @@ def entries_of(folder: Path) -> tuple[Entry, ...]:
             "Give a folder of folders, one a stack, or a manifest; gpustack split makes one.",
         )
     return tuple(found)
+
+
+def entries_at(url: str) -> tuple[Entry, ...]:
+    """The same of a folder on object storage. Raises InputError."""
+    found = storage.folders(url)
+    if not found:
+        raise InputError(f"No folder in {url} holds pictures.", "Give a folder of folders, or a manifest.")
+    return tuple(Entry(name, (storage.joined(url, name),)) for name in found)
 
 
 def _holds_pictures(folder: Path) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gpustack.batching.places import Share
     from gpustack.batching.run import Batch, Manner
     from gpustack.batching.work import Task
+    from gpustack.io.manifest import Entry
 
 SOME_FAILED = 4
 
@@ -60,6 +61,7 @@ def batch(
     ] = None,
     backend: options.BackendOption = options.DEFAULT.backend,
     ram: options.RamOption = None,
+    scratch: options.ScratchOption = None,
     devices: Annotated[
         str | None,
         typer.Option(help="GPUs, one stack at a time on each.  [default: all there are]", show_default=False),
@@ -77,8 +79,8 @@ def batch(
     del debug
     from gpustack.batching.places import Share
     from gpustack.batching.run import Manner
-    from gpustack.batching.work import entries_of, task_of
-    from gpustack.io.manifest import Entry, read_manifest
+    from gpustack.batching.work import task_of
+    from gpustack.io.manifest import Entry
     from gpustack.io.write import STACK_ENDINGS
 
     if ending_.lower() not in STACK_ENDINGS:
@@ -89,7 +91,7 @@ def batch(
         )
     share = _shard(shard)
     _check_engine(engine, scheduler, jobs, devices)
-    entries = entries_of(source) if source.is_dir() else read_manifest(source)
+    entries = _entries(source)
     if method is not None:
         entries = tuple(Entry(e.name, e.frames, {"method": method} | dict(e.settings)) for e in entries)
     tasks = [task_of(entry, ending_) for entry in entries[share[0] :: share[1]]]
@@ -97,13 +99,27 @@ def batch(
         _list(tasks)
         return
     numbers = None if devices is None else options.devices_of(devices)
-    wishes = Share(backend, numbers, options.bytes_of(ram), jobs)
+    wishes = Share(backend, numbers, options.bytes_of(ram), jobs, options.bytes_of(scratch))
     with closing(_client(scheduler)) if scheduler else nullcontext() as client:
         _run(
             _batch(output, share, wishes, tasks, client, Manner(1 + retries, overwrite, resume)),
             tasks,
             json_=json_,
         )
+
+
+def _entries(source: Path) -> tuple[Entry, ...]:
+    """The stacks of a manifest, or of a folder of folders, here or on object storage."""
+    from gpustack.batching.work import entries_at, entries_of
+    from gpustack.io import storage
+    from gpustack.io.manifest import LARGEST_FILE, manifest_of, read_manifest
+
+    url = storage.url_of(source)
+    if url is None:
+        return entries_of(source) if source.is_dir() else read_manifest(source)
+    if not url.endswith(".toml"):
+        return entries_at(url)
+    return manifest_of(storage.content(url, LARGEST_FILE), url, url.rpartition("/")[0])
 
 
 def _check_engine(engine: BatchEngine, scheduler: str | None, jobs: int | None, devices: str | None) -> None:
@@ -137,14 +153,16 @@ def _batch(
     from gpustack.batching.ledger import Ledger
     from gpustack.batching.places import places
     from gpustack.batching.run import Batch, Engine, Here
-    from gpustack.batching.shelf import Folder
+    from gpustack.batching.shelf import Bucket, Folder, Shelf
+    from gpustack.io.storage import url_of
 
     engine: Engine
     if client is not None:
         engine = Cluster(client, share.backend, share.ram_bytes)
     else:
         engine = Here(places(share, tasks))
-    shelf = Folder(output, shard)
+    url = url_of(output)
+    shelf: Shelf = Folder(output, shard) if url is None else Bucket(url)
     return Batch(shelf, Ledger(shelf), engine, manner)
 
 

@@ -14,6 +14,7 @@ from gpustack.errors import StackError, UsageError
 from gpustack.model.stack import Stack
 from gpustack.settings import (
     RAM_SHARE,
+    SCRATCH_SHARE,
     VRAM_SHARE,
     BackendName,
     BadFrame,
@@ -183,6 +184,13 @@ RamOption = Annotated[
     str | None,
     typer.Option(
         help=f"Memory to stay within, such as 8G or 500M.  [default: {RAM_SHARE:.0%} of what is free]"
+    ),
+]
+ScratchOption = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Disk for frames fetched from object storage.  [default: {SCRATCH_SHARE:.0%} of what is free]",
+        show_default=False,
     ),
 ]
 VramOption = Annotated[

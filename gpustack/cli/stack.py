@@ -16,6 +16,7 @@ from gpustack.cli.options import DEFAULT
 from gpustack.cli.plan import show_plan
 from gpustack.cli.resuming import Files, resuming
 from gpustack.cli.slabs import SlabFiles
+from gpustack.cli.storing import shown, stored
 from gpustack.errors import UsageError
 from gpustack.model.frame import PixelType
 from gpustack.model.stack import Stack
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 
 @ending
+@stored
 def stack(
     inputs: options.Inputs,
     output: options.PictureOption,
@@ -60,6 +62,7 @@ def stack(
     save_steps: options.SaveStepsOption = None,
     backend: options.BackendOption = DEFAULT.backend,
     decoder: options.DecoderOption = DEFAULT.decoder,
+    scratch: options.ScratchOption = None,
     ram: options.RamOption = None,
     vram: options.VramOption = None,
     devices: options.DevicesOption = options.DEFAULT_DEVICES,
@@ -74,7 +77,7 @@ def stack(
     debug: options.DebugOption = False,
 ) -> None:
     """Align frames and fuse them into one picture that is sharp everywhere."""
-    del debug
+    del debug, scratch
     wanted = depth is not None or confidence is not None
     settings = options.settings_of(
         locals() | {"layers": layers is not None}, depth=wanted, linear=output.suffix.lower() == ".dng"
@@ -296,7 +299,7 @@ def _write(result: Any, work: Work) -> None:
 
 def _summary(result: Any, settings: Settings, files: list[Path]) -> dict[str, Any]:
     return {
-        "outputs": [str(path) for path in files],
+        "outputs": [shown(path) for path in files],
         "settings": asdict(settings),
         **result.report.as_dict(),
     }
@@ -307,7 +310,7 @@ def _tell(result: Any, outputs: Outputs) -> None:
     seconds = sum(report.seconds.values())
     megapixels = len(report.frames) * report.plan["width"] * report.plan["height"] / 1e6
     typer.echo(
-        f"{outputs.picture}: {result.image.shape[1]}x{height} "
+        f"{shown(outputs.picture)}: {result.image.shape[1]}x{height} "
         f"from {len(report.frames)} frames by {report.method} in {seconds:.1f} s "
         f"({megapixels / seconds:.0f} MP/s, limited by {report.limit}), "
         f"{report.peak_bytes >> 20} MiB at most" + _resumed(report),

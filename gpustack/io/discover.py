@@ -82,6 +82,13 @@ def discover(inputs: Sequence[str | Path], stdin: TextIO | None = None) -> Found
     return Found(tuple(search.paths.values()), tuple(search.left_out))
 
 
+def listed(listing: Path) -> list[str]:
+    """The inputs that a list names, each as seen from the working directory; names with `://` as they are.
+    Raises StackError."""
+    lines = _entries(_read_list(listing))
+    return [line if "://" in line else str(listing.parent / line) for line in lines]
+
+
 def natural_key(path: Path) -> tuple[tuple[str | int, ...], ...]:
     """Sorts paths as people count: numbers by value, case ignored, folder by folder, a2 before a2b."""
     parts = (*path.parent.parts, path.stem, path.suffix)
@@ -133,6 +140,8 @@ def _expand(text: str, folder: Path, search: _Search) -> None:
         _sift(_listing(path), search, any_ending=False)
     elif path.exists():
         raise DecodeError(str(path), "it is neither a file nor a folder.", "Name a picture file or a folder.")
+    elif "://" in text:
+        raise DecodeError(text, "frames elsewhere are read by gpustack stack and batch only.", "Fetch it.")
     elif _GLOB_CHARACTERS.search(text):
         matches = _glob(path)
         if not matches:

@@ -17,7 +17,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gpustack.errors import InputError
@@ -61,30 +61,39 @@ def read_manifest(path: Path) -> tuple[Entry, ...]:
         size = path.stat().st_size
         if size > LARGEST_FILE:
             raise InputError(f"{path} has {size >> 20} MiB and is no manifest.", _SEE)
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
     except OSError as error:
         raise InputError(
             f"The manifest {path} cannot be read: {error.strerror}.", "Check its name."
         ) from error
+    return manifest_of(data, str(path), str(path.parent))
+
+
+def manifest_of(data: bytes, path: str, folder: str) -> tuple[Entry, ...]:
+    """The stacks of a manifest that lies at `path`, here or on object storage, their frames relative to
+    `folder`. Raises InputError."""
+    try:
+        content = tomllib.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, UnicodeDecodeError, endless numbers
         said = str(error).splitlines()[0].rstrip(".")
         raise InputError(f"The manifest {path} is no TOML: {said}.", _SEE) from error
-    return parsed(content, path)
+    return parsed(content, PurePosixPath(path).name, folder)
 
 
-def parsed(content: Mapping[str, Any], path: Path) -> tuple[Entry, ...]:
-    """The stacks of a manifest's content. Raises InputError for what is missing, unknown, or named twice."""
-    shared = _settings(content.get("settings", {}), f"{path.name}, [settings]")
+def parsed(content: Mapping[str, Any], path: str, folder: str) -> tuple[Entry, ...]:
+    """The stacks of the content of a manifest of the name `path`. Raises InputError for what is missing,
+    unknown, or named twice."""
+    shared = _settings(content.get("settings", {}), f"{path}, [settings]")
     rows = content.get("stack")
     if set(content) - {"settings", "stack"} or not isinstance(rows, list) or not rows:
-        raise InputError(f"{path.name} holds no [[stack]], or something beside it.", _SEE)
-    entries = tuple(_entry(row, shared, path, number) for number, row in enumerate(rows, 1))
+        raise InputError(f"{path} holds no [[stack]], or something beside it.", _SEE)
+    entries = tuple(_entry(row, shared, path, folder, number) for number, row in enumerate(rows, 1))
     seen: dict[str, int] = {}
     for number, entry in enumerate(entries, 1):
         other = seen.setdefault(entry.name.casefold(), number)
         if other != number:
             raise InputError(
-                f"{path.name}: stacks {other} and {number} are both called {entry.name}.", "Rename one."
+                f"{path}: stacks {other} and {number} are both called {entry.name}.", "Rename one."
             )
     return entries
 
@@ -103,8 +112,8 @@ def write_manifest(path: Path, entries: Sequence[Entry], *, overwrite: bool) -> 
         file.write("\n".join(lines).encode())
 
 
-def _entry(row: Any, shared: Mapping[str, Any], path: Path, number: int) -> Entry:
-    where = f"{path.name}, stack {number}"
+def _entry(row: Any, shared: Mapping[str, Any], path: str, folder: str, number: int) -> Entry:
+    where = f"{path}, stack {number}"
     if not isinstance(row, dict) or set(row) - _KEYS:
         raise InputError(f"{where} has keys other than {', '.join(sorted(_KEYS))}.", _SEE)
     name, frames = row.get("name"), row.get("frames")
@@ -113,12 +122,15 @@ def _entry(row: Any, shared: Mapping[str, Any], path: Path, number: int) -> Entr
     if not isinstance(frames, list) or not frames or not all(isinstance(one, str) and one for one in frames):
         raise InputError(f"{where} has no list of frames.", _SEE)
     settings = dict(shared) | _settings(row.get("settings", {}), where)
-    return Entry(name, tuple(_placed(frame, path.parent) for frame in frames), settings)
+    return Entry(name, tuple(_placed(frame, folder) for frame in frames), settings)
 
 
-def _placed(frame: str, folder: Path) -> str:
-    """A frame's name as seen from the working directory."""
-    return f"@{folder / frame[1:]}" if frame.startswith("@") else str(folder / frame)
+def _placed(frame: str, folder: str) -> str:
+    """A frame's name as seen from the working directory; one on object storage is what it is."""
+    if "://" in frame:
+        return frame
+    mark, name = ("@", frame[1:]) if frame.startswith("@") else ("", frame)
+    return mark + (f"{folder.rstrip('/')}/{name}" if "://" in folder else str(Path(folder) / name))
 
 
 def _settings(found: Any, where: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from gpustack.model.frame import Frame, Kind, PixelType
 from gpustack.model.place import Place
 from gpustack.model.stack import Stack
 from gpustack.model.transform import Transform
-from gpustack.settings import JPEG_QUALITY, RAM_SHARE, VRAM_SHARE, Settings
+from gpustack.settings import JPEG_QUALITY, RAM_SHARE, SCRATCH_SHARE, VRAM_SHARE, Settings
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -131,6 +131,7 @@ def default_text(command: str, name: str, option: Any) -> str:
     without_value = {
         "--ram": f"{RAM_SHARE:.0%} of what is free",
         "--vram": f"{VRAM_SHARE:.0%} of what is free",
+        "--scratch": f"{SCRATCH_SHARE:.0%} of what is free",
         "--threads": "all processors",
         "--transforms": "estimated",
         "--flat": "none",

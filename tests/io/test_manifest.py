@@ -110,4 +110,4 @@ json_like = st.recursive(
 @given(content=st.dictionaries(st.sampled_from(["stack", "settings", "x"]), json_like))
 def test_any_content_is_read_or_refused_in_a_sentence(content: dict[str, object]) -> None:
     with suppress(InputError):
-        assert all("/" not in entry.name for entry in parsed(content, Path("m.toml")))
+        assert all("/" not in entry.name for entry in parsed(content, "m.toml", "."))
