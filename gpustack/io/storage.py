@@ -17,7 +17,7 @@ from typing import Any
 from gpustack.errors import InputError, StackError, UsageError, WriteError
 from gpustack.io.discover import PICTURE_ENDINGS, natural_key
 
-PROTOCOLS = frozenset("s3 s3a gs gcs az abfs abfss oss oci".split())
+PROTOCOLS = frozenset(["s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "oci"])
 """What a name may begin with. Not all that fsspec knows: a manifest may come from anybody, and must not have
 the machine's own files, or addresses of its network, fetched in this way."""
 
