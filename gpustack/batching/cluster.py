@@ -105,10 +105,11 @@ class Cluster:
         with self._room:
             if time.monotonic() - self._told_at > _POLL_S:
                 with _answering():
-                    self._told = self.client.scheduler_info(n_workers=-1)["workers"]
-                if self.client.status != "running":
+                    told = self.client.scheduler_info(n_workers=-1)
+                # While the client tries to come back, what it told last is all that it tells.
+                if self.client.status != "running" or "workers" not in told:
                     raise ClusterError("The scheduler has gone.", _AGAIN)
-                self._told_at = time.monotonic()
+                self._told, self._told_at = told["workers"], time.monotonic()
             return self._told
 
     def _made_at(self, seat: Seat, order: Order) -> End | None:
@@ -144,7 +145,8 @@ def connected(address: str) -> Any:
             "--engine dask needs Dask, which is not installed.", "pip install 'gpustack-focus[cluster]'."
         ) from error
     # What goes wrong with a cluster is told in our own errors.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     kind = asyncio.run(_greeted(address))
     if kind != "Scheduler":
         raise ClusterError(f"{address} is a {kind.lower()}, no scheduler.", "Give the scheduler's address.")

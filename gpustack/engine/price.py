@@ -83,6 +83,10 @@ DECODE_FACTOR = {
 }
 """Bytes that decoding needs besides its result, as a share of it: the file, and the codec's own buffers."""
 
+PROGRESSIVE_FACTOR = 2.8
+"""The same of a progressive JPEG file without subsampling: coefficients of two bytes, and the file
+twice: 2.7 of a picture of noise."""
+
 DECODE_SECONDS = {
     Kind.JPEG: 0.006,
     Kind.PNG: 0.030,
@@ -247,7 +251,9 @@ def decoding_bytes(stack: Stack, readers: int) -> int:
     """What decoding needs besides its results; where a GPU decodes, files that it does not take still need
     as much."""
     clip = CLIP_FRAMES * stack.largest.nbytes if stack.kind is Kind.VIDEO else 0
-    return int(stack.largest.nbytes * DECODE_FACTOR[stack.kind]) * readers + clip
+    staged = any(frame.progressive for frame in stack)
+    factor = PROGRESSIVE_FACTOR if staged else DECODE_FACTOR[stack.kind]
+    return int(stack.largest.nbytes * factor) * readers + clip
 
 
 def survey_bytes(stack: Stack, settings: Settings, readers: int, slots: int, on_device: bool) -> int:

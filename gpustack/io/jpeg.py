@@ -28,6 +28,7 @@ _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {_DHT, _JPG, _DAC}
 # Baseline, extended and progressive, each with Huffman or arithmetic coding.
 _HANDLED_HEADERS = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
 _SEQUENTIAL, _PROGRESSIVE = frozenset({0xC0, 0xC1}), 0xC2  # with Huffman coding
+_PROGRESSIVES = frozenset({_PROGRESSIVE, 0xCA})
 _PLAIN_SAMPLING = frozenset({b"\x11", b"\x11\x11\x11", b"\x21\x11\x11", b"\x22\x11\x11"})
 """Sampling factors of gray pictures, and of 4:4:4, 4:2:2 and 4:2:0."""
 _EXIF_MARK = b"Exif\0\0"
@@ -53,7 +54,11 @@ def probe(path: Path) -> tuple[Frame, ...]:
         segments = tuple(_header(file, path.name))
         width, height, channels = _dimensions(file, segments, path.name)
         turn = _orientation(file, segments)
-    return (Frame(path, width, height, channels, PixelType.UINT8, Kind.JPEG, orientation=turn),)
+    staged = any(segment.marker in _PROGRESSIVES for segment in segments)
+    frame = Frame(
+        path, width, height, channels, PixelType.UINT8, Kind.JPEG, orientation=turn, progressive=staged
+    )
+    return (frame,)
 
 
 def decode(frame: Frame, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
@@ -192,12 +197,13 @@ def _essence(data: bytes, segments: tuple[_Segment, ...]) -> bytes:
 
     APP0 (JFIF) and APP14 (Adobe) stay, because libjpeg takes the colour space from them.
     """
-    kept = (
-        data[s.start : s.stop]
-        for s in segments
-        if s.marker != _COM and (s.marker in (_APP0, _APP14) or not _APP0 <= s.marker <= 0xEF)
-    )
-    return b"".join((_SOI, *kept, data[segments[-1].stop :]))
+    with memoryview(data) as view:  # no second copy of the scans
+        kept = (
+            view[s.start : s.stop]
+            for s in segments
+            if s.marker != _COM and (s.marker in (_APP0, _APP14) or not _APP0 <= s.marker <= 0xEF)
+        )
+        return b"".join((_SOI, *kept, view[segments[-1].stop :]))
 
 
 def _plain(data: bytes, segments: tuple[_Segment, ...]) -> bool:

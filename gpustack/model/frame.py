@@ -57,7 +57,8 @@ class Frame:
 
     `width` and `height` are in pixels as stored, before any EXIF rotation; `channels` is 1 (gray), 2 (gray
     and alpha), 3 (RGB) or 4 (RGB and alpha); `page` counts from 0 inside a multi-page file; `orientation`
-    is the EXIF value 1 to 8. RAW frames are (h, w, 3) uint16, linear, after development. `profile` is the ICC
+    is the EXIF value 1 to 8; `progressive` ones come finer and finer, which needs all of them in memory while
+    they are decoded. RAW frames are (h, w, 3) uint16, linear, after development. `profile` is the ICC
     profile of pixels that another program makes of a RAW file.
     """
 
@@ -71,6 +72,7 @@ class Frame:
     pages: int = 1
     orientation: int = 1
     profile: bytes | None = None
+    progressive: bool = False
 
     @property
     def name(self) -> str:

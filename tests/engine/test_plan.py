@@ -188,3 +188,14 @@ def test_a_flat_field_keeps_the_decoding_on_the_host() -> None:
     flat = replace(wish, flat="flat.tif")
     assert not price.device_decodes(stack, flat)
     assert price.predict(stack, flat, Method.AUTO, 1) > price.predict(stack, wish, Method.AUTO, 1)
+
+
+def test_one_progressive_frame_is_enough_to_make_decoding_dear() -> None:
+    plain = headers(6, width=4000, height=3000, kind=Kind.JPEG)
+    staged = Stack((*plain.frames[:-1], replace(plain.frames[-1], progressive=True)))
+    cheap, dear = (make_plan(stack, Settings(), GENEROUS) for stack in (plain, staged))
+    more = price.PROGRESSIVE_FACTOR - price.DECODE_FACTOR[Kind.JPEG]
+    assert dear.frame_bytes - cheap.frame_bytes == pytest.approx(
+        more * plain.largest.nbytes * dear.readers, rel=1e-6
+    )
+    assert dear.survey_bytes > cheap.survey_bytes

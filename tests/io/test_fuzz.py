@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,6 +22,7 @@ if sys.platform == "win32":
 
 from gpustack.batching.ledger import Ledger
 from gpustack.batching.shelf import Folder
+from gpustack.engine.price import PROGRESSIVE_FACTOR
 from gpustack.errors import GpustackError
 from gpustack.io.manifest import SETTINGS, Entry, read_manifest, write_manifest
 from gpustack.io.transforms import load_transforms, save_transforms
@@ -27,19 +30,20 @@ from gpustack.model.frame import Frame, Kind, PixelType
 from gpustack.model.place import Place
 from gpustack.model.stack import Stack
 from gpustack.model.transform import Transform
-from tests.io import fuzzing
+from tests.io import fuzzing, seeds
 from tests.io.bombs import BOMBS
-from tests.io.fuzzing import MIB, MOST_CPU_S, Fate, Mutation, Reader, mutations, summed
+from tests.io.fuzzing import MIB, MOST_CPU_S, Fate, Reader
+from tests.io.mutations import Mutation, mutations, summed
 
 MOST_GROWN = 128 * MIB
 """What reading a small file may take. A byte stands for 1,400 bytes of a picture at most, and decoding may
 hold it three times; the files here have 25 KB at most."""
 
 SEEDS: dict[str, Callable[[Path], Sequence[bytes]]] = {
-    "jpeg": lambda _: fuzzing.jpegs(),
-    "png": lambda _: fuzzing.pngs(),
-    "tiff": lambda _: fuzzing.tiffs(),
-    "dng": fuzzing.dngs,
+    "jpeg": lambda _: seeds.jpegs(),
+    "png": lambda _: seeds.pngs(),
+    "tiff": lambda _: seeds.tiffs(),
+    "dng": seeds.dngs,
 }
 CASES = {"jpeg": 600, "png": 600, "tiff": 700, "dng": 300}
 USUAL = 40
@@ -75,14 +79,14 @@ def assert_survived(fate: Fate) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", SEEDS)
 def test_damaged_pictures_are_read_or_refused(kind: str, reader: Reader, tmp_path: Path) -> None:
-    seeds = SEEDS[kind](tmp_path)
-    fates = [reader.read(seed) for seed in seeds]
+    sound = SEEDS[kind](tmp_path)
+    fates = [reader.read(each) for each in sound]
     assert not any(fate.said or fate.broken for fate in fates), fates
 
     @thorough(CASES[kind])
-    @given(seed=st.sampled_from(range(len(seeds))), changes=mutations(), mended=st.booleans())
+    @given(seed=st.sampled_from(range(len(sound))), changes=mutations(), mended=st.booleans())
     def damage(seed: int, changes: list[Mutation], mended: bool) -> None:
-        data = bytearray(seeds[seed])
+        data = bytearray(sound[seed])
         for change in changes:
             change(data)
         content = summed(bytes(data)) if mended and kind == "png" else bytes(data)
@@ -90,7 +94,7 @@ def test_damaged_pictures_are_read_or_refused(kind: str, reader: Reader, tmp_pat
         assert_survived(fates[-1])
 
     damage()
-    assert sum(not fate.said for fate in fates) > len(seeds), "nothing but headers was damaged"
+    assert sum(not fate.said for fate in fates) > len(sound), "nothing but headers was damaged"
     assert sum(bool(fate.said) for fate in fates) > len(fates) / 4, "hardly anything was damaged"
 
 
@@ -212,3 +216,14 @@ _swaps = st.tuples(
         ]
     ),
 )
+
+
+def test_a_progressive_picture_takes_what_the_plan_reckons_with(reader: Reader) -> None:
+    pixels = np.random.default_rng(1).integers(0, 255, (1500, 2000, 3), np.uint8)
+    wishes = [cv2.IMWRITE_JPEG_PROGRESSIVE, 1, cv2.IMWRITE_JPEG_QUALITY, 75]
+    wishes += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    data = cv2.imencode(".jpg", pixels, wishes)[1].tobytes()
+    reader.read(seeds.jpegs()[0])  # what a process takes once
+    fate = reader.read(data)
+    assert (fate.said, fate.broken) == ("", "")
+    assert 2 < fate.grown / pixels.nbytes - 1 < PROGRESSIVE_FACTOR, "besides the result"

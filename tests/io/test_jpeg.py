@@ -55,7 +55,10 @@ def test_gray_stays_one_channel(read):
 
 
 def test_progressive_is_read(read):
-    np.testing.assert_array_equal(read(progressive())[1], imagecodecs.jpeg8_decode(progressive()))
+    frame, pixels = read(progressive())
+    np.testing.assert_array_equal(pixels, imagecodecs.jpeg8_decode(progressive()))
+    assert frame.progressive
+    assert not read(encoded())[0].progressive
 
 
 def test_rgb_coded_without_ycbcr_is_read(read):
