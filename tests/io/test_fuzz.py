@@ -218,12 +218,13 @@ _swaps = st.tuples(
 )
 
 
-def test_a_progressive_picture_takes_what_the_plan_reckons_with(reader: Reader) -> None:
+def test_a_progressive_picture_takes_what_the_plan_reckons_with(tmp_path: Path) -> None:
     pixels = np.random.default_rng(1).integers(0, 255, (1500, 2000, 3), np.uint8)
     wishes = [cv2.IMWRITE_JPEG_PROGRESSIVE, 1, cv2.IMWRITE_JPEG_QUALITY, 75]
     wishes += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     data = cv2.imencode(".jpg", pixels, wishes)[1].tobytes()
-    reader.read(seeds.jpegs()[0])  # what a process takes once
-    fate = reader.read(data)
+    with fuzzing.reader(tmp_path) as fresh:  # one that has not yet memory of its own to give
+        fresh.read(seeds.jpegs()[0])
+        fate = fresh.read(data)
     assert (fate.said, fate.broken) == ("", "")
     assert 2 < fate.grown / pixels.nbytes - 1 < PROGRESSIVE_FACTOR, "besides the result"
