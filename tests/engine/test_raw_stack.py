@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 import gpustack
-from gpustack import Model, Settings
+from gpustack import Method, Model, Settings
 from gpustack.backend.choose import Choice
 from gpustack.engine import run as running
 from gpustack.errors import DecodeError
@@ -70,11 +70,12 @@ def test_frames_developed_on_a_device_are_those_of_the_cpu(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, devices: int
 ) -> None:
     paths = shot(tmp_path)
-    wanted, host = stacked(monkeypatch, paths, (), align=Model.NONE)
+    still = {"align": Model.NONE, "method": Method.PYRAMID}  # frames are looked at for nothing else
+    wanted, host = stacked(monkeypatch, paths, (), **still)
     used = tuple(CpuDevice(eager=False) for _ in range(devices))
     with monkeypatch.context() as only:
         only.setattr(raw, "_by_libraw", None)  # LibRaw is not asked to
-        found, device = stacked(only, paths, used, align=Model.NONE)
+        found, device = stacked(only, paths, used, **still)
     assert sum(map(developed, used)) == len(paths) + 1  # the reference's noise is measured beforehand
     check_alike(device, host)
     assert len(device) == len(paths)
@@ -101,7 +102,7 @@ def test_what_does_not_fit_comes_from_libraw(monkeypatch: pytest.MonkeyPatch, tm
 
 def test_nothing_is_allocated_once_frames_flow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     device = Watched(6)
-    found, _ = stacked(monkeypatch, shot(tmp_path, 6), (device,), align=Model.NONE)
+    found, _ = stacked(monkeypatch, shot(tmp_path, 6), (device,), align=Model.NONE, method=Method.PYRAMID)
     assert (device.sent, device.late) == (6, 0)
     assert 0 < found.report.device_bytes <= found.report.plan["device_bytes"]
 
