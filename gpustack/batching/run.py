@@ -68,8 +68,8 @@ class Here:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How stacks are made: how often each is tried; whether files are replaced that are not known to come from
-    an earlier run of this batch; whether checkpoints are kept, and gone on from."""
+    """How stacks are made: how often each is tried; whether files are replaced that are not known to come
+    from an earlier run of this batch; whether checkpoints are kept, and gone on from."""
 
     attempts: int = 1
     overwrite: bool = False

@@ -11,6 +11,7 @@ import typer
 
 from gpustack.cli import options
 from gpustack.cli.ending import ending
+from gpustack.cli.storing import NO_CHECKPOINTS
 from gpustack.errors import UsageError
 from gpustack.settings import BatchEngine
 
@@ -162,6 +163,8 @@ def _batch(
     else:
         engine = Here(places(share, tasks))
     url = url_of(output)
+    if url is not None and manner.resume:
+        raise NO_CHECKPOINTS
     shelf: Shelf = Folder(output, shard) if url is None else Bucket(url)
     return Batch(shelf, Ledger(shelf), engine, manner)
 

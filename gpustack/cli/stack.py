@@ -316,8 +316,8 @@ def _tell(result: Any, outputs: Outputs) -> None:
         f"{report.peak_bytes >> 20} MiB at most" + _resumed(report),
         err=True,
     )
-    if report.layers is not None:
-        typer.echo(f"{outputs.layers}: {_layers_told(report.layers)}", err=True)
+    if report.layers is not None and outputs.layers is not None:
+        typer.echo(f"{shown(outputs.layers)}: {_layers_told(report.layers)}", err=True)
 
 
 def _layers_told(layers: LayersReport) -> str:

@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
+NO_CHECKPOINTS = UsageError(
+    "Checkpoints are not kept on object storage.", "Leave out --resume, or write to a folder of this machine."
+)
+
 _NAMES: ContextVar[dict[Path, str] | None] = ContextVar("names", default=None)
 """The names on object storage that local files stand for while a command runs."""
 
-_READ, _WRITTEN = ("transforms", "flat"), ("output", "depth", "confidence", "save_transforms")
+_READ, _WRITTEN = ("transforms", "flat"), ("output", "depth", "confidence", "layers", "save_transforms")
 
 
 def shown(path: Path) -> str:
@@ -105,16 +109,26 @@ class _Outputs:
     def redirect(self, given: dict[str, Any]) -> None:
         """Put local files in the place of outputs. Raises WriteError for names that are taken, UsageError."""
         from gpustack.io import storage
+        from gpustack.io.sidecar import ENDING
 
         if given["save_steps"] is not None and storage.url_of(given["save_steps"]):
             raise UsageError("Steps are not written to object storage.", "Name a folder of this machine.")
+        if given["resume"] and storage.url_of(given["output"]):
+            raise NO_CHECKPOINTS
         for name in _WRITTEN:
             url = None if given[name] is None else storage.url_of(given[name])
             if url is None:
                 continue
-            if not self._overwrite and storage.mark(url) is not None:
-                raise storage.existing(url)
+            self._refuse_taken(url)
+            if name == "output" and not given["no_sidecar"]:
+                self._refuse_taken(f"{url}{ENDING}")
             given[name] = self._near(url)
+
+    def _refuse_taken(self, url: str) -> None:
+        from gpustack.io import storage
+
+        if not self._overwrite and storage.mark(url) is not None:
+            raise storage.existing(url)
 
     def _near(self, url: str) -> Path:
         parent, _, name = url.rpartition("/")

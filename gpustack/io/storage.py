@@ -111,7 +111,10 @@ def content(url: str, most: int) -> bytes:
 
 
 def contents(url: str) -> Iterator[bytes]:
-    """All files in a folder, in the order of their names; none where there is no folder. Raises InputError."""
+    """All files in a folder, in the order of their names; none where there is no folder.
+
+    Raises: InputError.
+    """
     store, path = _opened(url)
     with _told(url, "read"):
         names = sorted(store.find(path)) if store.exists(path) else []

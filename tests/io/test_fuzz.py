@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -24,7 +25,10 @@ from gpustack.batching.ledger import Ledger
 from gpustack.batching.shelf import Folder
 from gpustack.engine.price import PROGRESSIVE_FACTOR
 from gpustack.errors import GpustackError
+from gpustack.io.journal import Journal
 from gpustack.io.manifest import SETTINGS, Entry, read_manifest, write_manifest
+from gpustack.io.parts import DamagedError
+from gpustack.io.sidecar import read_sidecar
 from gpustack.io.transforms import load_transforms, save_transforms
 from gpustack.model.frame import Frame, Kind, PixelType
 from gpustack.model.place import Place
@@ -34,6 +38,7 @@ from tests.io import fuzzing, seeds
 from tests.io.bombs import BOMBS
 from tests.io.fuzzing import MIB, MOST_CPU_S, Fate, Reader
 from tests.io.mutations import Mutation, mutations, summed
+from tests.io.test_sidecar import made as sidecar
 
 MOST_GROWN = 128 * MIB
 """What reading a small file may take. A byte stands for 1,400 bytes of a picture at most, and decoding may
@@ -139,6 +144,18 @@ def _transforms(folder: Path) -> bytes:
     return (folder / "seed.json").read_bytes()
 
 
+def _sidecar(_: Path) -> bytes:
+    return json.dumps(sidecar().as_dict()).encode()
+
+
+def _journal(_: Path) -> bytes:
+    parts = {
+        "survey": {"file": "survey-1.part.npz", "number": 1},
+        "auto": {"file": "a.part.npz", "number": 2},
+    }
+    return json.dumps({"format": 1, "run": {"inputs": ["a.jpg"]}, "parts": parts}).encode()
+
+
 def _ledger(_: Path) -> bytes:
     row = {"name": "a", "key": "k", "output": "a.tif", "size": 3, "mtime_ns": 7, "error": None}
     return b"".join(json.dumps(row | {"name": name}).encode() + b"\n" for name in "abc")
@@ -165,9 +182,26 @@ def _read_ledger(path: Path) -> None:
         assert line is None or line.made(shelf) in (True, False)
 
 
+def _read_sidecar(path: Path) -> None:
+    assert read_sidecar(path).outputs["picture"].file
+
+
+def _read_journal(path: Path) -> None:
+    folder = path.with_name("a.checkpoint")
+    folder.mkdir(exist_ok=True)
+    path.replace(folder / "journal.json")
+    journal = Journal(folder)
+    for name in journal.parts:
+        with suppress(DamagedError), journal.read(name):
+            pytest.fail("no part is there")
+    journal.remove()
+
+
 TEXT: dict[str, tuple[Callable[[Path], bytes], Callable[[Path], None]]] = {
     "manifest": (_manifest, _read_manifest),
     "transforms": (_transforms, _read_transforms),
+    "sidecar": (_sidecar, _read_sidecar),
+    "journal": (_journal, _read_journal),
     "ledger": (_ledger, _read_ledger),
 }
 
