@@ -16,9 +16,10 @@ import typer
 from gpustack.cli import options
 from gpustack.cli.ending import ending
 from gpustack.cli.options import DEFAULT
+from gpustack.cli.outputs import Outputs
 from gpustack.cli.resuming import Files
 from gpustack.cli.slabs import SlabFiles
-from gpustack.cli.stack import Outputs, Work, carry_out
+from gpustack.cli.work import Work, carry_out
 from gpustack.errors import InputError, UsageError
 from gpustack.settings import Settings
 

@@ -1,0 +1,99 @@
+"""Where the results of a stack go, and what is refused before any work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpustack.cli.resuming import Files
+from gpustack.errors import UsageError
+from gpustack.model.frame import PixelType
+from gpustack.model.stack import Stack
+from gpustack.settings import Settings
+
+if TYPE_CHECKING:
+    from gpustack.layering import LayerFile
+
+
+class Outputs:
+    """Where results go."""
+
+    def __init__(
+        self,
+        picture: Path,
+        depth: Path | None,
+        confidence: Path | None,
+        layers: Path | None,
+        transforms: Path | None,
+        steps: Path | None,
+        overwrite: bool,
+        *,
+        sidecar: bool,
+    ) -> None:
+        from gpustack.io.sidecar import sidecar_of
+
+        self.sidecar = sidecar_of(picture) if sidecar else None
+        self.picture, self.depth, self.confidence, self.layers = picture, depth, confidence, layers
+        self.transforms, self.steps, self.overwrite = transforms, steps, overwrite
+
+    @property
+    def files(self) -> list[Path]:
+        """Every file that will be written, the sidecar and the steps excepted."""
+        named = (self.picture, self.depth, self.confidence, self.layers, self.transforms)
+        return [path for path in named if path is not None]
+
+    @property
+    def noted(self) -> list[Path]:
+        """These files, and the sidecar."""
+        return self.files if self.sidecar is None else [*self.files, self.sidecar]
+
+    def check(self, files: Files) -> None:
+        """Refuse before any work names that are taken."""
+        from gpustack.io.atomic import existing
+
+        for path in self.noted:
+            if path.exists() and not files.may_exist(path):
+                raise existing(path)
+
+    def check_places(self, *, resume: bool = False) -> None:
+        """Refuse before any work what could not be written after it, whatever is there already."""
+        from gpustack.cli.steps import check_steps
+        from gpustack.io.layers import LAYER_ENDINGS
+        from gpustack.io.write import PLANE_ENDINGS, STACK_ENDINGS, check_output
+
+        check_output(self.picture, True, STACK_ENDINGS)
+        if self.sidecar is not None:
+            check_output(self.sidecar, True, (".json",))
+        for plane in filter(None, (self.depth, self.confidence)):
+            check_output(plane, True, PLANE_ENDINGS)
+        if self.layers is not None:
+            check_output(self.layers, True, LAYER_ENDINGS)
+        if self.transforms is not None:
+            check_output(self.transforms, True, (".json",))
+        if len({path.resolve() for path in self.files}) < len(self.files):
+            raise UsageError("Two outputs have the same name.", "Give each its own.")
+        if self.steps is not None and resume:
+            raise UsageError("--save-steps does not go with --resume.", "Leave one of them out.")
+        if self.steps is not None:
+            check_steps(self.steps, self.overwrite)
+
+    def check_fit(self, frames: Stack, settings: Settings, files: Files) -> None:
+        """Refuse before any work what does not go with the frames' kind of pixels: options, a format."""
+        from gpustack.io.metadata import read_metadata
+        from gpustack.io.write import FLOAT_ENDINGS, refuse_coded
+
+        frames.refuse_raw_options(settings)
+        if self.picture.suffix.lower() == ".exr":
+            reference = frames.frames[frames.reference(settings.reference)]
+            refuse_coded(self.picture, frames.pixel_type, read_metadata(reference).icc)
+        if frames.pixel_type is PixelType.FLOAT32 and self.picture.suffix.lower() not in FLOAT_ENDINGS:
+            raise UsageError(f"{self.picture.name} cannot hold floating point pixels.", "Write to .tif.")
+        layers = self.layer_file(files)
+        if layers is not None:
+            layers.check(frames)
+
+    def layer_file(self, files: Files, threads: int | None = None) -> LayerFile | None:
+        """What the layers go into, if they are wanted; one of an interrupted run is written again."""
+        from gpustack.layering import LayerFile
+
+        return None if self.layers is None else LayerFile(self.layers, files.may_exist(self.layers), threads)
