@@ -25,6 +25,36 @@ if TYPE_CHECKING:
 SOME_FAILED = 4
 
 
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Stacks at a time on this machine; memory and cores are shared out.  [default: one on each "
+        "GPU, else as many as the memory allows]",
+        show_default=False,
+    ),
+]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(help="Of N shares of the work only share I, from 0: I/N.", show_default=False),
+]
+EngineOption = Annotated[
+    BatchEngine,
+    typer.Option(help="Who makes the stacks: this machine, or the workers of a Dask cluster."),
+]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(help="The scheduler's address, as tcp://10.0.0.1:8786.", show_default=False),
+]
+GpusOption = Annotated[
+    str | None,
+    typer.Option(help="GPUs, one stack at a time on each.  [default: all there are]", show_default=False),
+]
+StacksResumeOption = Annotated[
+    bool,
+    typer.Option("--resume", help="Each stack keeps checkpoints, and goes on where it was interrupted."),
+]
+
+
 @ending
 def batch(
     source: Annotated[
@@ -39,40 +69,18 @@ def batch(
     method: Annotated[
         str | None, typer.Option(help="As for stack, where the manifest does not say.", show_default=False)
     ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            help="Stacks at a time on this machine; memory and cores are shared out.  [default: one on each "
-            "GPU, else as many as the memory allows]",
-            show_default=False,
-        ),
-    ] = None,
+    jobs: JobsOption = None,
     retries: Annotated[int, typer.Option(help="How often a stack that failed is tried again.")] = 0,
-    shard: Annotated[
-        str | None,
-        typer.Option(help="Of N shares of the work only share I, from 0: I/N.", show_default=False),
-    ] = None,
-    engine: Annotated[
-        BatchEngine,
-        typer.Option(help="Who makes the stacks: this machine, or the workers of a Dask cluster."),
-    ] = BatchEngine.LOCAL,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(help="The scheduler's address, as tcp://10.0.0.1:8786.", show_default=False),
-    ] = None,
+    shard: ShardOption = None,
+    engine: EngineOption = BatchEngine.LOCAL,
+    scheduler: SchedulerOption = None,
     backend: options.BackendOption = options.DEFAULT.backend,
     ram: options.RamOption = None,
     scratch: options.ScratchOption = None,
-    devices: Annotated[
-        str | None,
-        typer.Option(help="GPUs, one stack at a time on each.  [default: all there are]", show_default=False),
-    ] = None,
+    devices: GpusOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the stacks and stop.")] = False,
     json_: options.JsonOption = False,
-    resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Each stack keeps checkpoints, and goes on where it was interrupted."),
-    ] = False,
+    resume: StacksResumeOption = False,
     overwrite: options.OverwriteOption = False,
     debug: options.DebugOption = False,
 ) -> None:
@@ -80,33 +88,36 @@ def batch(
     del debug
     from gpustack.batching.places import Share
     from gpustack.batching.run import Manner
-    from gpustack.batching.work import task_of
-    from gpustack.io.manifest import Entry
-    from gpustack.io.write import STACK_ENDINGS
 
-    if ending_.lower() not in STACK_ENDINGS:
-        raise UsageError(f"The format {ending_} is not known.", f"Take one of {', '.join(STACK_ENDINGS)}.")
     if (jobs is not None and jobs < 1) or retries < 0:
         raise UsageError(
             "A batch needs one job at least, and no fewer retries than none.", "Check the numbers."
         )
     share = _shard(shard)
     _check_engine(engine, scheduler, jobs, devices)
-    entries = _entries(source)
-    if method is not None:
-        entries = tuple(Entry(e.name, e.frames, {"method": method} | dict(e.settings)) for e in entries)
-    tasks = [task_of(entry, ending_) for entry in entries[share[0] :: share[1]]]
+    tasks = _tasks(source, ending_, method)[share[0] :: share[1]]
     if dry_run:
         _list(tasks)
         return
     numbers = None if devices is None else options.devices_of(devices)
     wishes = Share(backend, numbers, options.bytes_of(ram), jobs, options.bytes_of(scratch))
+    manner = Manner(1 + retries, overwrite, resume)
     with closing(_client(scheduler)) if scheduler else nullcontext() as client:
-        _run(
-            _batch(output, share, wishes, tasks, client, Manner(1 + retries, overwrite, resume)),
-            tasks,
-            json_=json_,
-        )
+        _run(_batch(output, share, wishes, tasks, client, manner), tasks, json_=json_)
+
+
+def _tasks(source: Path, ending_: str, method: str | None) -> list[Task]:
+    """What is to be made; `method` where the manifest does not say."""
+    from gpustack.batching.work import task_of
+    from gpustack.io.manifest import Entry
+    from gpustack.io.write import STACK_ENDINGS
+
+    if ending_.lower() not in STACK_ENDINGS:
+        raise UsageError(f"The format {ending_} is not known.", f"Take one of {', '.join(STACK_ENDINGS)}.")
+    entries = _entries(source)
+    if method is not None:
+        entries = tuple(Entry(e.name, e.frames, {"method": method} | dict(e.settings)) for e in entries)
+    return [task_of(entry, ending_) for entry in entries]
 
 
 def _entries(source: Path) -> tuple[Entry, ...]:
