@@ -47,6 +47,12 @@ class Outputs:
         """These files, and the sidecar."""
         return self.files if self.sidecar is None else [*self.files, self.sidecar]
 
+    @property
+    def possible(self) -> list[Path]:
+        """Other names that files may get."""
+        large = self.layers is not None and self.layers.suffix.lower() == ".psd"
+        return [self.layers.with_suffix(".psb")] if large and self.layers is not None else []
+
     def check(self, files: Files) -> None:
         """Refuse before any work names that are taken."""
         from gpustack.io.atomic import existing
@@ -93,7 +99,19 @@ class Outputs:
             layers.check(frames)
 
     def layer_file(self, files: Files, threads: int | None = None) -> LayerFile | None:
-        """What the layers go into, if they are wanted; one of an interrupted run is written again."""
+        """What the layers go into, if they are wanted."""
         from gpustack.layering import LayerFile
 
-        return None if self.layers is None else LayerFile(self.layers, files.may_exist(self.layers), threads)
+        if self.layers is None:
+            return None
+        given = files.aside(self.layers, *self.possible)
+        return LayerFile(given, files.overwrite or given != self.layers, threads)
+
+    def settle_layers(self, layers: LayerFile, files: Files) -> None:
+        """Take the layers' file for the output, under the name that it has got."""
+        assert self.layers is not None
+        assert layers.written is not None
+        final = self.layers.with_suffix(layers.written.suffix)
+        if layers.path != self.layers:
+            files.settle(layers.written, final)
+        self.layers = final

@@ -22,29 +22,39 @@ class Files:
     has written, and that is what would be written now, is left as it is."""
 
     def __init__(self, overwrite: bool, checkpoint: Checkpoint | None = None) -> None:
-        self._overwrite, self._checkpoint = overwrite, checkpoint
+        self.overwrite, self._checkpoint = overwrite, checkpoint
         self._earlier = frozenset() if checkpoint is None else checkpoint.outputs
 
     def may_exist(self, path: Path) -> bool:
         """Whether a file of that name is no reason to refuse the work."""
-        return self._overwrite or str(path.absolute()) in self._earlier
+        return self.overwrite or str(path.absolute()) in self._earlier
 
     def write(self, path: Path, save: Save, *, ours: bool = False) -> None:
         """Write one; `ours`: what has its name may be replaced. Raises WriteError for another file of its
         name."""
-        known = path.exists() and self.may_exist(path) and not self._overwrite and not ours
-        if self._checkpoint is None or not known:
-            save(path, self._overwrite or ours)
+        given = path if ours else self.aside(path)
+        save(given, self.overwrite or ours or given != path)
+        self.settle(given, path)
+
+    def aside(self, path: Path, *names: Path) -> Path:
+        """Where to write what is to have a name in the end: under that, or, where the interrupted run may
+        have written it (under this name, or one of others), in the checkpoint's folder; `settle` it then."""
+        checkpoint = self._checkpoint
+        taken = any(str(each.absolute()) in self._earlier and each.exists() for each in (path, *names))
+        return path if checkpoint is None or self.overwrite or not taken else checkpoint.scratch(path.name)
+
+    def settle(self, given: Path, path: Path) -> None:
+        """Compare what was written aside with what has its name. Raises WriteError where that is another
+        file."""
+        if given == path:
             return
         from gpustack.io.atomic import existing
 
-        again = self._checkpoint.scratch(path.name)
         try:
-            save(again, True)
-            if not filecmp.cmp(again, path, shallow=False):
+            if not (path.exists() and filecmp.cmp(given, path, shallow=False)):
                 raise existing(path)
         finally:
-            again.unlink(missing_ok=True)
+            given.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -53,11 +63,11 @@ def resuming(output: Path, *, resume: bool, overwrite: bool, quiet: bool) -> Ite
 
     Raises CheckpointError, WriteError where it cannot be opened.
     """
-    from gpustack.io.journal import folder_of
+    from gpustack.io.journal import folder_of, left_in
 
     folder = folder_of(output)
     if not resume:
-        if folder.exists() and not quiet:
+        if left_in(folder) and not quiet:
             _say(f"{folder} is what an interrupted run left; --resume goes on from there, this run does not.")
         yield None
         return

@@ -115,6 +115,6 @@ def _stack(wish: _Wish, checkpoint: Checkpoint | None, *, resume: bool) -> None:
         show_plan(frames, settings, as_json=wish.json, checkpoints=resume)
         return
     if checkpoint is not None:
-        checkpoint.expect(outputs.noted + made)
+        checkpoint.expect(outputs.noted + outputs.possible + made)
     work = Work(frames, settings, outputs, slabs, files, wish.transforms, checkpoint)
     carry_out(work, json_=wish.json, quiet=wish.quiet)

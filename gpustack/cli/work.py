@@ -65,7 +65,8 @@ def carry_out(work: Work, *, json_: bool, quiet: bool) -> None:
             checkpoint=work.checkpoint,
             heard=(lambda frame: fingerprints.want(frame.path)) if outputs.sidecar is not None else None,
         )
-        outputs.layers = None if layers is None else layers.written
+        if layers is not None:
+            outputs.settle_layers(layers, work.files)
         _timed(result.report.seconds, lambda: _write(result, work))
         if steps is not None:
             steps.finish(result, frames, settings)

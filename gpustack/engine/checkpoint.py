@@ -144,7 +144,7 @@ class Checkpoint:
         content = {"identity": identity, "outputs": outputs, "pid": os.getpid()}
         try:
             if goes_on:
-                self._journal.update(**content)
+                self._journal.go_on(content)
             else:
                 self._journal.start(content | {"files": self._witness.as_list(), "parts": {}})
         except OSError as error:

@@ -31,6 +31,11 @@ SCRATCH = "again-"
 _JOURNAL, _LOCK, _PART = "journal.json", "lock", ".part.npz"
 
 
+def left_in(folder: Path) -> bool:
+    """Whether an interrupted run has left something in a folder."""
+    return (folder / _JOURNAL).exists()
+
+
 def folder_of(output: Path) -> Path:
     """Where the checkpoint of an output lies."""
     return output.with_name(output.name + ENDING)
@@ -81,10 +86,11 @@ class Journal:
             self._commit({"format": FORMAT, **content})
             self._sweep()
 
-    def update(self, **content: Any) -> None:
-        """Change the journal. Raises OSError."""
+    def go_on(self, content: dict[str, Any]) -> None:
+        """Go on from what is there: change the journal, and delete what a kill has left. Raises OSError."""
         with self._guard:
             self._commit(self.content | content)
+            self._sweep()
 
     def write(self, name: str, note: dict[str, Any], fill: Callable[[PartWriter], None]) -> int:
         """Keep a part, in the place of the one that has its name; the bytes of it.

@@ -53,8 +53,8 @@ class Case:
 SLABS = tuple(f"o_slab_00{number}.tif" for number in (1, 2, 3))
 CASES = {
     "auto": Case(
-        ("--depth", "d.tif", "--confidence", "c.tif", "--save-transforms", "t.json"),
-        ("o.tif", "d.tif", "c.tif", "t.json"),
+        ("--depth", "d.tif", "--confidence", "c.tif", "--save-transforms", "t.json", "--layers", "l.psd"),
+        ("o.tif", "d.tif", "c.tif", "t.json", "l.psd"),
     ),
     "depthmap": Case(("--method", "depthmap", "--crop", "none", "--depth", "d.png"), ("o.tif", "d.png")),
     "slabs": Case(("--method", "pyramid", "--slab", "3,1"), ("o.tif", *SLABS)),
@@ -111,15 +111,19 @@ def test_killed_at_random_moments(
             moment = {"seconds": chance.uniform(0, whole.seconds)}
         ended = stacked(forks, shot, folder, name, "--resume", **moment)
         print(f"SEED={SEED} {name}: {moment} of {whole.events}: {ended.code} {ended.said}")  # noqa: T201
-        assert ended.code in (0, KILLED), ended.said
-        if ended.code == 0:  # it had less to do than that
-            assert contents(folder) == contents(undisturbed[name])
+        assert "No more checkpoints" not in ended.said
+        kills += ended.code == KILLED
+        if ended.code != KILLED:
+            finished(ended, folder, undisturbed[name])
             shutil.rmtree(folder)
-        else:
-            kills += 1
-    ended = stacked(forks, shot, folder, name, "--resume")
-    assert ended.code == 0, ended.said
-    assert contents(folder) == contents(undisturbed[name])
+    finished(stacked(forks, shot, folder, name, "--resume"), folder, undisturbed[name])
+
+
+def finished(ended: Ended, folder: Path, undisturbed: Path) -> None:
+    """A run has ended well, or the one before was killed when it had nothing more to do; nothing but the
+    results is there."""
+    assert ended.code == 0 or "exists already" in ended.said, ended.said
+    assert contents(folder) == contents(undisturbed)
 
 
 @pytest.mark.parametrize("after", [3, FRAMES + 2])
@@ -131,7 +135,7 @@ def test_it_goes_on_and_says_so(
     report = json.loads(ended.said[ended.said.index("{") :])
     passes = [f"auto: {min(after, FRAMES)} of 6 frames", "behind: 2 of 6 frames"]
     assert report["checkpoint"]["resumed"] == ["survey", *passes[: 1 + after // FRAMES]]
-    assert report["checkpoint"]["written"] == 2 * FRAMES - after - 1  # the end of the last needs none
+    assert report["checkpoint"]["written"] == 2 * FRAMES - after
     assert f"going on from {tmp_path / 'o' / 'o.tif.checkpoint'}" in ended.said
     assert contents(tmp_path / "o") == contents(undisturbed["auto"])
 
@@ -232,6 +236,22 @@ def test_without_resume_it_is_mentioned_and_left_alone(forks: Forks, shot: Path,
     assert contents(folder) == kept
 
 
+def test_what_a_kill_has_left_is_cleared_away(
+    forks: Forks, shot: Path, undisturbed: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = interrupted(forks, shot, tmp_path / "o")
+    journal = json.loads((folder / "journal.json").read_text())
+    number = max(part["number"] for part in journal["parts"].values()) + 1
+    (folder / f"auto-0-{number}.part.npz").write_bytes(b"half of a")  # killed before the journal named it
+    (folder / ".journal.json.partial-1").write_bytes(b"{")
+    (folder / "again-o.tif").write_bytes(b"II")
+    (tmp_path / "o" / f".o.tif.partial-{journal['pid']}").write_bytes(b"II")
+    ended = stacked(forks, shot, tmp_path / "o", "auto", "--resume")
+    assert ended.code == 0, ended.said
+    assert "No more checkpoints" not in ended.said
+    assert contents(tmp_path / "o") == contents(undisturbed["auto"])
+
+
 def test_damaged_parts_are_made_again(
     forks: Forks, shot: Path, undisturbed: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -267,23 +287,17 @@ def test_slabs_that_are_gone_are_made_again(
     assert contents(folder) == contents(undisturbed["slabs"])
 
 
+@pytest.mark.parametrize("name", ["o.tif", "l.psd"])
 def test_a_file_of_the_user_that_bears_the_name_by_now_is_kept(
-    forks: Forks, shot: Path, undisturbed: dict[str, Path], tmp_path: Path
+    forks: Forks, shot: Path, undisturbed: dict[str, Path], tmp_path: Path, name: str
 ) -> None:
     folder = tmp_path / "o"
     interrupted(forks, shot, folder)
-    (folder / "o.tif").write_bytes(b"mine")
+    (folder / name).write_bytes(b"mine")
     ended = stacked(forks, shot, folder, "auto", "--resume")
-    assert (ended.code, "o.tif exists already" in ended.said) == (1, True)
-    (folder / "o.tif").unlink()
-    with_outputs = folder / "o.tif.checkpoint/journal.json"
-    journal = json.loads(with_outputs.read_text())
-    with_outputs.write_text(json.dumps(journal | {"outputs": [str(folder / "o.tif")]}))
-    (folder / "o.tif").write_bytes(b"mine")
-    ended = stacked(forks, shot, folder, "auto", "--resume")
-    assert (ended.code, "o.tif exists already" in ended.said) == (1, True)
-    assert (folder / "o.tif").read_bytes() == b"mine"
-    (folder / "o.tif").write_bytes((undisturbed["auto"] / "o.tif").read_bytes())
+    assert (ended.code, f"{name} exists already" in ended.said) == (1, True)
+    assert (folder / name).read_bytes() == b"mine"
+    (folder / name).write_bytes((undisturbed["auto"] / name).read_bytes())
     ended = stacked(forks, shot, folder, "auto", "--resume")
     assert ended.code == 0, ended.said
     assert contents(folder) == contents(undisturbed["auto"])
