@@ -67,7 +67,7 @@ def stacked(forks: Forks, shot: Path, folder: Path, name: str, *more: str, **how
     """A run of a case with its outputs in a folder; a checkpoint after every frame."""
     folder.mkdir(exist_ok=True)
     options = [str(folder / word) if word in CASES[name].outputs else word for word in CASES[name].options]
-    common = ("stack", shot, "-o", folder / "o.tif", "--threads", "2")
+    common = ("stack", shot, "-o", folder / "o.tif", "--threads", "2", "--no-sidecar")
     return forks.run(*common, *options, *more, **{"keeping": 0.0} | how)
 
 
