@@ -10,6 +10,9 @@ from gpustack import __version__
 LIBRARIES = ("numpy", "opencv-python-headless", "tifffile", "imagecodecs", "simplejpeg", "rawpy")
 """What computes, decodes and encodes, by the names that pip knows."""
 
+OPTIONAL = ("pi-heif", "OpenEXR", "av")
+"""What decodes files that only some have."""
+
 MISSING = "missing"
 
 
@@ -22,9 +25,11 @@ def installed(name: str) -> str:
 
 
 def program() -> dict[str, str]:
-    """This program, Python, and every library that can change a pixel, with their versions."""
+    """This program, Python, and every library that can change a pixel, with their versions; of those that are
+    optional, such as are installed."""
     own = {"gpustack": __version__, "python": platform.python_version()}
-    return own | {name: installed(name) for name in LIBRARIES}
+    there = [name for name in OPTIONAL if installed(name) != MISSING]
+    return own | {name: installed(name) for name in (*LIBRARIES, *there)}
 
 
 def machine() -> str:

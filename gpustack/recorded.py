@@ -64,16 +64,20 @@ class Inputs:
                 yield f"{path} has another content (SHA-256)"
 
     def stack(self) -> Stack:
-        """The frames. Raises InputError where they are no longer as many, or of other sizes."""
-        names = dict.fromkeys(one.file for one in self._recorded.inputs)
-        frames = open_stack([self._paths[name] for name in names])
-        sizes = [(one.width, one.height) for one in self._recorded.inputs]
-        if [frame.size for frame in frames] != sizes:
+        """The frames that were stacked: of a video, or of a file of pages, it may have been some. Raises
+        InputError where one is not there any more, or has another size."""
+        recorded = self._recorded.inputs
+        held = open_stack([self._paths[name] for name in dict.fromkeys(one.file for one in recorded)])
+        by_place = {(frame.path, frame.page): frame for frame in held}
+        found = [by_place.get((self._paths[one.file], one.page)) for one in recorded]
+        frames = tuple(frame for frame in found if frame is not None)
+        if [frame.size for frame in frames] != [(one.width, one.height) for one in recorded]:
             raise InputError(
-                f"The inputs hold {len(frames)} frames where there were {len(sizes)}, or of other sizes.",
+                f"The inputs hold {len(frames)} of the {len(recorded)} frames that were stacked, "
+                "or they have other sizes.",
                 "Give the files that were stacked.",
             )
-        return frames
+        return Stack(frames)
 
     def settings(self, backend: BackendName, machine: Settings) -> Settings:
         """Those of then, on this machine, without layers, which change no pixel of the picture."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 
 from tests.cli.calling import assert_refused, call, pixels, shots, write_tagged, write_tiffs
 
@@ -234,3 +235,16 @@ def test_hostile_names_lead_to_a_sentence(change: Callable[[dict[str, Any]], Any
 
 def test_a_picture_without_a_sidecar(frames: list[Path]) -> None:
     assert_refused(call("replay", frames[0]), 3, "f0.tif.gpustack.json", "cannot be read")
+
+
+def test_some_frames_of_a_file_are_found_again(tmp_path: Path) -> None:
+    """Every other page, as of a video; and by its own frames where they are asked for one by one."""
+    pages = np.stack([*shots(5)])
+    tifffile.imwrite(tmp_path / "pages.tif", pages, photometric="rgb")
+    words = ["--every", "2", "--align", "none", "-q"]
+    assert call("stack", tmp_path / "pages.tif", "-o", tmp_path / "o.tif", *words).exit_code == 0
+    assert [row["page"] for row in sidecar(tmp_path / "o.tif")["inputs"]] == [0, 2, 4]
+    done = call("replay", tmp_path / "o.tif")
+    assert done.stdout.splitlines() == ["picture (o.tif): the same pixels, bit for bit"]
+    tifffile.imwrite(tmp_path / "pages.tif", pages[:3], photometric="rgb")
+    assert_refused(call("replay", tmp_path / "o.tif", "--anyway"), 3, "2 of the 3 frames that were stacked")
