@@ -149,15 +149,18 @@ def inspect_again(
     progress: Progress | None = None,
 ) -> Inspection:
     """Look at the frames of a sidecar, where they lay in that run. `folder`: where the inputs lie now;
-    `machine`: backend, memory, threads and devices are those of these settings.
+    `machine`: backend, memory, threads, devices and what develops RAW files are those of these settings.
 
     Raises InputError for a sidecar that cannot be read, and for inputs that are missing or have changed.
     """
     recorded = read_sidecar(path)
     inputs = Inputs(recorded, path, folder)
     inputs.refuse_changed()
-    settings = inputs.settings((machine or recorded.settings).backend, machine or Settings())
-    return inspect(inputs.stack(), settings, transforms=recorded.places, progress=progress)
+    here = machine or Settings()
+    settings = inputs.settings(here.backend, here)
+    return inspect(
+        inputs.stack(settings.raw_developer), settings, transforms=recorded.places, progress=progress
+    )
 
 
 def inspect_record(recorded: Sidecar) -> Inspection:

@@ -10,8 +10,8 @@ from gpustack import __version__
 LIBRARIES = ("numpy", "opencv-python-headless", "tifffile", "imagecodecs", "simplejpeg", "rawpy")
 """What computes, decodes and encodes, by the names that pip knows."""
 
-OPTIONAL = ("pi-heif", "OpenEXR", "av")
-"""What decodes files that only some have."""
+EXTRAS = ("OpenEXR", "pi-heif", "av", "cupy-cuda12x", "cupy-cuda13x")
+"""The same, of the extras."""
 
 MISSING = "missing"
 
@@ -28,8 +28,8 @@ def program() -> dict[str, str]:
     """This program, Python, and every library that can change a pixel, with their versions; of those that are
     optional, such as are installed."""
     own = {"gpustack": __version__, "python": platform.python_version()}
-    there = [name for name in OPTIONAL if installed(name) != MISSING]
-    return own | {name: installed(name) for name in (*LIBRARIES, *there)}
+    extras = {name: found for name in EXTRAS if (found := installed(name)) != MISSING}
+    return own | {name: installed(name) for name in LIBRARIES} | extras
 
 
 def machine() -> str:

@@ -98,11 +98,12 @@ def save(sidecar: Sidecar, picture: Path, *, overwrite: bool) -> None:
 
 
 def _report(result: Result) -> dict[str, Any]:
-    """The report, without what the alignment says of the frames."""
+    """The report, without what the alignment says of the frames, and how the run was interrupted."""
     rows = [
         {"file": row.file, "share": row.share, "shaken": row.place.shaken} for row in result.report.frames
     ]
-    return result.report.as_dict() | {"frames": rows}
+    told = result.report.as_dict() | {"frames": rows}
+    return {name: value for name, value in told.items() if name != "checkpoint"}  # a place on the machine
 
 
 def _input(frame: Frame, home: Path, fingerprints: Fingerprints) -> Input:

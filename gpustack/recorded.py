@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from gpustack.api import open_stack
-from gpustack.errors import InputError
+from gpustack.errors import InputError, UsageError
 from gpustack.io.fingerprint import fingerprint
 from gpustack.io.sidecar import Input, Sidecar
 from gpustack.model.stack import Stack
@@ -63,35 +63,44 @@ class Inputs:
             elif fingerprint(path).sha256 != one.sha256:
                 yield f"{path} has another content (SHA-256)"
 
-    def stack(self) -> Stack:
-        """The frames that were stacked: of a video, or of a file of pages, it may have been some. Raises
-        InputError where one is not there any more, or has another size."""
-        recorded = self._recorded.inputs
-        held = open_stack([self._paths[name] for name in dict.fromkeys(one.file for one in recorded)])
-        by_place = {(frame.path, frame.page): frame for frame in held}
-        found = [by_place.get((self._paths[one.file], one.page)) for one in recorded]
-        frames = tuple(frame for frame in found if frame is not None)
-        if [frame.size for frame in frames] != [(one.width, one.height) for one in recorded]:
-            raise InputError(
-                f"The inputs hold {len(frames)} of the {len(recorded)} frames that were stacked, "
-                "or they have other sizes.",
-                "Give the files that were stacked.",
-            )
-        return Stack(frames)
-
     def settings(self, backend: BackendName, machine: Settings) -> Settings:
-        """Those of then, on this machine, without layers, which change no pixel of the picture."""
-        flat = self._recorded.flat
+        """Those of then, on this machine, without layers, which change no pixel of the picture.
+
+        Raises UsageError where a program developed RAW files, and `machine` names none.
+        """
+        then, flat = self._recorded.settings, self._recorded.flat
+        if then.raw_developer is not None and machine.raw_developer is None:
+            raise UsageError(
+                f"{self._name}: a command developed the frames, {then.raw_developer!r}, and what a "
+                "file says is not run.",
+                "Look at it, and give it with --raw-developer.",
+            )
         return replace(
-            self._recorded.settings,
+            then,
             flat=None if flat is None else str(self._paths[flat.file]),
             layers=False,
+            raw_developer=machine.raw_developer if then.raw_developer is not None else None,
             backend=backend,
             ram_bytes=machine.ram_bytes,
             vram_bytes=machine.vram_bytes,
             devices=machine.devices,
             threads=machine.threads,
         )
+
+    def stack(self, raw_developer: str | None) -> Stack:
+        """The frames. Raises InputError where they are no longer there, or of other sizes."""
+        wanted = [(self._paths[one.file], one.page) for one in self._recorded.inputs]
+        paths = list(dict.fromkeys(path for path, _ in wanted))
+        there = {(frame.path, frame.page): frame for frame in open_stack(paths, raw_developer)}
+        frames = [there[key] for key in wanted if key in there]
+        sizes = [(one.width, one.height) for one in self._recorded.inputs]
+        if [frame.size for frame in frames] != sizes:
+            raise InputError(
+                f"The inputs hold {len(frames)} of the {len(sizes)} frames that were stacked, "
+                "or such of other sizes.",
+                "Give the files that were stacked.",
+            )
+        return Stack(tuple(frames))
 
 
 def _some(sentences: Sequence[str]) -> str:

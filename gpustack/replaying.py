@@ -61,9 +61,11 @@ def replay(
 
     `folder`: where the inputs lie now, by the names that they had, if not where they lay. `anyway`: go on
     where inputs have changed. `backend`: another than was asked for then. `machine`: memory, threads and
-    devices are those of these settings; no pixel depends on them.
+    devices are those of these settings, on which no pixel depends, and so is the command that develops RAW
+    files, where one did: what a file says is never run.
 
-    Raises InputError for a sidecar that cannot be read, and for inputs that are missing or have changed.
+    Raises InputError for a sidecar that cannot be read, and for inputs that are missing or have changed;
+    UsageError where that command is wanted.
     """
     path = Path(path)
     home = path.absolute().parent.resolve()
@@ -71,8 +73,8 @@ def replay(
     found = Inputs(recorded, path, None if folder is None else Path(folder))
     if not anyway:
         found.refuse_changed(", or go on --anyway")
-    frames = found.stack()
     settings = found.settings(backend or recorded.settings.backend, machine or Settings())
+    frames = found.stack(settings.raw_developer)
     slabs: dict[int, Digest] = {}
     result = stack(
         frames,
@@ -88,8 +90,9 @@ def replay(
 
 
 def _versions(recorded: Sidecar) -> Iterator[str]:
-    for name, now in libraries.program().items():
-        then = recorded.program.get(name, libraries.MISSING)
+    here = libraries.program()
+    for name in {**recorded.program, **here}:
+        then, now = (known.get(name, libraries.MISSING) for known in (recorded.program, here))
         if then != now:
             yield f"{name} was {then} and is {now}"
     if recorded.machine != libraries.machine():

@@ -39,6 +39,8 @@ def inspect(
     frames: Annotated[
         Path | None, typer.Option(help="Of a sidecar: the folder where the inputs lie now.")
     ] = None,
+    every: options.EveryOption = 1,
+    raw_developer: options.DeveloperOption = None,
     align: options.AlignOption = DEFAULT.align,
     reference: options.ReferenceOption = DEFAULT.reference,
     crop: options.CropOption = DEFAULT.crop,
@@ -55,17 +57,12 @@ def inspect(
 ) -> None:
     """Tell what each frame of a stack gives, which are bad or not needed, and where focus was missed."""
     del debug
-    settings = options.settings_of(locals())
-    sidecar = _sidecar(inputs)
-    if sidecar is None and (recorded or frames is not None):
-        raise UsageError("--recorded and --frames go with a sidecar.", "Name one, or the picture beside it.")
-    if recorded and map_ is not None:
-        raise UsageError("--map needs a look at the frames.", "Leave --recorded out.")
-    if map_ is not None:
-        from gpustack.io.write import check_output
-
-        check_output(map_, overwrite)
-    found = _inspected(inputs, sidecar, settings, frames, recorded=recorded, quiet=quiet, map_=map_)
+    settings, sidecar = options.settings_of(locals()), _sidecar(inputs)
+    _check(sidecar, map_, recorded=recorded, elsewhere=frames is not None, overwrite=overwrite)
+    if sidecar is None:
+        found = _looked_at(inputs, settings, map_, every=every, quiet=quiet)
+    else:
+        found = _of_record(sidecar, settings, frames, recorded=recorded, quiet=quiet)
     if map_ is not None:
         found.save_map(map_, overwrite=overwrite)
     if json_:
@@ -74,35 +71,51 @@ def inspect(
         _print(found)
 
 
+def _check(
+    sidecar: Path | None, map_: Path | None, *, recorded: bool, elsewhere: bool, overwrite: bool
+) -> None:
+    """Refuse before any work what does not go together, or could not be written."""
+    if sidecar is None and (recorded or elsewhere):
+        raise UsageError("--recorded and --frames go with a sidecar.", "Name one, or the picture beside it.")
+    if recorded and map_ is not None:
+        raise UsageError("--map needs a look at the frames.", "Leave --recorded out.")
+    if map_ is not None:
+        from gpustack.io.write import check_output
+
+        check_output(map_, overwrite)
+
+
+def _looked_at(
+    inputs: list[str], settings: Settings, map_: Path | None, *, every: int, quiet: bool
+) -> Inspection:
+    from gpustack import inspecting
+    from gpustack.cli.progress import TerminalProgress
+
+    written, developer = [] if map_ is None else [map_], settings.raw_developer
+    stack = options.find(inputs, outputs=written, developer=developer, every=every, quiet=quiet)
+    with TerminalProgress(quiet) as progress:
+        return inspecting.inspect(stack, settings, progress=progress)
+
+
+def _of_record(
+    sidecar: Path, settings: Settings, folder: Path | None, *, recorded: bool, quiet: bool
+) -> Inspection:
+    from gpustack import inspecting
+    from gpustack.cli.progress import TerminalProgress
+    from gpustack.io.sidecar import read_sidecar
+
+    if recorded:
+        return inspecting.inspect_record(read_sidecar(sidecar))
+    with TerminalProgress(quiet) as progress:
+        return inspecting.inspect_again(sidecar, folder=folder, machine=settings, progress=progress)
+
+
 def _sidecar(inputs: list[str]) -> Path | None:
     """The sidecar that is meant, if one is."""
     from gpustack.io.sidecar import beside
 
     path = beside(Path(inputs[0]))
     return path if len(inputs) == 1 and path.is_file() else None
-
-
-def _inspected(
-    inputs: list[str],
-    sidecar: Path | None,
-    settings: Settings,
-    folder: Path | None,
-    *,
-    recorded: bool,
-    quiet: bool,
-    map_: Path | None,
-) -> Inspection:
-    from gpustack import inspecting
-    from gpustack.cli.progress import TerminalProgress
-    from gpustack.io.sidecar import read_sidecar
-
-    if recorded and sidecar is not None:
-        return inspecting.inspect_record(read_sidecar(sidecar))
-    with TerminalProgress(quiet) as progress:
-        if sidecar is not None:
-            return inspecting.inspect_again(sidecar, folder=folder, machine=settings, progress=progress)
-        stack = options.find(inputs, outputs=[map_] if map_ else [], quiet=quiet)
-        return inspecting.inspect(stack, settings, progress=progress)
 
 
 def _print(found: Inspection) -> None:

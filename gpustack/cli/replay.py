@@ -35,6 +35,7 @@ def replay(
         BackendName | None,
         typer.Option(help="auto, cuda or cpu, instead of what was asked for then.", show_default=False),
     ] = None,
+    raw_developer: options.DeveloperOption = None,
     ram: options.RamOption = None,
     vram: options.VramOption = None,
     devices: options.DevicesOption = options.DEFAULT_DEVICES,
@@ -52,6 +53,7 @@ def replay(
         vram_bytes=options.bytes_of(vram),
         devices=options.devices_of(devices),
         threads=threads,
+        raw_developer=raw_developer,
     )
     from gpustack.cli.progress import TerminalProgress
     from gpustack.io.sidecar import beside

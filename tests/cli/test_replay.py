@@ -248,3 +248,12 @@ def test_some_frames_of_a_file_are_found_again(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == ["picture (o.tif): the same pixels, bit for bit"]
     tifffile.imwrite(tmp_path / "pages.tif", pages[:3], photometric="rgb")
     assert_refused(call("replay", tmp_path / "o.tif", "--anyway"), 3, "2 of the 3 frames that were stacked")
+
+
+def test_a_command_in_a_sidecar_is_never_run_unasked(sharp: Path, tmp_path: Path) -> None:
+    told = sidecar(sharp)
+    told["settings"]["raw_developer"] = f"touch {tmp_path}/ran {{input}} {{output}}"
+    sharp.with_name("sharp.tif.gpustack.json").write_text(json.dumps(told))
+    for command in ("replay", "inspect"):
+        assert_refused(call(command, sharp), 2, "what a file says is not run", "touch", "--raw-developer.")
+    assert not (tmp_path / "ran").exists()

@@ -80,8 +80,9 @@ def interrupted(forks: Forks, shot: Path, folder: Path, name: str = "auto", afte
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """The files of a folder; a folder in it as one, too."""
-    return {path.name: path.read_bytes() if path.is_file() else b"folder" for path in folder.iterdir()}
+    """The files of a folder but sidecars, which tell of other seconds; a folder in it as one, too."""
+    found = {path.name: path.read_bytes() if path.is_file() else b"folder" for path in folder.iterdir()}
+    return {name: data for name, data in found.items() if not name.endswith(".gpustack.json")}
 
 
 @pytest.fixture(scope="module")
