@@ -20,7 +20,7 @@ import machine
 import numpy as np
 
 import gpustack
-from gpustack.align import estimate, sight
+from gpustack.align import estimate, sight, steps
 from gpustack.cli.options import find
 from gpustack.engine import links
 from gpustack.model.stack import Stack
@@ -78,7 +78,7 @@ def measured(
     row: dict[str, Any] = {"samples": samples, "settled_px": settled, "shared_detail": shared}
     with (
         patch.object(sight, "SAMPLES", samples),
-        patch.object(estimate, "SETTLED_PX", settled),
+        patch.object(steps, "SETTLED_PX", settled),
         patch.object(estimate, "SHARED_DETAIL", shared),
         timed() as seconds,
     ):

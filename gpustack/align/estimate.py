@@ -14,33 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from gpustack.align.motion import basis, small_motion
+from gpustack.align.precision import STRIPS, Deviations, deviations
 from gpustack.align.seed import seeds
 from gpustack.align.sight import Sight
+from gpustack.align.steps import End, Pair, rescaled, settle, travel
 from gpustack.backend.matching import best_shift
 from gpustack.backend.protocol import Backend
-from gpustack.backend.values import Sums
-from gpustack.model.transform import Matrix, corners, normalise
+from gpustack.model.transform import Matrix, normalise
 from gpustack.settings import Model
-
-STEPS = 20
-"""Gauss-Newton steps on a level, at most; most levels settle in five."""
-
-SETTLED_PX = 0.05
-"""A step that moves no corner further than this ends a level. Steps fall by a factor of some five from one to
-the next, so what is left is about a hundredth."""
-
-PATIENCE = 5
-"""Steps in which the correlation must rise by RISE, or a level ends: matches that go astray wander on."""
-
-RISE = 0.01
 
 LEAST_CORRELATION = 0.5
 """Below this correlation of the band-passed samples a match is no match: neighbours in a stack correlate far
 better on the level that is judged, unrelated textures and matches that went astray worse."""
-
-JUDGED_SIDE = 256
-"""Longer side, in pixels, of the level on which a match is judged."""
 
 SHARED_DETAIL = 0.9
 """A finer level whose samples correlate less holds detail that only one of the two frames shows, and is left
@@ -61,6 +46,10 @@ MISLED_PX = 1.0
 """A match that ends further than this from its guess, in pixels of the finest level, was misled by it:
 guesses are good to a tenth of that, but not by way of a frame that is shaken."""
 
+NEARLY_STILL_PX = 0.5
+"""A motion that moves no corner further than this, in pixels of the level that it ended on, may be none:
+matches are good to a tenth of that. How far it may be off is asked of no other, as it costs about a step."""
+
 LEAST_SHARE = 0.3
 """Least share of the samples that must fall into the other frame."""
 
@@ -71,7 +60,8 @@ class Link:
 
     `trusted` is False where the match failed and the motion is the identity instead. `full` is the motion as
     a homography, where the model is yet to be chosen. `coarser` is how many levels above the finest one the
-    match ended: by so many factors of two it is less precise.
+    match ended: by so many factors of two it is less precise. `deviations` tell how far it may be off (see
+    precision.py), where it moves so little that it may be none.
     """
 
     matrix: Matrix
@@ -79,38 +69,13 @@ class Link:
     trusted: bool
     full: Matrix | None = None
     coarser: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """Where the steps on one level ended, and how the samples correlate there, as the last step saw it."""
-
-    matrix: Matrix
-    contrast: float
-    correlation: float
-    share: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """Two frames that are matched by one model."""
-
-    backend: Backend[Any]
-    here: Sight
-    there: Sight
-    model: Model
+    deviations: Deviations | None = None
 
     @property
-    def judging(self) -> int:
-        """The finest level of at most JUDGED_SIDE pixels: neighbours' blur differs by less than its pixels
-        there."""
-        fitting = [level for level, size in enumerate(self.here.sizes) if max(size) <= JUDGED_SIDE]
-        return fitting[-1] if fitting else 0
-
-    def sums(self, level: int, matrix: Matrix, contrast: float = 1.0) -> Sums:
-        """What the backend says of a motion, in pixels of a level."""
-        samples, plane = self.here.samples[level], self.there.planes[level]
-        return self.backend.alignment_sums(samples, plane, matrix, contrast)
+    def precision(self) -> float:
+        """Confidence over the variance to expect, which grows with the square of a pixel of the level that
+        the match ended on."""
+        return self.confidence / 4.0**self.coarser
 
 
 def match(
@@ -126,25 +91,25 @@ def match(
         start = None if start is None else np.asarray(np.linalg.inv(start), np.float64)
         back = match(backend, there, here, model, start)
         return replace(back, matrix=normalise(np.asarray(np.linalg.inv(back.matrix))))
-    pair = _Pair(backend, here, there, model)
+    pair = Pair(backend, here, there, model)
     judging = pair.judging
     if start is not None:
-        guess = _rescaled(start, judging + 1 - len(here.sizes))
-        return _refined(pair, judging, _settle(pair, judging, guess))[1]
+        guess = rescaled(start, judging + 1 - len(here.sizes))
+        return _refined(pair, judging, settle(pair, judging, guess))[1]
     level, link = _refined(pair, 0, _seed(pair))
     if link.trusted and level >= judging:
         return link
-    ends = [_settle(pair, judging, guess) for guess in _large(pair)]
+    ends = [settle(pair, judging, guess) for guess in _large(pair)]
     others = [_refined(pair, judging, end)[1] for end in ends]
     return max((link, *others), key=lambda found: found.confidence)
 
 
 def misled(link: Link, guess: Matrix, size: tuple[int, int]) -> bool:
     """Whether a match should be tried again without its guess; `size` is that of the finest level."""
-    return not link.trusted or _travel(guess, link.matrix, size) > MISLED_PX
+    return not link.trusted or travel(guess, link.matrix, size) > MISLED_PX
 
 
-def _large(pair: _Pair) -> list[Matrix]:
+def _large(pair: Pair) -> list[Matrix]:
     """Guesses of a large motion, on the level on which matches are judged."""
     here, there = (pair.backend.download(sight.planes[pair.judging]) for sight in (pair.here, pair.there))
     if here.shape == there.shape:
@@ -174,96 +139,49 @@ def _area(sight: Sight) -> int:
     return width * height
 
 
-def _refined(pair: _Pair, level: int, end: _End) -> tuple[int, Link]:
+def _refined(pair: Pair, level: int, end: End) -> tuple[int, Link]:
     """Follow a match to finer levels as far as both frames show the same; the level reached, and the link."""
     judging, last = pair.judging, len(pair.here.sizes) - 1
     judged = end if level == judging else None
     while level < last and (judged is None or judged.correlation >= LEAST_CORRELATION):
-        finer = _settle(pair, level + 1, _doubled(end.matrix), end.contrast, SHARED_DETAIL - OUT_OF_REACH)
+        finer = settle(pair, level + 1, rescaled(end.matrix, 1), end.contrast, SHARED_DETAIL - OUT_OF_REACH)
         if finer.correlation < SHARED_DETAIL:
             break
         level, end = level + 1, finer
         judged = end if level == judging else judged
     matrix = end.matrix
     if judged is None:
-        judged = _at(pair, judging, _rescaled(matrix, judging - level))
-    if _travel(np.eye(3), judged.matrix, pair.here.sizes[judging]) > FAR_PX:
+        judged = _at(pair, judging, rescaled(matrix, judging - level))
+    if travel(np.eye(3), judged.matrix, pair.here.sizes[judging]) > FAR_PX:
         rest = _at(pair, judging, np.eye(3))
         matrix, judged = (np.eye(3), rest) if rest.correlation > judged.correlation else (matrix, judged)
     if judged.correlation < LEAST_CORRELATION or judged.share < LEAST_SHARE:
         return level, Link(np.eye(3), judged.correlation, trusted=False)
     coarser = last - level
-    return level, Link(_rescaled(matrix, coarser), judged.correlation, trusted=True, coarser=coarser)
+    link = Link(rescaled(matrix, coarser), judged.correlation, trusted=True, coarser=coarser)
+    if travel(np.eye(3), matrix, pair.here.sizes[level]) > NEARLY_STILL_PX:
+        return level, link
+    return level, replace(link, deviations=_deviations(pair, level, matrix, end.contrast))
 
 
-def _seed(pair: _Pair) -> _End:
+def _deviations(pair: Pair, level: int, matrix: Matrix, contrast: float) -> Deviations | None:
+    """How far the end of a match may be off."""
+    samples, plane = pair.here.samples[level], pair.there.planes[level]
+    strips = pair.backend.strip_sums(samples, plane, matrix, contrast, STRIPS)
+    return deviations(strips, pair.to_model)
+
+
+def _seed(pair: Pair) -> End:
     """The motion on the coarsest level: from rest or from the best shift, whichever ends in the better
     match."""
     starts = [np.eye(3)]
     if pair.model is not Model.NONE:
         shift = pair.backend.best_shift(pair.here.planes[0], pair.there.planes[0])
         starts += [_shift(shift)] if any(shift) else []
-    return max((_settle(pair, 0, start) for start in starts), key=lambda end: end.correlation)
+    return max((settle(pair, 0, start) for start in starts), key=lambda end: end.correlation)
 
 
-def _at(pair: _Pair, level: int, matrix: Matrix) -> _End:
+def _at(pair: Pair, level: int, matrix: Matrix) -> End:
     """A motion as it is, without a step."""
     sums = pair.sums(level, matrix)
-    return _End(matrix, 1.0, sums.correlation, sums.share)
-
-
-def _settle(pair: _Pair, level: int, matrix: Matrix, contrast: float = 1.0, least: float = -1.0) -> _End:
-    """Gauss-Newton on one level until no corner moves, or the match is getting nowhere.
-
-    Nothing is done where the samples correlate less than `least` to begin with.
-    """
-    size = pair.here.sizes[level]
-    to_model = np.zeros((len(basis(pair.model)) + 1, 9))
-    to_model[:-1, :8] = basis(pair.model)
-    to_model[-1, 8] = 1.0
-    reached: list[float] = []
-    for _ in range(STEPS):
-        sums = pair.sums(level, matrix, contrast)
-        reached.append(sums.correlation)
-        if reached[0] < least or _stuck(reached):
-            break
-        step = _solved(sums, to_model)
-        # The samples themselves are moved by the step, so their position in the other frame moves by its
-        # inverse.
-        motion = small_motion(-(to_model.T @ step)[:8], *size)
-        moved = normalise(matrix @ np.linalg.inv(motion))
-        travel = _travel(matrix, moved, size)
-        matrix, contrast = moved, float(np.clip(contrast + step[-1], 0.2, 5.0))
-        if travel < SETTLED_PX:
-            break
-    return _End(matrix, contrast, sums.correlation, sums.share)
-
-
-def _stuck(reached: list[float]) -> bool:
-    """Whether the correlations of the steps so far have stopped rising."""
-    return len(reached) > PATIENCE and reached[-1] < max(reached[:-PATIENCE]) + RISE
-
-
-def _solved(sums: Sums, to_model: Matrix) -> Matrix:
-    """The step of the model's parameters; a trace of damping keeps an empty direction still."""
-    hessian = to_model @ sums.hessian @ to_model.T
-    hessian += np.eye(len(hessian)) * (1e-9 * np.trace(hessian) + 1e-12)
-    return np.asarray(np.linalg.solve(hessian, to_model @ sums.gradient))
-
-
-def _travel(before: Matrix, after: Matrix, size: tuple[int, int]) -> float:
-    """How far the corner that moves most is moved by replacing one matrix with another, in pixels."""
-    points = np.column_stack([corners(*size), np.ones(4)])
-    a, b = points @ before.T, points @ after.T
-    return float(np.abs(a[:, :2] / a[:, 2:] - b[:, :2] / b[:, 2:]).max())
-
-
-def _doubled(matrix: Matrix) -> Matrix:
-    return _rescaled(matrix, 1)
-
-
-def _rescaled(matrix: Matrix, levels: int) -> Matrix:
-    """The same motion so many levels finer (coarser if negative): pixel (y, x) of a reduced plane lies at
-    (2y, 2x)."""
-    scale = np.diag([2.0**levels, 2.0**levels, 1.0])
-    return normalise(scale @ matrix @ np.linalg.inv(scale))
+    return End(matrix, 1.0, sums.correlation, sums.share)

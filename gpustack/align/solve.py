@@ -15,10 +15,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from gpustack.align.estimate import Link
 from gpustack.align.motion import motion_of, small_motion
-from gpustack.model.transform import Matrix, Transform, corners
+from gpustack.align.precision import corner_rms
+from gpustack.model.transform import Matrix, Transform
+
+Values = npt.NDArray[np.float64]
 
 ROUNDS = 10
 """Rounds of solving and re-weighing, at most; motions of up to a tenth of the picture settle in four."""
@@ -63,7 +67,7 @@ def solve(edges: Sequence[Edge], frames: int, reference: int, size: tuple[int, i
             break
     return Solution(
         tuple(Transform(matrices[i] / matrices[i][2, 2]) if i in matrices else None for i in range(frames)),
-        tuple(replace(edge, residual_px=_residual_px(edge, matrices, size)) for edge in edges),
+        tuple(replace(edge, residual_px=residual_px(edge, matrices, size)) for edge in edges),
     )
 
 
@@ -89,20 +93,29 @@ def _steps(
 ) -> dict[int, Matrix]:
     """The motions (8,) that bring the frames closest to what their edges say; the reference stays where it
     is."""
-    rows = {index: row for row, index in enumerate(i for i in matrices if i != reference)}
-    normal, right = np.zeros((len(rows), len(rows))), np.zeros((len(rows), 8))
-    for edge in edges:
-        between = gap(edge, matrices)
-        difference, weight = motion_of(between, *size), _weight(edge, between, size)
+    gaps = [gap(edge, matrices) for edge in edges]
+    weights = np.array([_weight(edge, between, size) for edge, between in zip(edges, gaps, strict=True)])
+    differences = np.array([motion_of(between, *size) for between in gaps])
+    return carried(edges, weights, -differences, [index for index in matrices if index != reference])
+
+
+def carried(
+    edges: Sequence[Edge], weights: Values, differences: Values, frames: Sequence[int]
+) -> dict[int, Values]:
+    """What differences (edges, n), from `here` to `there` of each edge, make of each of the `frames`: (n,)
+    values that come closest to all of them, with 0 for every other frame."""
+    rows = {index: row for row, index in enumerate(frames)}
+    normal, right = np.zeros((len(rows), len(rows))), np.zeros((len(rows), differences.shape[1]))
+    for edge, weight, difference in zip(edges, weights, differences, strict=True):
         for index, other, sign in ((edge.here, edge.there, -1.0), (edge.there, edge.here, 1.0)):
-            if index == reference:
+            if index not in rows:
                 continue
-            right[rows[index]] -= sign * weight * difference
+            right[rows[index]] += sign * weight * difference
             normal[rows[index], rows[index]] += weight
-            if other != reference:
+            if other in rows:
                 normal[rows[index], rows[other]] -= weight
-    steps = np.linalg.solve(normal, right)
-    return {index: steps[row] for index, row in rows.items()}
+    found = np.linalg.solve(normal, right)
+    return {index: found[row] for index, row in rows.items()}
 
 
 def gap(edge: Edge, matrices: dict[int, Matrix]) -> Matrix:
@@ -113,22 +126,13 @@ def gap(edge: Edge, matrices: dict[int, Matrix]) -> Matrix:
 
 
 def _weight(edge: Edge, between: Matrix, size: tuple[int, int]) -> float:
-    """Confidence over the variance to expect, which grows with the square of a pixel of the level that the
-    match ended on; less for a link that the others contradict."""
-    precision = edge.link.confidence / 4.0**edge.link.coarser
-    return precision * min(1.0, OUTLIER_PX / max(_length(between, size), 1e-9))
+    """The link's precision; less for one that the others contradict."""
+    return edge.link.precision * min(1.0, OUTLIER_PX / max(corner_rms(between, size), 1e-9))
 
 
-def _residual_px(edge: Edge, matrices: dict[int, Matrix], size: tuple[int, int]) -> float:
+def residual_px(edge: Edge, matrices: dict[int, Matrix], size: tuple[int, int]) -> float:
     """Root mean square over the corners of the link's disagreement, in pixels; infinite for a frame out of
     reach."""
     if edge.here not in matrices or edge.there not in matrices:
         return float("inf")
-    return _length(gap(edge, matrices), size)
-
-
-def _length(between: Matrix, size: tuple[int, int]) -> float:
-    """How far a motion moves the corners, root mean square, in pixels."""
-    points = corners(*size)
-    moved = Transform(between).apply(points) - points
-    return float(np.sqrt((moved**2).sum(axis=1).mean()))
+    return corner_rms(gap(edge, matrices), size)

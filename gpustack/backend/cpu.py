@@ -324,6 +324,13 @@ class Cpu:
     ) -> Sums:
         return matching.sums(samples, plane, matrix, contrast)
 
+    def strip_sums(
+        self, samples: Samples[Array], plane: Array, matrix: Matrix, contrast: float, strips: int, /
+    ) -> list[Sums]:
+        runs = matching.runs(len(samples.x), strips)
+        parts = (Samples(samples.x[r], samples.y[r], samples.value[r], samples.jacobian[r]) for r in runs)
+        return [matching.sums(part, plane, matrix, contrast) for part in parts]
+
     def best_shift(self, here: Array, there: Array, /) -> tuple[float, float]:
         return matching.best_shift(here, there)
 

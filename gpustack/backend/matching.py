@@ -6,6 +6,7 @@ The numbers that every backend must agree on, such as ranks and sizes, are funct
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -194,6 +195,12 @@ def _products(a: Array, b: Array) -> Array:
     for first in range(0, a.shape[1], _PIECE):
         total += a[:, first : first + _PIECE] @ b[:, first : first + _PIECE].T
     return total
+
+
+def runs(count: int, parts: int) -> list[slice]:
+    """So many runs of nearly equal length, which follow each other, of `count` things."""
+    ends = [count * part // parts for part in range(parts + 1)]
+    return [slice(*pair) for pair in pairwise(ends)]
 
 
 def no_sums(share: float) -> Sums:

@@ -361,6 +361,13 @@ class Backend(Protocol[A]):
         """
         ...
 
+    def strip_sums(
+        self, samples: Samples[A], plane: A, matrix: Matrix, contrast: float, strips: int, /
+    ) -> list[Sums]:
+        """The same of so many runs of the samples, each by itself, from the top of their plane to its bottom.
+        Waits."""
+        ...
+
     def best_shift(self, here: A, there: A, /) -> tuple[float, float]:
         """(dx, dy) in whole pixels by which `here` must be moved to lie on `there`: phase correlation.
         Waits."""

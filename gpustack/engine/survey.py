@@ -11,6 +11,7 @@ import numpy as np
 
 from gpustack.align.brightness import tones
 from gpustack.align.choose import fitted
+from gpustack.align.rest import at_rest, lies_still
 from gpustack.align.series import in_series
 from gpustack.align.shake import DETAIL_SIDE, shaken
 from gpustack.align.solve import Edge, Solution, solve
@@ -186,6 +187,9 @@ def _places(seen: _Stack, edges: Sequence[Edge]) -> tuple[tuple[Place, ...], Mod
     given = edges, len(stack), reference, shown[reference].size
     model = seen.settings.align
     model, solution = fitted(*given) if model is Model.AUTO else (model, solve(*given))
+    size = shown[reference].size
+    if all(way == shown[reference] for way in shown) and lies_still(solution, reference, size):
+        model, solution = Model.NONE, at_rest(solution, size)
     places = [_place(solution, index, reference, shown, seen.factor) for index in range(len(stack))]
     used = [place.transform if place.used else None for place in places]
     colours = seen.settings.brightness is Brightness.CHANNELS

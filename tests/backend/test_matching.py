@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpustack.align.motion import small_motion
+from gpustack.backend.cpu import CPU
 from gpustack.backend.protocol import Backend
+from gpustack.backend.values import Samples
 from tests.align.textures import Texture
 
 WIDTH, HEIGHT = 96, 80
@@ -91,6 +93,22 @@ def test_outliers_count_less(backend: Backend[Any]) -> None:
     dirty = backend.alignment_sums(samples, backend.upload(broken + np.float32(0.01)), np.eye(3), 1.0)
     assert dirty.spread < 2 * clean.spread
     assert np.abs(dirty.gradient[:8]).max() < 3 * np.abs(clean.gradient[:8]).max()
+
+
+@pytest.mark.parametrize("strips", [1, 3, 8])
+def test_strips_are_runs_of_the_samples_by_themselves(backend: Backend[Any], strips: int) -> None:
+    values, there = plane(), plane(small_motion(np.full(8, 2e-4), WIDTH, HEIGHT))
+    samples = backend.samples(backend.upload(values), 600)
+    fields = [backend.download(each) for each in (samples.x, samples.y, samples.value, samples.jacobian)]
+    found = backend.strip_sums(samples, backend.upload(there), np.eye(3), 0.9, strips)
+    assert len(found) == strips
+    ends = np.linspace(0, len(fields[0]), strips + 1).astype(int)
+    for sums, first, stop in zip(found, ends[:-1], ends[1:], strict=True):
+        alone = CPU().strip_sums(Samples(*(each[first:stop] for each in fields)), there, np.eye(3), 0.9, 1)[0]
+        np.testing.assert_allclose(sums.hessian, alone.hessian, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(sums.gradient, alone.gradient, rtol=1e-3, atol=1e-5)
+        assert sums.share == 1.0
+    assert np.sort(fields[1]).tolist() == fields[1].tolist()  # from the top to the bottom
 
 
 def test_the_share_says_how_much_lies_in_the_other_frame(backend: Backend[Any]) -> None:

@@ -67,5 +67,5 @@ def test_two_frames_are_a_similarity() -> None:
 
 @pytest.mark.parametrize("model", [Model.NONE, Model.RIGID])
 def test_a_model_that_was_asked_for_is_reported(model: Model) -> None:
-    frames = frames_of(shot())[:2]
+    frames = frames_of(shot(drift_px=6.0))[:2]
     assert gpustack.stack(frames, Settings(align=model, threads=2)).report.model == model

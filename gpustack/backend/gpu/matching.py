@@ -161,6 +161,12 @@ class Matching(Core):
         self._launch.line("sums", "add_up", blocks, (*values, *huber, self._search, partial, out))
         return _unpacked(self.download(out), count)
 
+    def strip_sums(
+        self, samples: Samples[Tensor], plane: Tensor, matrix: Matrix, contrast: float, strips: int, /
+    ) -> list[Sums]:
+        runs = matching.runs(samples.x.shape[0], strips)
+        return [self.alignment_sums(_part(samples, run), plane, matrix, contrast) for run in runs]
+
     def best_shift(self, here: Tensor, there: Tensor, /) -> tuple[float, float]:
         """On the host: the planes are those of the coarsest level, a few kilobytes."""
         return matching.best_shift(self.download(here), self.download(there))
@@ -169,6 +175,18 @@ class Matching(Core):
 def _blocks_over(count: int) -> int:
     """Blocks for a pass over a list."""
     return min(-(-count // LINE), _MOST_BLOCKS)
+
+
+def _part(samples: Samples[Tensor], run: slice) -> Samples[Tensor]:
+    """A view of a run of the samples."""
+    x, y, value = (_run(axis, run) for axis in (samples.x, samples.y, samples.value))
+    return Samples(x, y, value, samples.jacobian.rows(run))
+
+
+def _run(values: Tensor, run: slice) -> Tensor:
+    """A view of a run of a list."""
+    address = values.address + run.start * values.dtype.itemsize
+    return Tensor.of(values.owner, address, (run.stop - run.start,), values.dtype)
 
 
 def _sampled(samples: Samples[Tensor], plane: Tensor) -> Record:
