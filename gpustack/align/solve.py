@@ -136,3 +136,10 @@ def residual_px(edge: Edge, matrices: dict[int, Matrix], size: tuple[int, int]) 
     if edge.here not in matrices or edge.there not in matrices:
         return float("inf")
     return corner_rms(gap(edge, matrices), size)
+
+
+def around_px(first: Edge, second: Edge, straight: Edge, *, size: tuple[int, int]) -> float:
+    """How far two links, one after the other, are from the one that leads straight there: root mean square
+    over the corners, in pixels."""
+    between = second.link.matrix @ first.link.matrix @ np.linalg.inv(straight.link.matrix)
+    return corner_rms(np.asarray(between / between[2, 2]), size)

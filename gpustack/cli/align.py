@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -110,6 +110,10 @@ def _report(
 
 
 def _summary(places: tuple[Place, ...]) -> str:
-    used: list[Any] = [place for place in places if place.used]
-    worst = max(place.residual_px for place in used)
-    return f"{len(used)} of {len(places)} frames aligned, links agree within {worst:.2f} px"
+    used = [place for place in places if place.used]
+    told = f"{len(used)} of {len(places)} frames aligned"
+    if len(used) > 1 and not any(place.transform.moves for place in used):
+        return f"{told}: they lie still, and are not resampled"
+    loops = [link.loop_px for place in used for link in place.links if link.loop_px is not None]
+    told += f", links agree within {max(place.residual_px for place in used):.2f} px"
+    return told + (f", loops of links within {max(loops):.2f} px" if loops else "")

@@ -27,6 +27,7 @@ class FrameReport:
             "shaken": self.place.shaken,
             "confidence": self.place.confidence,
             "residual_px": self.place.residual_px,
+            "links": [asdict(link) for link in self.place.links],
             "share": self.share,
         }
 

@@ -22,6 +22,7 @@ from gpustack.engine.price import survey_factor
 from gpustack.engine.progress import Progress
 from gpustack.engine.showing import Showing, in_frames, levels, showings
 from gpustack.engine.sightings import Kept, Sightings
+from gpustack.engine.ties import ties
 from gpustack.fuse.veil import Glow
 from gpustack.ghosts.glance import Glance
 from gpustack.model.frame import Frame
@@ -203,8 +204,9 @@ def _place(solution: Solution, index: int, reference: int, shown: Sequence[Showi
     transform = solution.transforms[index]
     own = [edge for edge in solution.edges if index in (edge.here, edge.there)]
     confidence = 1.0 if index == reference else max((edge.link.confidence for edge in own), default=0.0)
+    links = ties(solution, index, shown[reference].size, factor)
     if transform is None:
-        return Place(Transform.identity(), used=False, confidence=confidence)
+        return Place(Transform.identity(), used=False, confidence=confidence, links=links)
     transform = in_frames(transform, shown[reference], shown[index])
     residual = max((edge.residual_px for edge in own if edge.link.trusted), default=0.0)
-    return Place(transform, True, confidence, residual * factor)
+    return Place(transform, True, confidence, residual * factor, links=links)

@@ -3,19 +3,23 @@
     {"reference": 3, "width": 4000, "height": 3000,
      "frames": [{"file": "a.jpg", "width": 4000, "height": 3000, "matrix": [[...], [...], [...]],
                  "gain": 1.0, "offset": 0.0, "used": true, "in_series": true, "confidence": 0.97,
-                 "residual_px": 0.02}, ...]}
+                 "residual_px": 0.02,
+                 "links": [{"to": 1, "confidence": 0.98, "used": true, "residual_px": 0.01, "loop_px": null},
+                           ...]}, ...]}
 
 `matrix` maps pixels of the reference to pixels of the frame (x, y, 1; centres at whole numbers), as stored,
 before any EXIF rotation; the outer size is the reference's, and that of frames whose rows have none; the
 frame's values are multiplied by `gain`, and `offset` is added, where white is 1: numbers, or lists of three
 for red, green and blue; frames that are not `used` take no part, and where they are not `in_series`, those
-beside them count as neighbours.
+beside them count as neighbours. `links` say how the frame was matched with frames before it, by their
+indices; they are not read again.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +33,7 @@ from gpustack.model.tone import Tone
 from gpustack.model.transform import Transform
 
 LARGEST_FILE = 64 << 20
-"""Bytes of a transforms file that are read; 1,000 frames take a third of a megabyte."""
+"""Bytes of a transforms file that are read; 1,000 frames take less than a megabyte."""
 
 
 def described(stack: Stack, reference: int, places: Sequence[Place]) -> dict[str, Any]:
@@ -45,6 +49,7 @@ def described(stack: Stack, reference: int, places: Sequence[Place]) -> dict[str
             "in_series": place.in_series,
             "confidence": place.confidence,
             "residual_px": place.residual_px,
+            "links": [asdict(link) for link in place.links],
         }
         for frame, place in zip(stack, places, strict=True)
     ]

@@ -24,7 +24,8 @@ def test_the_file_serves_a_stack(moving: list[Path], tmp_path: Path) -> None:
     path = tmp_path / "t.json"
     result = call("align", *moving, "--save-transforms", path)
     assert result.exit_code == 0, result.stderr
-    assert "3 of 3 frames aligned" in result.stderr
+    assert "3 of 3 frames aligned, links agree within" in result.stderr
+    assert "loops of links within" in result.stderr
     direct, through = tmp_path / "direct.tif", tmp_path / "through.tif"
     assert call("stack", *moving, "-o", direct, "-q").exit_code == 0
     assert call("stack", *moving, "-o", through, "-q", "--transforms", path).exit_code == 0
@@ -37,7 +38,12 @@ def test_json_prints_what_the_file_holds(moving: list[Path], tmp_path: Path) -> 
     assert json.loads(result.stdout) == json.loads(path.read_bytes())
     row = json.loads(result.stdout)["frames"][2]
     size, tone = {"width", "height"}, {"gain", "offset"}
-    assert set(row) == {"file", "matrix", "used", "in_series", "confidence", "residual_px"} | size | tone
+    known = {"file", "matrix", "used", "in_series", "confidence", "residual_px", "links"}
+    assert set(row) == known | size | tone
+    assert [link["to"] for link in row["links"]] == [1, 0]
+    assert all(set(link) == {"to", "confidence", "used", "residual_px", "loop_px"} for link in row["links"])
+    assert row["links"][0]["loop_px"] is None  # a neighbour has nobody between
+    assert 0 <= row["links"][1]["loop_px"] < 0.2
     assert row["used"] is True
     assert row["matrix"][0][2] == pytest.approx(2.0, abs=0.6)
 

@@ -293,7 +293,8 @@ def test_json_is_one_object_with_the_documented_keys(frames: list[Path], tmp_pat
     assert report["outputs"] == [str(tmp_path / "o.png"), str(tmp_path / "d.tif")]
     assert set(report["seconds"]) >= {"survey", "auto", "finish", "write"}
     assert [row["file"] for row in report["frames"]] == [path.name for path in frames]
-    columns = {"file", "matrix", "gain", "offset", "used", "shaken", "confidence", "residual_px", "share"}
+    columns = {"file", "matrix", "gain", "offset", "used", "shaken", "confidence", "residual_px"}
+    columns |= {"links", "share"}
     assert all(set(row) == columns for row in report["frames"])
     assert sum(row["share"] for row in report["frames"]) == pytest.approx(1.0)
     assert result.stderr == "left out notes.txt: not a picture by its ending (.txt)\n"
