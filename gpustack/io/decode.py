@@ -16,7 +16,7 @@ from gpustack.errors import DecodeError, UsageError
 from gpustack.io import exr, heif, jpeg, jxl, png, raw, sensor, tiff, video, webp
 from gpustack.io.clip import Clip
 from gpustack.io.developer import Developer
-from gpustack.io.guard import guarded
+from gpustack.io.guard import check_squeezed, guarded
 from gpustack.io.metadata import read_metadata
 from gpustack.io.recognise import kind_of
 from gpustack.io.sensor import Colour
@@ -51,6 +51,10 @@ _DECODERS = {
 }
 
 
+_BY_FILE = {Kind.HEIC, Kind.AVIF, Kind.JXL, Kind.WEBP, Kind.EXR, Kind.VIDEO}
+"""What a picture may claim is told by the size of the whole file; the readers of the others look closer."""
+
+
 def probe(path: Path) -> tuple[Frame, ...]:
     """Describe the frames of a file from its headers: one, or one for each full-size page of a TIFF file.
 
@@ -58,7 +62,11 @@ def probe(path: Path) -> tuple[Frame, ...]:
     read, are no picture, damaged as far as headers show, too large, or of a kind that is not handled.
     """
     with guarded(path.name):
-        return _PROBES[kind_of(path)](path)
+        kind = kind_of(path)
+        frames = _PROBES[kind](path)
+        if kind in _BY_FILE:
+            check_squeezed(path.name, frames[0].nbytes, path.stat().st_size)
+        return frames
 
 
 def probe_all(paths: Iterable[Path], developer: str | None = None) -> tuple[Frame, ...]:

@@ -15,8 +15,11 @@ LONGEST_SIDE = 65_500
 
 MOST_SQUEEZED = 1400
 """Bytes of a picture that one byte of a file can stand for. The ways of coding end at 1,032 (deflate), 1,315
-(LZW, as its table grows) and 1,365 (JPEG with a bit a block and chroma of a sixteenth); LZMA and ZSTD go
-farther, but for pictures that show nothing."""
+(LZW, as its table grows) and 1,365 (JPEG with a bit a block and chroma of a sixteenth); LZMA, ZSTD and the
+codecs of HEIC, AVIF, JPEG XL and WebP go farther, but for pictures that show nothing."""
+
+HARMLESS_BYTES = 16 << 20
+"""Of a picture, which may be claimed by a file of any size."""
 
 JPEG_SCAN = b"\xff\xda"
 """Begins a scan, and occurs nowhere else in JPEG data after the header."""
@@ -49,7 +52,7 @@ def check_squeezed(name: str, claimed: int, stored: int) -> None:
 
     Raises: DecodeError.
     """
-    if claimed > MOST_SQUEEZED * stored:
+    if claimed > max(MOST_SQUEEZED * stored, HARMLESS_BYTES):
         problem = f"the header claims a picture of {claimed >> 20} MiB, and {stored} bytes are there for it"
         raise damaged(name, problem)
 

@@ -141,7 +141,19 @@ def profile_bomb() -> bytes:
     return data[:33] + chunk + data[33:]
 
 
+def uniform_webp() -> bytes:
+    """Sixty-four megapixels of one colour in 38 bytes."""
+    file = io.BytesIO()
+    Image.new("RGB", (8000, 8000), (9, 90, 9)).save(file, "WEBP", lossless=True, method=0)
+    return file.getvalue()
+
+
+def uniform_jxl() -> bytes:
+    """The same in JPEG XL."""
+    return bytes(imagecodecs.jpegxl_encode(np.zeros((8000, 8000, 3), np.uint8), lossless=True, effort=1))
+
+
 BOMBS: tuple[Callable[[], bytes], ...] = (
     huge_baseline, huge_progressive, many_scans, huge_tile, huge_volume, huge_jpeg_in_tiff, squeezed_zstd,
-    squeezed_lzma, many_pages, deep_xmp, profile_bomb,
+    squeezed_lzma, uniform_webp, uniform_jxl, many_pages, deep_xmp, profile_bomb,
 )  # fmt: skip

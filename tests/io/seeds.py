@@ -14,6 +14,14 @@ from PIL import Image
 
 from tests.io.dng import mosaic, write_dng
 from tests.io.mutations import summed
+from tests.io.sources import SOURCES
+
+
+def others(folder: Path) -> Sequence[bytes]:
+    """HEIC, AVIF, JPEG XL, WebP, OpenEXR and videos, as their usual encoders make them."""
+    endings = (".heic", ".avif", ".jxl", ".webp", ".exr", ".mp4", ".mov")
+    chosen = [source for source in SOURCES if source.ending in endings and not source.needs]
+    return tuple(source.make(folder).read_bytes() for source in chosen)
 
 
 def _picture(mode: str = "RGB", size: tuple[int, int] = (40, 56)) -> Image.Image:

@@ -49,8 +49,9 @@ SEEDS: dict[str, Callable[[Path], Sequence[bytes]]] = {
     "png": lambda _: seeds.pngs(),
     "tiff": lambda _: seeds.tiffs(),
     "dng": seeds.dngs,
+    "others": seeds.others,
 }
-CASES = {"jpeg": 600, "png": 600, "tiff": 700, "dng": 300}
+CASES = {"jpeg": 600, "png": 600, "tiff": 700, "dng": 300, "others": 500}
 USUAL = 40
 """Examples of other tests, as tests/conftest.py has it."""
 
@@ -99,7 +100,7 @@ def test_damaged_pictures_are_read_or_refused(kind: str, reader: Reader, tmp_pat
         assert_survived(fates[-1])
 
     damage()
-    assert sum(not fate.said for fate in fates) > len(sound), "nothing but headers was damaged"
+    assert sum(not fate.said for fate in fates[len(sound) :]) > 10, "nothing but headers was damaged"
     assert sum(bool(fate.said) for fate in fates) > len(fates) / 4, "hardly anything was damaged"
 
 
