@@ -20,13 +20,13 @@ from gpustack.fuse.veil import Glow
 from gpustack.ghosts.glance import Glance
 from gpustack.io.parts import DamagedError, PartReader, PartWriter
 from gpustack.model.canvas import Canvas
-from gpustack.model.place import Place
+from gpustack.model.place import Place, Tie
 from gpustack.model.tone import Tone
 from gpustack.model.transform import Transform
 from gpustack.settings import Model
 
 MADE_OF: dict[str, Any] = {
-    kind.__name__: kind for kind in (Survey, Place, Transform, Tone, Glance, Glow, Model)
+    kind.__name__: kind for kind in (Survey, Place, Tie, Transform, Tone, Glance, Glow, Model)
 }
 
 MOST_BEGUN = 1 << 16
