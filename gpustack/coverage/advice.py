@@ -42,7 +42,7 @@ def _crowded(looks: Sequence[Look]) -> list[str]:
     return [
         f"Frame {look.index} ({look.file}), the {name}, shows {look.share:.1%} of the detail best, "
         f"{look.share / usual:.0f} times as much as most: more of it may lie in focus {where}."
-        for look, name, where in ((used[0], "first", "before"), (used[-1], "last", "after"))
+        for look, name, where in ((used[0], "first", "before it"), (used[-1], "last", "after it"))
         if look.share > max(CROWDED_SHARE, CROWDED_TIMES * usual) and usual > 0
     ]
 
