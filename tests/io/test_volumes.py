@@ -57,7 +57,9 @@ def test_slices_are_frames_with_their_measures(write: Any, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("write", "axes"), [(imagej, "ZCYX"), (ome, "ZCYX"), (ome, "CZYX")], ids=lambda each: str(each)
+    ("write", "axes"),
+    [(imagej, "ZCYX"), (ome, "ZCYX"), (ome, "CZYX")],
+    ids=["imagej", "ome by slice", "ome by channel"],
 )
 @pytest.mark.parametrize("channels", [2, 3])
 def test_channels_become_colours(write: Any, axes: str, channels: int, tmp_path: Path) -> None:
