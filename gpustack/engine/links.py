@@ -47,9 +47,13 @@ class Links:
         return [Edge(here, there, link.result()) for (here, there), link in self._found.items()]
 
     def close(self) -> None:
-        """Let the threads go; what has not begun is not done any more."""
+        """Let the threads and what they looked at go; what has not begun is not done any more.
+
+        Who reads ahead may still know of this object, in a cycle that is not collected for a while.
+        """
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
+        self._sights.clear()
 
     def _asked(self, here: int, there: int) -> Future[Link]:
         sights = self._sights[here], self._sights[there]
