@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 
 import gpustack
+from gpustack.engine.bad_frames import settle
+from gpustack.engine.progress import Silent
 from gpustack.errors import AlignError
 from gpustack.model.place import Place
 from gpustack.model.transform import Transform, corners
 from gpustack.scenes import Rendered, Shoot, render
 from gpustack.scenes.comparison import truth_psnr
 from gpustack.settings import BadFrame, Method, Settings
+from tests.engine.shots import Shelf
 
 SHOOT = Shoot(
     frames=8, width=320, height=240, max_blur_px=5.0, breathing=0.02, drift_px=3.0, jitter_px=0.5, noise=1.0
@@ -189,3 +192,26 @@ def test_links_of_a_stack_agree(good: list[Any]) -> None:
     assert all(place.used for place in places)
     assert max(place.residual_px for place in places) < 0.25
     assert min(place.confidence for place in places) > 0.5
+
+
+class Told(Silent):
+    """Keeps what it is warned of."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, sentence: str) -> None:
+        self.warnings.append(sentence)
+
+
+def test_frames_whose_matches_contradict_each_other_are_named(good: list[Any]) -> None:
+    stack, told = Shelf(good).stack, Told()
+    fine, off = Place(Transform.identity(), residual_px=1.0), Place(Transform.identity(), residual_px=6.4)
+    settle(stack, [fine] * 8, BadFrame.SKIP, told)
+    assert told.warnings == []
+    settle(stack, [fine] * 3 + [off] * 5, BadFrame.SKIP, told)
+    (sentence,) = told.warnings
+    assert "frame3.jpg, frame4.jpg, frame5.jpg and 2 more" in sentence
+    assert "by up to 6 pixels" in sentence
+    with pytest.raises(AlignError, match="contradict"):
+        settle(stack, [fine] * 3 + [off] * 5, BadFrame.FAIL, told)
