@@ -10,7 +10,7 @@ from scene import Scene, Work
 
 from gpustack.align.brightness import factor_of
 from gpustack.align.shake import DETAIL_SIDE
-from gpustack.align.sight import BAND_SIGMA_PX
+from gpustack.align.sight import BAND_SIGMA_PX, EVEN_SIGMA_PX
 from gpustack.backend.gpu.tensor import Tensor
 from gpustack.backend.values import Band, Best, Cells, LevelBand, Mix, Part, Spread
 from gpustack.depth.surface import RIM_WEIGHT, SIGMA_PX
@@ -241,6 +241,7 @@ def _singles() -> None:
     _single("survey: light", _light)
     _single("survey: as light", lambda s: s.gpu.to_light(s.survey))
     _single("survey: band-pass", lambda s: s.gpu.band_pass(s.survey, s.gpu.reduce(s.survey), BAND_SIGMA_PX))
+    _single("survey: even out", lambda s: s.gpu.even_out(s.survey, EVEN_SIGMA_PX))
     _single("survey: samples", lambda s: s.gpu.samples(s.survey, s.samples))
 
 

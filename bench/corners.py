@@ -11,8 +11,11 @@ without alignment.
 What a similarity cannot take out, such as parallax, or blur that is not even about its centre, stays: `grid`
 compares patches all over the picture, in up to eight pairs a stack, and sets the median of theirs beside what
 is left of the same displacements by the similarity, and by the homography, that fit them best, pair by pair.
-What a blur that changes across a patch does to the measure is in `rendered`: rendered stacks, resampled by
-their true transforms.
+`as_sharp_px` is the same of patches that are equally sharp in both frames: where the blur differs, and is
+not even about its centre, a place looks moved although it is not. `auto` is what `--align auto` chose, and
+gives. `loops`: how far links are from the way by the frame halfway, in the survey's own terms. What a blur
+that changes across a patch does to the measure is in `rendered`: rendered stacks, resampled by their true
+transforms.
 """
 
 from __future__ import annotations
@@ -45,11 +48,15 @@ PATCH = 256
 
 GRID = (7, 9)
 GRID_PAIRS = 8
+AS_SHARP = 0.9
+"""A patch is as sharp in both frames where the contrast of its fine detail differs by a tenth or less."""
+
 LEAST_OF_A_GRID = 12
 """Patches that a pair must have for a motion to be fitted to them."""
 
 PLACES = ("top left", "top right", "bottom left", "bottom right", "centre")
 SETTINGS = gpustack.Settings(backend=BackendName.CPU)
+CHOSEN = gpustack.Settings(backend=BackendName.CPU, align=Model.AUTO)
 STILL = gpustack.Settings(backend=BackendName.CPU, align=Model.NONE)
 
 
@@ -74,12 +81,17 @@ def measured(folder: Path, crops: Path | None) -> dict[str, Any]:
     """One stack."""
     paths = [path for path in sorted(folder.iterdir(), key=_number) if path.suffix in PICTURES]
     paths = [path for path in paths if path.name not in NO_FRAMES]
-    before = [at.px for pair in at_places(aligned(paths, STILL)) for at in pair.values()]
-    planes = aligned(paths, SETTINGS)
+    before = [at.px for pair in at_places(aligned(paths, STILL)[0]) for at in pair.values()]
+    planes, places = aligned(paths, SETTINGS)
     pairs = at_places(planes)
-    row = {"stack": folder.name, "marked": "aligned" if folder.name in ALIGNED else "unaligned"}
+    row: dict[str, Any] = {
+        "stack": folder.name,
+        "marked": "aligned" if folder.name in ALIGNED else "unaligned",
+    }
     row |= {"frames": len(paths), "left_out": len(paths) - len(planes)} | summary(pairs)
-    row |= {"before_px": _median(before), "grid": over_grid(planes)}
+    row |= {"before_px": _median(before), "grid": over_grid(planes), "loops": loops(places)}
+    row["at_rest"] = not any(place.transform.moves for place in places)
+    row["auto"] = by_choice(paths)
     print(*row.values(), flush=True)
     if crops is not None:
         shown(planes, pairs, crops / f"{folder.name}.png")
@@ -91,15 +103,39 @@ def _number(path: Path) -> tuple[int, str]:
     return int(digits or 0), path.name
 
 
-def aligned(paths: Sequence[Path], settings: gpustack.Settings) -> list[Plane]:
-    """Lumas 0..255 of the used frames as the engine aligns them, in order."""
+def loops(places: Sequence[gpustack.Place]) -> dict[str, Any]:
+    """By how much loops of links do not close."""
+    found = [link.loop_px for place in places for link in place.links if link.loop_px is not None]
+    most = round(max(found), 3) if found else None
+    return {"count": len(found), "median_px": _median(found), "most_px": most}
+
+
+def by_choice(paths: Sequence[Path]) -> dict[str, Any] | None:
+    """What is left over the grid where the model is chosen; None where that is the similarity, or none."""
+    planes, places = aligned(paths, CHOSEN)
+    linear = [place.transform.matrix for place in places if place.used]
+    leaning = any(abs(at[2, :2]).max() > 0 for at in linear)
+    sheared = any(max(abs(at[0, 0] - at[1, 1]), abs(at[0, 1] + at[1, 0])) > 1e-9 for at in linear)
+    if not leaning and not sheared:
+        return None
+    found = {
+        "model": "homography" if leaning else "affine",
+        "median_px": summary(at_places(planes))["median_px"],
+    }
+    return found | {"grid_px": over_grid(planes)["found_px"]}
+
+
+def aligned(
+    paths: Sequence[Path], settings: gpustack.Settings
+) -> tuple[list[Plane], tuple[gpustack.Place, ...]]:
+    """Lumas 0..255 of the used frames as the engine aligns them, in order, and where all frames lie."""
     kept: dict[str, Plane] = {}
 
     def keep(frame: Any, pixels: Any) -> None:
         kept[frame.name] = luma(pixels)
 
-    gpustack.locate(paths, settings, keep_aligned=keep)
-    return [kept[path.name] for path in paths if path.name in kept]
+    places = gpustack.locate(paths, settings, keep_aligned=keep)
+    return [kept[path.name] for path in paths if path.name in kept], places
 
 
 def luma(pixels: Any) -> Plane:
@@ -130,15 +166,18 @@ def cuts(shape: tuple[int, ...]) -> list[Cut]:
 def over_grid(planes: Sequence[Plane]) -> dict[str, Any]:
     """Medians over patches all over the picture: as they are, and what the best motion of a pair leaves."""
     pairs = list(pairwise([displaced.band_passed(plane) for plane in planes]))
-    found: dict[str, list[float]] = {"found_px": [], **{f"best_{model}_px": [] for model in displaced.MODELS}}
+    names = ("found_px", "as_sharp_px", *(f"best_{model}_px" for model in displaced.MODELS))
+    found: dict[str, list[float]] = {name: [] for name in names}
     for here, there in pairs[:: max(1, len(pairs) // GRID_PAIRS)]:
         patches = [at for at in displaced.compared(here, there, _grid(here.shape)) if at is not None]
         if len(patches) < LEAST_OF_A_GRID:
             continue
         found["found_px"] += [patch.px for patch in patches]
+        found["as_sharp_px"] += [patch.px for patch in patches if patch.sharpness >= AS_SHARP]
         for model in displaced.MODELS:
             found[f"best_{model}_px"] += displaced.left_by(patches, model)
-    return {"patches": len(found["found_px"])} | {name: _median(moves) for name, moves in found.items()}
+    counts = {"patches": len(found["found_px"]), "as_sharp": len(found["as_sharp_px"])}
+    return counts | {name: _median(moves) for name, moves in found.items()}
 
 
 def _grid(shape: tuple[int, ...]) -> list[Cut]:

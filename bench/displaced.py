@@ -31,12 +31,14 @@ MODELS = {"similarity": 4, "homography": 8}
 
 @dataclass(frozen=True)
 class Patch:
-    """Where a patch lies (its top left pixel), and where its picture lies in the other frame from there."""
+    """Where a patch lies (its top left pixel), and where its picture lies in the other frame from there;
+    `sharpness` of the less sharp of both as a share of the other's."""
 
     x: float
     y: float
     across: float
     down: float
+    sharpness: float
 
     @property
     def px(self) -> float:
@@ -68,7 +70,8 @@ def _compared(here: Plane, there: Plane, cut: Cut) -> Patch | None:
         y, x = _peak(cross, y, x, span, step)
     if _alike(first, second, y, x) < LEAST_ALIKE:
         return None
-    return Patch(float(cut[1].start), float(cut[0].start), x, y)
+    less, more = sorted(float(part.std()) for part in (here, there))
+    return Patch(float(cut[1].start), float(cut[0].start), x, y, less / more)
 
 
 def _across(patch: Plane) -> float:

@@ -216,7 +216,11 @@ BYTES: dict[str, Callable[[Call], float]] = {
     "to_light": lambda call: 8 * call.pixels(2),
     "blur": lambda call: 8 * call.pixels(2),
     "band_pass": lambda call: 8 * call.pixels(5) + 4 * call.pixels(2),
-    "strength": lambda call: call.pixels(4) * (8 + 4 / call.number(3)),
+    "energies": lambda call: 4 * call.pixels(5) * (call.number(2) * call.number(3) + 1),
+    "gains": lambda call: 8 * call.pixels(2),
+    "even_out": lambda call: 8 * call.pixels(6) + 4 * call.pixels(2),
+    # (plane, height, apart, out, keys, step, rows, width): a row and those beside it.
+    "strength": lambda call: call.pixels(6) * (4 * min(3, call.number(2)) + 4 + 4 / call.number(5)),
     "tally": lambda call: 4 * call.number(1),
     "narrow": lambda call: 4 * call.number(1),
     "count_strong": lambda call: 4 * call.number(1),

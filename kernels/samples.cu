@@ -1,6 +1,6 @@
 // The pixels with the largest gradient, in ascending order: `strength` of every pixel, the threshold by select.cu, then
-// `count_strong` and `take`, which write the same list whatever the order of blocks. Bytes a pixel: 8.6 + 4 + 4, and
-// twice 0.6 for the threshold.
+// `count_strong` and `take`, which write the same list whatever the order of blocks. Every `apart`-th row of the plane is
+// looked at, `rows` in all. Bytes a pixel of these rows: up to 16 + 4.6 + 4 + 4, and twice 0.6 for the threshold.
 // With: search.cuh
 
 #define EDGE 2       // pixels at the border that are not sampled: their gradient would mirror
@@ -20,14 +20,15 @@ __device__ __forceinline__ float slope_down(const float* __restrict__ at, int wi
 }
 
 // The squared gradient, -1 at the border; `keys` gets every `step`-th (there 0 for -1: a threshold is never negative).
-PICTURE_KERNEL strength(const float* __restrict__ plane, float* __restrict__ out, unsigned* __restrict__ keys, int step,
-                        int height, int width) {
-    const int x = own_x(), y = own_y();
-    if (x >= width || y >= height) return;
-    const size_t here = (size_t)y * width + x;
+PICTURE_KERNEL strength(const float* __restrict__ plane, int height, int apart, float* __restrict__ out,
+                        unsigned* __restrict__ keys, int step, int rows, int width) {
+    const int x = own_x(), row = own_y(), y = row * apart;
+    if (x >= width || row >= rows) return;
+    const size_t here = (size_t)row * width + x;
     float value = -1.0f;
     if (x >= EDGE && x < width - EDGE && y >= EDGE && y < height - EDGE) {
-        const float across = slope_across(plane + here, width), down = slope_down(plane + here, width);
+        const float* at = plane + (size_t)y * width + x;
+        const float across = slope_across(at, width), down = slope_down(at, width);
         value = across * across + down * down;
     }
     out[here] = value;
@@ -67,9 +68,9 @@ struct Sampled {
 };
 
 __device__ __forceinline__ void write_sample(const Sampled& out, int n, const float* __restrict__ plane, int width,
-                                             int pixel) {
-    const int y = pixel / width, x = pixel - y * width;
-    const float* at = plane + pixel;
+                                             int apart, int pixel) {
+    const int line = pixel / width, x = pixel - line * width, y = line * apart;
+    const float* at = plane + (size_t)y * width + x;
     const float unit = (float)out.unit;
     const float du = slope_across(at, width) * unit, dv = slope_down(at, width) * unit;
     const float u = (float)((x - out.centre_x) / out.unit), v = (float)((y - out.centre_y) / out.unit);
@@ -84,7 +85,7 @@ __device__ __forceinline__ void write_sample(const Sampled& out, int n, const fl
 
 // Every `thinning`-th of the pixels that reach the threshold.
 LINE_KERNEL take(const float* __restrict__ plane, const float* __restrict__ strength, int pixels, int width,
-                 int thinning, const unsigned* __restrict__ offsets, const Search* __restrict__ search,
+                 int apart, int thinning, const unsigned* __restrict__ offsets, const Search* __restrict__ search,
                  const __grid_constant__ Sampled out) {
     __shared__ int sums[GPUSTACK_THREADS];
     __shared__ bool strong[CHUNK];
@@ -98,7 +99,7 @@ LINE_KERNEL take(const float* __restrict__ plane, const float* __restrict__ stre
     int rank = offsets[blockIdx.x] + running_sum(own, sums) - own;
     for (int k = 0; k < SHARE; ++k) {
         if (!strong[mine + k]) continue;
-        if (rank % thinning == 0) write_sample(out, rank / thinning, plane, width, start + mine + k);
+        if (rank % thinning == 0) write_sample(out, rank / thinning, plane, width, apart, start + mine + k);
         ++rank;
     }
 }

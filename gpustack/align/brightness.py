@@ -110,13 +110,15 @@ def tones(
         for index, transform in enumerate(transforms)
         if index != reference and transform is not None
     }
-    judged = [*others.values()][:: -(-len(others) // MOST_JUDGED) or 1]
+    judged = {
+        index: _beside(here, *others[index]) for index in [*others][:: -(-len(others) // MOST_JUDGED) or 1]
+    }
     lines = colours and not here.linear
-    fall = _falloff([_beside(here, *other) for other in judged])
+    fall = _falloff([*judged.values()])
     count = len(here.values) if colours else 1
     found = [Tone((1.0,) * count, (0.0,) * count)] * len(lights)
     for index, other in others.items():
-        pair = _beside(here, *other)
+        pair = judged.pop(index, None) or _beside(here, *other)
         if pair.here.shape[1] >= LEAST:
             even = replace(pair, there=pair.there * np.exp(pair.falls @ fall))
             found[index] = _tones(even, lines) if colours else Tone((_gain(even),))

@@ -17,6 +17,9 @@ BAND_SIGMA_PX = 4.0
 """Width of the band-pass on each level: wider than the blur difference of neighbours, narrower than
 vignetting."""
 
+EVEN_SIGMA_PX = 2 * BAND_SIGMA_PX
+"""Window in which contrast is evened out: wide enough to hold some of the band's widest waves."""
+
 SAMPLES = 25_000
 """Pixels looked at on a level, at most, and never more than a quarter of it: a motion has at most eight
 parameters, and the strongest edges hold nearly all that is known of them
@@ -46,6 +49,10 @@ def see(
     Frames that are matched need as many `levels`; without, they are as many as the size allows. They are
     matched as light, which values are already if `linear`. Lenses blur light: there an edge stays in the
     middle of its blur; coded, it moves to its dark side, the further, the more it is blurred.
+
+    As light, bright places have more contrast than dark ones, and would drown them: it is evened out, as
+    the eye does (local contrast normalisation; Heeger, "Normalization of cell responses in cat striate
+    cortex", Visual Neuroscience 9, 1992).
     """
     shown = detail(backend.thumbnail(luma, DETAIL_SIDE))
     light = luma if linear else backend.to_light(luma)
@@ -56,5 +63,6 @@ def see(
     pairs = list(pairwise(planes))
     passed = [backend.band_pass(plane, coarse, BAND_SIGMA_PX) for plane, coarse in reversed(pairs)]
     counts = [max(1, min(SAMPLES, wide * high // 4)) for wide, high in reversed(sizes)]
+    passed = [backend.even_out(plane, EVEN_SIGMA_PX) for plane in passed]
     samples = [backend.samples(plane, count) for plane, count in zip(passed, counts, strict=True)]
     return Sight(passed, samples, sizes[::-1], shown)

@@ -295,6 +295,9 @@ class Cpu:
     def band_pass(self, plane: Array, coarse: Array, sigma: float, /) -> Array:
         return filters.band_pass(plane, coarse, sigma)
 
+    def even_out(self, plane: Array, sigma: float, /) -> Array:
+        return filters.even_out(plane, sigma)
+
     def thumbnail(self, plane: Array, longest: int, /) -> Host:
         height, width = matching.thumbnail_size(plane.shape, longest)
         return cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)

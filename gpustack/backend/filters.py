@@ -16,6 +16,14 @@ from gpustack.model.tone import LUMA
 Array = npt.NDArray[Any]
 
 
+CELL = 4
+"""Pixels of a cell on a side, in `even_out`: a window of twice that sigma hides them, and a sixteenth of
+the work is left."""
+
+NO_ENERGY = np.float32(1e-20)
+"""Added to the energy of a plane, so that one without any stays as it is."""
+
+
 class Scratch(threading.local):
     """Working planes of one thread, kept between calls: fresh pages cost more than the arithmetic on them."""
 
@@ -111,6 +119,29 @@ def band_pass(plane: Array, coarse: Array, sigma: float) -> Array:
     """Plane minus its blur of sigma pixels, which is made of its `reduce`."""
     blurred = expand(smooth(coarse, coarse_sigma(sigma)), *plane.shape)
     return np.subtract(plane, blurred, out=blurred)
+
+
+def even_out(plane: Array, sigma: float) -> Array:
+    """A band-passed plane with its contrast evened out, in place, as `Backend.even_out` has it."""
+    high, wide = cell_of(plane.shape)
+    rows, columns = plane.shape[0] // high, plane.shape[1] // wide
+    inner = plane[: rows * high, : columns * wide]
+    squares = SCRATCH.lines("squares", 1, inner.size).reshape(inner.shape)
+    np.multiply(inner, inner, out=squares)
+    energy = cv2.resize(squares, (columns, rows), interpolation=cv2.INTER_AREA)
+    whole = np.float32(energy.mean(dtype=np.float64)) + NO_ENERGY
+    gain = np.sqrt(whole / (smooth(energy, sigma / CELL) + whole))
+    between = cv2.resize(gain, inner.shape[::-1], dst=squares, interpolation=cv2.INTER_LINEAR)
+    inner *= between
+    plane[len(inner) :, : inner.shape[1]] *= between[-1]
+    plane[: len(inner), inner.shape[1] :] *= between[:, -1:]
+    plane[len(inner) :, inner.shape[1] :] *= between[-1, -1]
+    return plane
+
+
+def cell_of(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Rows and columns of the cells that a plane's energy is worked out on."""
+    return min(CELL, shape[0]), min(CELL, shape[1])
 
 
 def coarse_sigma(sigma: float) -> float:

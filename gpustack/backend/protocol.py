@@ -330,6 +330,15 @@ class Backend(Protocol[A]):
         """
         ...
 
+    def even_out(self, plane: A, sigma: float, /) -> A:
+        """A band-passed plane, changed in place, over sqrt(1 + e / E): e is its energy around, in a window of
+        sigma pixels, and E that of the whole plane. What is strong is weakened; noise is not raised. Waits.
+
+        The energy is that of cells of `filters.CELL` pixels a side, blurred; between them, what it makes of
+        the plane is linear.
+        """
+        ...
+
     def thumbnail(self, plane: A, longest: int, /) -> Host:
         """The plane, area-averaged until its longer side is at most `longest` pixels, on the host. Waits."""
         ...

@@ -62,6 +62,44 @@ def test_a_band_pass_takes_a_gaussian_away(backend: Backend[Any]) -> None:
     assert away.max() < 0.05 * np.abs(found[inner]).max()
 
 
+def own(backend: Backend[Any], plane: Any) -> Any:
+    """A plane that may be changed: what was uploaded may not."""
+    held = backend.full(plane.shape, 0.0, "float32")
+    backend.copy(backend.upload(plane), held)
+    return held
+
+
+@given(seed=seeds, height=sides, width=sides, sigma=st.sampled_from([4.0, 8.0]))
+def test_even_out(backend: Backend[Any], seed: int, height: int, width: int, sigma: float) -> None:
+    plane = image(seed, 1, height, width)[0] - np.float32(0.5)
+    high, wide = min(4, height), min(4, width)
+    rows, columns = height // high, width // wide
+    blocks = plane[: rows * high, : columns * wide].astype(float).reshape(rows, high, columns, wide)
+    energy = (blocks**2).mean(axis=(1, 3))
+    gain = np.sqrt(energy.mean() / (plain.smooth(energy, sigma / 4) + energy.mean()))
+    for axis, (cell, length) in enumerate(((high, height), (wide, width))):
+        middles = np.arange(gain.shape[axis]) * cell + (cell - 1) / 2
+        gain = np.apply_along_axis(
+            lambda line, at=middles, n=length: np.interp(np.arange(n), at, line), axis, gain
+        )
+    assert_close(backend, backend.even_out(own(backend, plane), sigma), plane * gain)
+
+
+def test_evening_out_brings_strong_and_weak_closer(backend: Backend[Any]) -> None:
+    plane = image(4, 1, 96, 128)[0] - np.float32(0.5)
+    plane[:, :64] *= np.float32(0.1)
+    found = backend.download(backend.even_out(own(backend, plane), 8.0))
+    weak, strong = found[:, :40].std() / plane[:, :40].std(), found[:, 88:].std() / plane[:, 88:].std()
+    assert 0.9 < weak <= 1.0  # what is weak is left as it is: it may be noise
+    assert strong == pytest.approx(1 / np.sqrt(1 + 1 / 0.505), rel=0.05)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_plane_that_is_even_stays_so(backend: Backend[Any], value: float) -> None:
+    found = backend.download(backend.even_out(own(backend, np.full((9, 14), value, np.float32)), 8.0))
+    np.testing.assert_allclose(found, value / np.sqrt(2), atol=1e-6)
+
+
 @given(
     seed=seeds,
     channels=channel_counts,

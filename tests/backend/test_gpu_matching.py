@@ -116,6 +116,14 @@ def test_a_band_pass_is_that_of_the_cpu(gpu: Gpu, shape: tuple[int, int], sigma:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("sigma", [8.0, 4.0])
+def test_contrast_is_evened_out_as_by_the_cpu(gpu: Gpu, shape: tuple[int, int], sigma: float) -> None:
+    plane = (noise(*shape) - 0.5) * np.linspace(0.1, 2, shape[1], dtype=np.float32)
+    found = gpu.download(gpu.even_out(gpu.upload(plane), sigma))
+    np.testing.assert_allclose(found, CPU.even_out(plane.copy(), sigma), atol=2e-6)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("count", [1, 40, 3000])
 def test_samples_are_those_of_the_cpu_to_the_bit(gpu: Gpu, shape: tuple[int, int], count: int) -> None:
     plane = noise(*shape)
@@ -235,7 +243,7 @@ def everything(device: CpuDevice) -> list[Array]:
     pixels = gpu.upload(frame(PixelType.UINT8, 101, 133, 3))
     plane = gpu.survey_luma(pixels, PixelType.UINT8, 2)
     light = gpu.to_light(plane)
-    passed = gpu.band_pass(light, gpu.reduce(light), 4.0)
+    passed = gpu.even_out(gpu.band_pass(light, gpu.reduce(light), 4.0), 8.0)
     samples = gpu.samples(passed, 600)
     sums = gpu.alignment_sums(samples, passed, TILTED, 0.9)
     shift = np.array(gpu.best_shift(passed, passed))
@@ -276,7 +284,7 @@ def test_after_the_first_frame_nothing_is_allocated() -> None:
     gpu = Gpu(device, LIMIT)
     for seed in range(3):
         plane = gpu.upload(noise(60, 70, seed=seed))
-        passed = gpu.band_pass(plane, gpu.reduce(plane), 4.0)
+        passed = gpu.even_out(gpu.band_pass(plane, gpu.reduce(plane), 4.0), 8.0)
         samples = gpu.samples(passed, 500)
         gpu.alignment_sums(samples, passed, TILTED, 1.0)
         gpu.thumbnail(plane, 20)

@@ -125,9 +125,9 @@ def test_a_portrait_frame_among_landscape_ones_is_named_and_left_out(good: list[
     assert np.mean(np.abs(common(mixed, alone).astype(int) - common(alone, mixed))) < 0.5
 
 
-def shake(frame: Any) -> Any:
-    """The frame blurred along a line of 11 pixels."""
-    return cv2.filter2D(frame, -1, np.eye(11) / 11)
+def shake(frame: Any, length: int = 11) -> Any:
+    """The frame blurred along a line of so many pixels."""
+    return cv2.filter2D(frame, -1, np.eye(length) / length)
 
 
 def common(result: gpustack.Result, other: gpustack.Result) -> Any:
@@ -176,7 +176,7 @@ def test_a_shaken_frame_does_not_pull_the_others(good: list[Any]) -> None:
 
 def test_frames_that_are_only_reached_through_a_shaken_one_stay(good: list[Any]) -> None:
     with patch("gpustack.engine.links.LINK_STEPS", (1,)):
-        found = gpustack.locate([*good[:3], shake(good[3]), *good[4:]], FIRST)
+        found = gpustack.locate([*good[:3], shake(good[3], 9), *good[4:]], FIRST)
     assert [place.used for place in found] == [index != 3 for index in range(8)]
 
 

@@ -19,7 +19,7 @@ from tests.cuda_on_cpu.device import CpuDevice
 from tests.cuda_on_cpu.module import CpuModule, problem
 from tests.kernels.cases import CASES, SHAPES, Case, Shape
 
-ALIGNMENT = {"blur", "samples", "select", "sums", "survey"}
+ALIGNMENT = {"blur", "even", "samples", "select", "sums", "survey"}
 """Stages whose sums are in an order of their own; tests/backend/test_gpu_matching.py lays them beside the
 CPU's."""
 

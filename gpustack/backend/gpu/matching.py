@@ -17,6 +17,7 @@ from gpustack.model.transform import Matrix
 
 _CHUNK = 2048  # CHUNK of samples.cu
 _BLUR_ROWS, _BLUR_REACH = 32, 8  # TILE and REACH of blur.cu
+_WHOLE = 16  # side of the thumbnail whose mean is a plane's: some blocks' work, and a kilobyte to copy
 _SEARCH_WORDS = 2048 + 5  # `Search` of common.cuh, in words of 4 bytes
 _SUMS = 64  # SUMS of sums.cu
 _MOST_BLOCKS = 128  # of a pass over a list: enough to fill a device, few enough to add up in one block
@@ -97,25 +98,40 @@ class Matching(Core):
         self._launch.picture("blur", "band_pass", fine, (plane, blurred, *size, out, *fine))
         return out
 
+    def even_out(self, plane: Tensor, sigma: float, /) -> Tensor:
+        cell = filters.cell_of(plane.shape)
+        energy = self.new((plane.height // cell[0], plane.width // cell[1]))
+        blurred, size = self.new(energy.shape), (energy.height, energy.width)
+        self._launch.picture("even", "energies", size, (plane, plane.width, *cell, energy, *size))
+        narrow = taps(sigma / filters.CELL, _BLUR_REACH)
+        self._launch.picture("blur", "blur", size, (energy, blurred, *size, narrow), rows=_BLUR_ROWS)
+        whole = float(self.thumbnail(energy, _WHOLE).mean(dtype=np.float64)) + float(filters.NO_ENERGY)
+        self._launch.picture("even", "gains", size, (blurred, whole, *size))
+        fine = (plane.height, plane.width)
+        self._launch.picture("even", "even_out", fine, (plane, blurred, *size, *cell, *fine))
+        return plane
+
     def samples(self, plane: Tensor, count: int, /) -> Samples[Tensor]:
-        pixels = plane.height * plane.width
-        strength = self._strength(plane, count)
+        apart = matching.rows_apart(plane.shape, count)
+        strength = self._strength(plane, apart, count)
+        pixels = strength.height * strength.width
         blocks = -(-pixels // _CHUNK)
         offsets = self.new((blocks + 1, 1), "uint32")
         self._launch.line("samples", "count_strong", blocks, (strength, pixels, offsets, self._search))
         picked = int(self.download(offsets.rows(slice(blocks, None)))[0, 0])
         thinning = matching.thinning(picked, count)
         found = self._room_for_samples(-(-picked // thinning), 2 * count)
-        values = (plane, strength, pixels, plane.width, thinning, offsets, self._search)
+        values = (plane, strength, pixels, plane.width, apart, thinning, offsets, self._search)
         self._launch.line("samples", "take", blocks, (*values, _sampled(found, plane)))
         return found
 
-    def _strength(self, plane: Tensor, count: int) -> Tensor:
-        """The squared gradient of a plane; the threshold for about `count` samples is left in the search."""
-        size = (plane.height, plane.width)
+    def _strength(self, plane: Tensor, apart: int, count: int) -> Tensor:
+        """The squared gradient of every so-manieth row of a plane; the threshold for about `count` samples is
+        left in the search."""
+        size = (-(-plane.height // apart), plane.width)
         strength = self.new(size)
-        keys = self.new((-(-plane.height * plane.width // matching.EVERY),), "uint32")
-        values = (plane, strength, keys, matching.EVERY, *size)
+        keys = self.new((-(-size[0] * size[1] // matching.EVERY),), "uint32")
+        values = (plane, plane.height, apart, strength, keys, matching.EVERY, *size)
         self._launch.picture("samples", "strength", size, values)
         length = keys.shape[0]
         self._launch.line("select", "tally", _blocks_over(length), (keys, length, self._search))
