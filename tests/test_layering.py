@@ -80,7 +80,9 @@ def test_beyond_its_mask_a_layer_is_the_aligned_frame(crop: Crop, tmp_path: Path
         assert alpha[inside].all()
         opaque.append(bool(alpha.all()))
         assert np.array_equal(pixels[inside], result.image[top:bottom, left:right][inside])
-        assert np.array_equal(pixels[~inside], aligned[layer.name][top:bottom, left:right][~inside])
+        apart = np.abs(pixels - aligned[layer.name][top:bottom, left:right])[~inside]
+        assert apart.max(initial=0) <= 1  # a box begins elsewhere, and positions are rounded
+        assert np.mean(apart > 0) < 1e-3
     assert all(opaque) == (crop is Crop.AUTO)
     assert any(opaque)  # the reference
 
