@@ -138,7 +138,8 @@ def gaps(told: Told) -> Html:
 
 
 def _command(command: str) -> Html:
-    return element("pre", element("code", command), tabindex=0, role="region", aria_label="Command")
+    name = " ".join(command.split(" ", 2)[:2])
+    return element("pre", element("code", command), tabindex=0, role="region", aria_label=name)
 
 
 def _head(names: Sequence[str]) -> Html:
