@@ -20,6 +20,8 @@ _CELL, _STRIP = 8, 64
 """Pixels a cell is wide and high, and rows that are looked at a time, so that copies stay small."""
 _APART = 2
 """Frames between two pixels next to each other from which on they are of different depth."""
+_LEAST_CROPS = 4
+"""A picture of fewer crops is seen well enough as a whole."""
 _CONTENDED = 0.01
 """Share of the pixels of a crop that must be so for it to be called contended for."""
 
@@ -35,13 +37,13 @@ class Crop:
 
 def crops(picture: Pixels, winners: npt.NDArray[np.uint16]) -> list[Crop]:
     """The places to show of a picture (h, w, c), whose pixels the frames `winners` (h, w) won; none of a
-    picture that is hardly larger than one crop. They do not overlap.
+    picture that would hardly be larger than its crops. They do not overlap.
 
     Sharp is where the picture has most fine detail (the square of its Laplacian); contended for is where
     there is detail, and neighbours come from frames far from each other.
     """
     height, width = winners.shape
-    if height * width < 2 * CROP_WIDTH * CROP_HEIGHT or height < CROP_HEIGHT or width < CROP_WIDTH:
+    if height * width < _LEAST_CROPS * CROP_WIDTH * CROP_HEIGHT or height < CROP_HEIGHT or width < CROP_WIDTH:
         return []
     detail, turns = (_over_window(plane) for plane in _cells(picture, winners))
     free = np.ones(detail.shape, np.bool_)

@@ -20,7 +20,9 @@ Colours = npt.NDArray[np.uint8]
 _WIDTH, _HEIGHT, _BARS_WIDTH = 420, 200, 860
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 10, 10, 36
 _DOTS = 60
-"""Frames that get dots and names of their own, at most; of more, the table has the names."""
+"""Frames that get dots, names and a gap of their own, at most; of more, the table has the names."""
+_LEAST_SHARE = 0.01
+"""In percent: what the axis of shares spans at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,8 @@ def line_chart(chart: Chart, names: Sequence[str]) -> Html:
 def share_bars(shares: Sequence[float], names: Sequence[str], colours: Colours, out: Sequence[bool]) -> Html:
     """A bar a frame in its colour, as high as its share of the picture; frames left `out` are crosses."""
     x = _frames_axis(len(names), _BARS_WIDTH)
-    y = Axis.over(0, 100 * max(shares, default=0), 1, _HEIGHT - _TOP - _BOTTOM, 5)
-    wide = max(0.5, 0.86 * x.length / len(names))
+    y = Axis.over(0, max([_LEAST_SHARE, *(100 * share for share in shares)]), 0, _HEIGHT - _TOP - _BOTTOM, 5)
+    wide = x.length / len(names) * (0.86 if len(names) <= _DOTS else 1)
     bars = [
         element(
             "rect",

@@ -106,6 +106,15 @@ def test_bars_are_as_high_as_their_shares() -> None:
     assert len(picture.all("path", class_="cross")) == 1
 
 
+def test_small_shares_stand_on_zero() -> None:
+    picture = drawn(share_bars([0.001] * 1000, ["f"] * 1000, palette(1000), [False] * 1000))
+    labels = [node.text for node in picture.all("text") if node.attributes["text-anchor"] == "end"]
+    assert labels == ["0", "0.02", "0.04", "0.06", "0.08", "0.10"]
+    bars = picture.all("rect")
+    assert {float(str(bar.attributes["y"])) for bar in bars} == {10.0}
+    assert len(bars) == 1000
+
+
 def test_many_frames_have_a_line_and_no_dots() -> None:
     few = drawn(line_chart(chart(*range(60)), ["f"] * 60))
     many = drawn(line_chart(chart(*range(61)), ["f"] * 61))
