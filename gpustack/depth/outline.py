@@ -30,8 +30,8 @@ def outline(
     shows: npt.NDArray[np.uint8],
     from_near: Callable[[Any], Any],
 ) -> None:
-    """Put the depths right, in place, beside the `steps` (h, w). `shows` (h, w): FRONT where a pixel shows the
-    nearer thing, GROUND, or 0; `from_near` turns depths counted from the nearest into those of the frames."""
+    """Put the depths right, in place, beside the `steps` (h, w). `shows` (h, w): FRONT where a pixel shows
+    the nearer thing, GROUND, or 0; `from_near` turns depths counted from the nearest into the frames'."""
     for rows in cut(len(shows), STRIP_ROWS):
         depth, variance, what = (plane[rows.slice] for plane in (sight.depth, sight.variance, shows))
         far, near = (

@@ -33,7 +33,7 @@ BARE_SHARE = 0.5
 
 FITTING_SHARE = 1 / 3
 """Share of the bare ground that must fit what was seen for all of it to be believed. Rendered scenes
-have 0.43 to 1; a board before a bar code, whose bars are taken for steps as blur turns their contrast over, 0.1."""
+have 0.43 to 1; a board before a bar code, whose contrast blur turns over so that steps are seen, 0.1."""
 
 _COVERED, _BARE, _FITS = np.uint8(1), np.uint8(2), np.uint8(3)
 
