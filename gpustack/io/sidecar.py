@@ -102,6 +102,12 @@ class Sidecar:
     flat: Input | None = None
     slabs: tuple[Output, ...] = field(default_factory=tuple)
 
+    @property
+    def files(self) -> list[str]:
+        """Its inputs and the flat field as it names them, each once."""
+        flat = () if self.flat is None else (self.flat,)
+        return list(dict.fromkeys(one.file for one in (*self.inputs, *flat)))
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as the file has them."""
         return {
