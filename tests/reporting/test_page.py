@@ -190,9 +190,9 @@ def test_a_thousand_frames_and_noise_can_be_mailed(tmp_path: Path) -> None:
     assert len(rows(page.one("section", aria_labelledby="frames").one("table"))) == 1000
     shares = page.one("section", aria_labelledby="maps").one("svg", role="img")
     assert len(shares.all("rect")) == 1000
-    assert len(content) < 1_900_000
     pictures = sum(len(str(node.attributes["src"])) for node in page.all("img"))
-    assert pictures < 1_500_000
+    assert pictures < 1_290_000
+    assert len(content) - pictures < 420_000
 
 
 def test_a_report_is_not_overwritten_unasked(tmp_path: Path) -> None:
