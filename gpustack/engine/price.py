@@ -29,6 +29,13 @@ BASE_BYTES = 132 << 20
 """The interpreter with NumPy, OpenCV and the codecs loaded, and a stack of a few pixels: 98 to 125 MiB, by
 the versions that are installed."""
 
+LOOPS_BYTES = 110 << 20
+"""What numba and the loops that it has compiled take."""
+
+LOOPS_MEGAPIXELS = 6.0
+"""Frames below this are folded sooner than the loops are there. Frames alone decide, not how many there are:
+what is fused while it is being shot must get the bits of a run at once."""
+
 BAND_PLANES = 30
 """Float planes of band size that one thread has alive at most, halos included (pyramid, RGB)."""
 
@@ -187,6 +194,11 @@ def slabs(stack: Stack, settings: Settings) -> tuple[Slab, ...]:
 def traits(stack: Stack, settings: Settings) -> tuple[Settings, int, PixelType, tuple[Slab, ...]]:
     """What the size of a run's states depends on."""
     return settings, stack.channels, stack.pixel_type, slabs(stack, settings)
+
+
+def pays_to_compile(stack: Stack) -> bool:
+    """Whether frames are large enough for compiled loops."""
+    return stack.largest.megapixels >= LOOPS_MEGAPIXELS
 
 
 def band_halo(settings: Settings) -> int:

@@ -49,7 +49,9 @@ class Desk:
             vram_bytes=max(0, allowed.vram_bytes - device),
         )
         self._plan = self.refuse_unfit(alone)
-        (self._backend,) = choice.open(self._plan.threads, allowed.vram_bytes, spill=self._plan.spill)
+        (self._backend,) = choice.open(
+            self._plan.threads, allowed.vram_bytes, spill=self._plan.spill, loops=self._plan.loops
+        )
         _, small, _ = api.opened(alone, replace(settings, reference="first"), colours=True)
         self.preview = Preview(preview, self._backend, small, first, settings)
         self._places = (
