@@ -116,7 +116,9 @@ def _separated(image: Array) -> Array:
     """(h, w) or (h, w, c) -> (c, h, w), contiguous."""
     if image.ndim == 2:
         return image[None]
-    return np.ascontiguousarray(np.moveaxis(image, -1, 0))
+    out = np.empty((image.shape[2], *image.shape[:2]), np.float32)
+    cv2.split(image, mv=list(out))
+    return out
 
 
 def planar(part: Array, scale: Array | np.float32) -> Array:

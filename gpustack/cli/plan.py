@@ -63,7 +63,8 @@ def show_plan(frames: Stack, settings: Settings, *, as_json: bool, checkpoints: 
         f"{frames.channels} x {frames.pixel_type.value}",
         f"passes    {', '.join(made.passes)} (each decodes every frame once)",
         f"bands     {len(made.bands)} of {made.band_rows} rows",
-        f"in flight {made.slots} decoded frames, {made.readers} readers, {made.threads} threads",
+        f"in flight {made.slots} decoded frames, {made.readers} readers, {made.threads} threads"
+        + (", compiled loops" if made.loops else ""),
         f"memory    {made.total_bytes / mega:.0f} MiB of {made.budget_bytes / mega:.0f} MiB: "
         f"frames {made.frame_bytes / mega:.0f}, state {made.state_bytes / mega:.0f}, "
         f"work {made.work_bytes / mega:.0f} "
