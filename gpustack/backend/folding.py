@@ -28,7 +28,7 @@ def fold_in(
 ) -> None:
     """Fold one frame in; energy below nothing counts as none. Where the frame is not valid its energy counts
     as -2, which never wins and weighs nothing. `lit` (h, w) is the luma of the image, for who keeps it."""
-    energy = np.maximum(energy, np.float32(0), out=SCRATCH.like("heard", energy))
+    energy = np.maximum(energy, np.float32(0))
     if valid is not None:
         energy = np.where(valid != 0, energy, np.float32(-2))
     if part.preference is not None:
