@@ -21,11 +21,12 @@ from gpustack.coverage.gaps import Coverage, Gap, coverage
 from gpustack.coverage.picture import Views, focus_map
 from gpustack.engine.focus import measure_focus
 from gpustack.engine.progress import Progress
-from gpustack.errors import UsageError
+from gpustack.errors import StackError, UsageError
 from gpustack.finishing import Finishing
 from gpustack.io.discover import natural_key
 from gpustack.io.encode import eight_bit
 from gpustack.io.metadata import Metadata
+from gpustack.io.profiles import Profiles
 from gpustack.io.sidecar import Sidecar, read_sidecar
 from gpustack.io.write import oriented, write_picture
 from gpustack.model.place import Place
@@ -109,10 +110,11 @@ def inspect(
 ) -> Inspection:
     """Look at the frames of a stack, without fusing them; takes what `gpustack.stack` takes.
 
-    Frames are aligned as for a stack, and read once more. Raises what `stack` raises.
+    Frames are aligned as for a stack, and read once more; a warning tells of profiles that `stack` would
+    refuse. Raises what `stack` raises else.
     """
     settings = settings or Settings()
-    whole, source, _ = api.opened(frames, settings)
+    whole, source, _ = api.opened(frames, settings, fuses=settings.convert_profile)
     places = None if transforms is None else [t if isinstance(t, Place) else Place(t) for t in transforms]
     preview = _Preview()
     found = measure_focus(whole, source, settings, places=places, progress=progress, keep=preview.add)
@@ -122,11 +124,22 @@ def inspect(
     names = [frame.name for frame in whole]
     rows = looks(names, found.places, reference.size, [0.0] * len(whole), need)
     said = (*_misordered(whole), *(() if covers is None else advice(covers, rows)))
-    warnings, box = tuple(found.report.warnings), found.report.box
+    warnings, box = (*_profiles(whole, settings), *found.report.warnings), found.report.box
     finishing = Finishing(reference, replace(settings, linear=False))
     shown = eight_bit(finishing.upright(preview.pixels))
     views = _views(shown, found.curves, covers, reference.orientation)
     return Inspection(rows, covers, said, warnings, box, views)
+
+
+def _profiles(stack: Stack, settings: Settings) -> tuple[str, ...]:
+    """Why `stack` would refuse the frames for their colour profiles, if it would."""
+    if settings.convert_profile:
+        return ()
+    try:
+        Profiles(stack, stack.reference(settings.reference)).refuse()
+    except StackError as error:
+        return (str(error),)
+    return ()
 
 
 def _misordered(stack: Stack) -> tuple[str, ...]:
