@@ -113,7 +113,7 @@ def as_srgb(pixels: Pixels, icc: bytes | None) -> Pixels:
     there is no profile, or none that can be converted from."""
     gray = pixels.shape[2] == 1
     own = fitting_profile(icc, pixels.shape[2])
-    if own is None or _same(own, None, gray):
+    if own is None or same_colours(own, None, gray=gray):
         return pixels
     out = np.empty_like(pixels)
     try:
