@@ -32,7 +32,7 @@ from gpustack.io.profiles import profile_name, same_colours
 from gpustack.io.xmp import renewed as renewed_xmp
 
 EFFORT = 1
-"""Of libjxl: more takes several times as long for a few percent of the bytes."""
+"""Of libjxl: 2 takes five times as long and three times the memory for 4 % fewer bytes, of 16 bits."""
 
 _STREAM = b"jxlc"
 _HEAD = 256
