@@ -154,7 +154,7 @@ def stack(
     finishing = Finishing(reference, settings, whole.every)
     if layers is not None:
         layers.check(whole)
-    with _held(decoder):
+    with held(decoder):
         outcome = run(
             whole,
             source.read,
@@ -190,7 +190,7 @@ def locate(
     """
     settings = settings or Settings()
     whole, source, decoder = opened(frames, settings, fuses=settings.convert_profile)
-    with _held(decoder):
+    with held(decoder):
         return locate_stack(
             whole,
             source.read,
@@ -224,7 +224,7 @@ def _tell_differences(
 
 
 @contextmanager
-def _held(decoder: Decoder | None) -> Iterator[None]:
+def held(decoder: Decoder | None) -> Iterator[None]:
     """Let go in the end what a decoder has kept."""
     try:
         yield

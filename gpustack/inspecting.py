@@ -114,10 +114,11 @@ def inspect(
     refuse. Raises what `stack` raises else.
     """
     settings = settings or Settings()
-    whole, source, _ = api.opened(frames, settings, fuses=settings.convert_profile)
+    whole, source, decoder = api.opened(frames, settings, fuses=settings.convert_profile)
     places = None if transforms is None else [t if isinstance(t, Place) else Place(t) for t in transforms]
     preview = _Preview()
-    found = measure_focus(whole, source, settings, places=places, progress=progress, keep=preview.add)
+    with api.held(decoder):
+        found = measure_focus(whole, source, settings, places=places, progress=progress, keep=preview.add)
     reference = whole.frames[whole.reference(settings.reference)]
     covers, seen = coverage(found.curves), found.curves.seen()
     need = _needed(found.curves, seen, covers)

@@ -134,9 +134,10 @@ class Decoder:
         self._opening = threading.Lock()
 
     def close(self) -> None:
-        """Let go what was kept on disk."""
-        if self._developer is not None:
-            self._developer.close()
+        """Let go what was kept on disk; nothing is developed after it."""
+        program, self._developer = self._developer, None
+        if program is not None:
+            program.close()
 
     def probe(self, path: Path) -> tuple[Frame, ...]:
         """Describe a file that goes with the stack, as `probe` does: a RAW one as the program makes it that
