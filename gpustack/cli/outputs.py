@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gpustack.cli.options import settings_of
 from gpustack.cli.resuming import Files
 from gpustack.errors import UsageError
 from gpustack.model.frame import Kind, PixelType
@@ -47,6 +48,12 @@ class Outputs:
             sidecar_of(given["output"]) if sidecar else None,
             given["overwrite"],
         )
+
+    def settings(self, given: Mapping[str, Any]) -> Settings:
+        """The settings among a command's arguments, and what these results ask for."""
+        maps = any(path is not None for path in (self.depth, self.confidence, self.report))
+        linear = self.picture.suffix.lower() == ".dng"
+        return settings_of({**given, "layers": self.layers is not None}, depth=maps, linear=linear)
 
     @property
     def by_option(self) -> dict[str, Path]:

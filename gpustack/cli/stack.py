@@ -75,11 +75,8 @@ def stack(
 ) -> None:
     """Align frames and fuse them into one picture that is sharp everywhere."""
     del debug, scratch
-    wanted = any(path is not None for path in (depth, confidence, report))
-    settings = options.settings_of(
-        locals() | {"layers": layers is not None}, depth=wanted, linear=output.suffix.lower() == ".dng"
-    )
     outputs = Outputs.named(locals(), sidecar=not no_sidecar)
+    settings = outputs.settings(locals())
     outputs.check_places(resume=resume)
     find = partial(options.find, inputs, flat=flat, developer=raw_developer, every=every, quiet=quiet)
     wish = _Wish(find, settings, outputs, transforms, dry_run, json_, quiet)

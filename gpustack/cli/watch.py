@@ -100,21 +100,22 @@ def watch(
     del debug
     from gpustack.watching.session import PreviewFile, Session
 
-    wanted = any(path is not None for path in (depth, confidence, report))
-    settings = options.settings_of(
-        locals() | {"layers": layers is not None}, depth=wanted, linear=output.suffix.lower() == ".dng"
-    )
     outputs = Outputs.named(locals(), sidecar=not no_sidecar)
-    shown = preview or output.with_name(f"{output.stem}.preview.jpg")
+    settings = outputs.settings(locals())
     results = Files(overwrite)
     slabs = None if settings.slab is None else SlabFiles(output, results)
-    ends = _Ends(settings, outputs, shown, slabs, results, json_, quiet)
+    ends = _Ends(settings, outputs, preview or _preview_of(output), slabs, results, json_, quiet)
     ends.check()
     idle_s = None if until_idle is None else seconds_of(until_idle)
     arrivals = _arrivals(folder, match, ends.files, new=new)
-    with closing(Session(settings, PreviewFile(shown, overwrite), ends.warn)) as session:
+    with closing(Session(settings, PreviewFile(ends.preview, overwrite), ends.warn)) as session:
         _follow(arrivals, session, idle_s, ends)
         _finish(session, ends, arrivals.changed())
+
+
+def _preview_of(output: Path) -> Path:
+    """Where the preview lies unless it is told."""
+    return output.with_name(f"{output.stem}.preview.jpg")
 
 
 @dataclass(frozen=True, slots=True)
