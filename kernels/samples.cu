@@ -1,6 +1,6 @@
 // The pixels with the largest gradient, in ascending order: `strength` of every pixel, the threshold by select.cu, then
 // `count_strong` and `take`, which write the same list whatever the order of blocks. Every `apart`-th row of the plane is
-// looked at, `rows` in all. Bytes a pixel of these rows: up to 16 + 4.6 + 4 + 4, and twice 0.6 for the threshold.
+// looked at, `rows` in all. `thin` keeps some of the samples. Bytes a pixel of these rows: up to 16 + 4.6 + 4 + 4, and twice 0.6 for the threshold.
 // With: search.cuh
 
 #define EDGE 2       // pixels at the border that are not sampled: their gradient would mirror
@@ -101,5 +101,19 @@ LINE_KERNEL take(const float* __restrict__ plane, const float* __restrict__ stre
         if (!strong[mine + k]) continue;
         if (rank % thinning == 0) write_sample(out, rank / thinning, plane, width, apart, start + mine + k);
         ++rank;
+    }
+}
+
+// Every `every`-th of `count` samples.
+LINE_KERNEL thin(const float* __restrict__ x, const float* __restrict__ y, const float* __restrict__ value,
+                 const float* __restrict__ jacobian, int count, int every, float* __restrict__ out_x,
+                 float* __restrict__ out_y, float* __restrict__ out_value, float* __restrict__ out_jacobian) {
+    const int kept = (count + every - 1) / every;
+    for (int n = blockIdx.x * GPUSTACK_THREADS + threadIdx.x; n < kept; n += gridDim.x * GPUSTACK_THREADS) {
+        const int from = n * every;
+        out_x[n] = x[from];
+        out_y[n] = y[from];
+        out_value[n] = value[from];
+        for (int i = 0; i < 8; ++i) out_jacobian[(size_t)n * 8 + i] = jacobian[(size_t)from * 8 + i];
     }
 }

@@ -37,8 +37,8 @@ AREA = 12
 """Side, in widths of the Gaussian, of the areas whose averages err alike: so large that offsets of rendered
 scenes are off by about their standard error."""
 
-STEP = 2
-"""Of the averages every second one is looked at, each way: those between say nothing new."""
+STEP = 3
+"""Of the averages every third one is looked at, each way: those between say nothing new."""
 
 BLACK = 0.02
 """Averages up to this coded value are not looked at."""
@@ -56,6 +56,7 @@ LEAST = 16
 _FALLS = 2  # powers of the squared distance from the middle that the lens's falloff is made of
 _STEEPEST = 0.5  # standard deviation of their weights, as far as anything is known of a lens
 _ROUNDS = 6
+_SETTLED = 1e-4  # a falloff that changes by less than this changes no gain that counts
 _CODES = np.linspace(0, 2, 8193, dtype=np.float32)
 
 
@@ -159,7 +160,7 @@ def _beside(reference: Light, light: Light, transform: Transform) -> _Pair:
     black = float(light_of(np.array(BLACK))) if reference.linear else BLACK
     usable = (known & (weight > LEAST_KNOWN * most))[::STEP, ::STEP]
     usable &= np.minimum(_luma(here), _luma(there)) > black
-    falls = _falls(reference, light, transform)[::STEP, ::STEP]
+    falls = _falls(reference, light, transform)
     here, there, falls = (
         part.astype(np.float32) for part in (here[:, usable], there[:, usable], falls[usable])
     )
@@ -173,17 +174,17 @@ def _to_pixels(light: Light) -> Matrix:
 
 
 def _falls(reference: Light, light: Light, transform: Transform) -> Values:
-    """(h, w, _FALLS): powers of the squared distance from the sensor's middle, at the reference's blocks less
-    those at the same places of the frame. Nothing is known of where on the sensor a crop lies: none."""
+    """(rows, columns, _FALLS): powers of the squared distance from the sensor's middle, at the reference's
+    blocks that are looked at less those at the same places of the frame. Nothing is known of where on the
+    sensor a crop lies: none."""
     height, width = reference.values.shape[1:]
+    y, x = np.mgrid[:height:STEP, :width:STEP]
     if light.size != reference.size:
-        return np.zeros((height, width, _FALLS))
-    y, x = np.mgrid[:height, :width].reshape(2, -1)
-    points = Transform(_to_pixels(reference)).apply(np.stack([x, y], axis=1))
+        return np.zeros((*x.shape, _FALLS))
+    points = Transform(_to_pixels(reference)).apply(np.stack([x.ravel(), y.ravel()], axis=1))
     here, there = (_distance(at, light.size) for at in (points, transform.apply(points)))
-    return np.stack([here**power - there**power for power in range(1, _FALLS + 1)], axis=1).reshape(
-        height, width, _FALLS
-    )
+    falls = [here**power - there**power for power in range(1, _FALLS + 1)]
+    return np.stack(falls, axis=1).reshape(*x.shape, _FALLS)
 
 
 def _distance(points: Matrix, size: tuple[int, int]) -> Values:
@@ -216,7 +217,9 @@ def _falloff(pairs: Sequence[_Pair]) -> Values:
             right += free.T @ (ratio * weight)
         # Neighbouring averages share most of their light: as many count for one as lie within the Gaussian.
         normal, right = (part * STEP**2 / (4 * np.pi * REACH**2) for part in (normal, right))
-        fall = np.linalg.solve(normal + np.eye(_FALLS) / _STEEPEST**2, right)
+        before, fall = fall, np.linalg.solve(normal + np.eye(_FALLS) / _STEEPEST**2, right)
+        if np.abs(fall - before).max() < _SETTLED:
+            break
     return fall
 
 
@@ -236,8 +239,8 @@ def _smoothed(planes: Values) -> Values:
     By filters, not matrix products: for those the BLAS starts threads, which contend with ours.
     """
     kernel = _gaussian()
-    flat = planes.reshape(-1, *planes.shape[-2:]).astype(np.float64)
-    sums = [cv2.sepFilter2D(p, cv2.CV_64F, kernel, kernel, borderType=cv2.BORDER_CONSTANT) for p in flat]
+    flat = planes.reshape(-1, *planes.shape[-2:]).astype(np.float32)
+    sums = [cv2.sepFilter2D(p, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_CONSTANT) for p in flat]
     return np.asarray(sums).reshape(planes.shape)
 
 
@@ -245,4 +248,4 @@ def _gaussian() -> Values:
     """The weights along an axis, as far as they are not negligible."""
     reach = int(np.ceil(6 * REACH))
     at = np.arange(-reach, reach + 1)
-    return np.asarray(np.exp(-(at**2) / (2 * REACH**2)))
+    return np.exp(-(at**2) / (2 * REACH**2)).astype(np.float32)

@@ -17,7 +17,7 @@ import numpy as np
 from gpustack.align.precision import STRIPS, Deviations, deviations
 from gpustack.align.seed import seeds
 from gpustack.align.sight import Sight
-from gpustack.align.steps import End, Pair, rescaled, settle, travel
+from gpustack.align.steps import End, Pair, rescaled, settle, settled, travel
 from gpustack.backend.matching import best_shift
 from gpustack.backend.protocol import Backend
 from gpustack.model.transform import Matrix, normalise
@@ -149,6 +149,7 @@ def _refined(pair: Pair, level: int, end: End) -> tuple[int, Link]:
             break
         level, end = level + 1, finer
         judged = end if level == judging else judged
+    end = settled(pair, level, end)
     matrix = end.matrix
     if judged is None:
         judged = _at(pair, judging, rescaled(matrix, judging - level))

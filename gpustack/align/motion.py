@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,6 +11,9 @@ from gpustack.model.transform import Matrix, normalise
 from gpustack.settings import Model
 
 Basis = npt.NDArray[np.float64]
+
+NEGLIGIBLE = 1e-18
+"""A term of a series of matrices near the identity that is smaller adds nothing to a double."""
 
 # Columns: shift u, shift v, du/du, du/dv, dv/du, dv/dv, perspective u, perspective v.
 _SHIFT = [[1, 0, 0, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0]]
@@ -37,33 +42,40 @@ def small_motion(parameters: Basis, width: int, height: int) -> Matrix:
     """
     su, sv, uu, uv, vu, vv, pu, pv = parameters
     generator = np.array([[uu, uv, su], [vu, vv, sv], [pu, pv, 0.0]])
-    to_pixels = _to_pixels(width, height)
-    return normalise(to_pixels @ _exponential(generator) @ np.linalg.inv(to_pixels))
+    to_pixels, from_pixels = _to_pixels(width, height)
+    return normalise(to_pixels @ _exponential(generator) @ from_pixels)
 
 
 def motion_of(matrix: Matrix, width: int, height: int) -> Basis:
     """The eight small parameters of a motion near the identity: the inverse of `small_motion`."""
-    to_pixels = _to_pixels(width, height)
-    generator = _logarithm(normalise(np.linalg.inv(to_pixels) @ matrix @ to_pixels))
+    to_pixels, from_pixels = _to_pixels(width, height)
+    generator = _logarithm(normalise(from_pixels @ matrix @ to_pixels))
     generator = generator - generator[2, 2] * np.eye(3)
     (uu, uv, su), (vu, vv, sv), (pu, pv, _) = generator
     return np.array([su, sv, uu, uv, vu, vv, pu, pv])
 
 
-def _to_pixels(width: int, height: int) -> Matrix:
-    """From positions relative to the centre, in units of half the diagonal, to pixels."""
+def _to_pixels(width: int, height: int) -> tuple[Matrix, Matrix]:
+    """From positions relative to the centre, in units of half the diagonal, to pixels; and back."""
     unit = max(1.0, float(np.hypot(width - 1, height - 1)) / 2)
-    return np.array([[unit, 0, (width - 1) / 2], [0, unit, (height - 1) / 2], [0, 0, 1.0]])
+    x, y = (width - 1) / 2, (height - 1) / 2
+    there = np.array([[unit, 0, x], [0, unit, y], [0, 0, 1.0]])
+    back = np.array([[1 / unit, 0, -x / unit], [0, 1 / unit, -y / unit], [0, 0, 1.0]])
+    return there, back
 
 
 def _exponential(generator: Matrix) -> Matrix:
-    """Matrix exponential by scaling, a Taylor series, and squaring."""
-    halvings = max(0, int(np.ceil(np.log2(max(1e-12, float(np.abs(generator).sum()))))) + 4)
+    """Matrix exponential by scaling, a Taylor series as far as it changes anything, and squaring."""
+    size = max(1e-12, float(np.abs(generator).sum()))
+    halvings = max(0, math.ceil(math.log2(size)) + 4)
     step = generator / 2**halvings
-    total = term = np.eye(3)
-    for order in range(1, 12):
+    total, term = np.eye(3) + step, step
+    order, left = 1, size / 2**halvings
+    while left > NEGLIGIBLE:
+        order += 1
         term = term @ step / order
         total = total + term
+        left *= size / 2**halvings / order
     for _ in range(halvings):
         total = total @ total
     return np.asarray(total)
@@ -76,10 +88,14 @@ def _logarithm(matrix: Matrix) -> Matrix:
     while np.abs(matrix - np.eye(3)).sum() > 0.1 and doublings < 16:
         matrix, doublings = _square_root(matrix), doublings + 1
     excess = matrix - np.eye(3)
-    term, total = np.eye(3), np.zeros((3, 3))
-    for order in range(1, 16):
+    total, term = excess, excess
+    size = left = float(np.abs(excess).sum())
+    order = 1
+    while left > NEGLIGIBLE:
+        order += 1
         term = term @ excess
         total = total + term * ((-1) ** (order + 1) / order)
+        left *= size
     return np.asarray(total * 2.0**doublings)
 
 

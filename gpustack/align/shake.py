@@ -86,7 +86,8 @@ def _share(details: Sequence[Detail], transforms: Sequence[Transform], index: in
 def _sharpest(mine: Plane, theirs: Plane) -> float:
     """The larger of the two medians of mine / theirs, over the quarter of the blocks that is sharpest."""
     count = mine.size // 4
-    return max(float(np.median((mine / theirs)[np.argsort(by)[-count:]])) for by in (mine, theirs))
+    share = mine / theirs
+    return max(float(np.median(share[np.argpartition(by, -count)[-count:]])) for by in (mine, theirs))
 
 
 def _energy(seen: Detail, transform: Transform) -> Plane:

@@ -1,4 +1,4 @@
-"""What alignment keeps of a frame: band-passed levels, their strongest pixels, and small pictures."""
+"""What alignment keeps of a frame: band-passed levels, and their strongest pixels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from gpustack.align.shake import DETAIL_SIDE, Detail, detail
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import Samples
 
@@ -26,14 +25,20 @@ parameters, and the strongest edges hold nearly all that is known of them
 (bench/results/choices-alignment.json: twice as many cost more and are hardly better)."""
 
 
+FEW = 3000
+"""So many of the samples are looked at, about, until a match settles; and then all of them once. A level on
+the way to a finer one need not be better than that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """One frame as alignment sees it: band-passed levels, coarsest first, and the samples of each."""
+    """One frame as alignment sees it: band-passed levels, coarsest first, the samples of each, and a few of
+    these."""
 
     planes: list[Any]
     samples: list[Samples[Any]]
+    few: list[Samples[Any]]
     sizes: list[tuple[int, int]]
-    detail: Detail
 
 
 def see(
@@ -54,7 +59,6 @@ def see(
     the eye does (local contrast normalisation; Heeger, "Normalization of cell responses in cat striate
     cortex", Visual Neuroscience 9, 1992).
     """
-    shown = detail(backend.thumbnail(luma, DETAIL_SIDE))
     light = luma if linear else backend.to_light(luma)
     planes, sizes = [light, backend.reduce(light)], [size]
     while len(sizes) < levels if levels is not None else min(sizes[-1]) >= 2 * COARSEST:
@@ -65,4 +69,6 @@ def see(
     counts = [max(1, min(SAMPLES, wide * high // 4)) for wide, high in reversed(sizes)]
     passed = [backend.even_out(plane, EVEN_SIGMA_PX) for plane in passed]
     samples = [backend.samples(plane, count) for plane, count in zip(passed, counts, strict=True)]
-    return Sight(passed, samples, sizes[::-1], shown)
+    thin = [max(1, round(count / FEW)) for count in counts]
+    few = [backend.thinned(of, every) if every > 1 else of for of, every in zip(samples, thin, strict=True)]
+    return Sight(passed, samples, few, sizes[::-1])

@@ -6,7 +6,8 @@ Direct alignment in the inverse compositional form, whose Jacobian is made once 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from gpustack.align.precision import solved
 from gpustack.align.sight import Sight
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import Sums
-from gpustack.model.transform import Matrix, corners, normalise
+from gpustack.model.transform import Matrix, normalise
 from gpustack.settings import Model
 
 STEPS = 20
@@ -61,42 +62,63 @@ class Pair:
         fitting = [level for level, size in enumerate(self.here.sizes) if max(size) <= JUDGED_SIDE]
         return fitting[-1] if fitting else 0
 
+    def finest(self, level: int) -> bool:
+        """Whether there is no finer level."""
+        return level == len(self.here.sizes) - 1
+
     @property
     def to_model(self) -> Matrix:
         """(p + 1, 9): the model's parameters and the contrast, as combinations of the motions of `Sums`."""
-        rows = basis(self.model)
-        combined = np.zeros((len(rows) + 1, 9))
-        combined[:-1, :8], combined[-1, 8] = rows, 1.0
-        return combined
+        return _with_contrast(self.model)
 
-    def sums(self, level: int, matrix: Matrix, contrast: float = 1.0) -> Sums:
-        """What the backend says of a motion, in pixels of a level."""
-        samples, plane = self.here.samples[level], self.there.planes[level]
-        return self.backend.alignment_sums(samples, plane, matrix, contrast)
+    def sums(self, level: int, matrix: Matrix, contrast: float = 1.0, *, few: bool = True) -> Sums:
+        """What the backend says of a motion, in pixels of a level, from a few samples or from all."""
+        samples = (self.here.few if few else self.here.samples)[level]
+        return self.backend.alignment_sums(samples, self.there.planes[level], matrix, contrast)
+
+
+@functools.cache
+def _with_contrast(model: Model) -> Matrix:
+    rows = basis(model)
+    combined = np.zeros((len(rows) + 1, 9))
+    combined[:-1, :8], combined[-1, 8] = rows, 1.0
+    return combined
 
 
 def settle(pair: Pair, level: int, matrix: Matrix, contrast: float = 1.0, least: float = -1.0) -> End:
-    """Gauss-Newton on one level until no corner moves, or the match is getting nowhere.
+    """Gauss-Newton on one level until no corner moves, or the match is getting nowhere; but on the finest, on
+    a few of its samples.
 
     Nothing is done where the samples correlate less than `least` to begin with.
     """
-    size, to_model = pair.here.sizes[level], pair.to_model
+    end = End(matrix, contrast, 0.0, 0.0)
     reached: list[float] = []
     for _ in range(STEPS):
-        sums = pair.sums(level, matrix, contrast)
+        before, sums = end, pair.sums(level, end.matrix, end.contrast, few=not pair.finest(level))
         reached.append(sums.correlation)
         if reached[0] < least or _stuck(reached):
+            return replace(end, correlation=sums.correlation, share=sums.share)
+        end = _stepped(pair, level, end, sums)
+        if travel(before.matrix, end.matrix, pair.here.sizes[level]) < SETTLED_PX:
             break
-        step = solved(to_model @ sums.hessian @ to_model.T, to_model @ sums.gradient)
-        # The samples themselves are moved by the step, so their position in the other frame moves by its
-        # inverse.
-        motion = small_motion(-(to_model.T @ step)[:8], *size)
-        moved = normalise(matrix @ np.linalg.inv(motion))
-        far = travel(matrix, moved, size)
-        matrix, contrast = moved, float(np.clip(contrast + step[-1], 0.2, 5.0))
-        if far < SETTLED_PX:
-            break
-    return End(matrix, contrast, sums.correlation, sums.share)
+    return end
+
+
+def settled(pair: Pair, level: int, end: End) -> End:
+    """The end of a match once all samples of its level were looked at: a step from where the few ended."""
+    if pair.finest(level) or pair.here.few[level] is pair.here.samples[level]:
+        return end
+    return _stepped(pair, level, end, pair.sums(level, end.matrix, end.contrast, few=False))
+
+
+def _stepped(pair: Pair, level: int, end: End, sums: Sums) -> End:
+    """One step further."""
+    to_model = pair.to_model
+    step = solved(to_model @ sums.hessian @ to_model.T, to_model @ sums.gradient)
+    # The samples themselves are moved by the step, so their position in the other frame moves by its inverse.
+    motion = small_motion((to_model.T @ step)[:8], *pair.here.sizes[level])
+    contrast = float(np.clip(end.contrast + step[-1], 0.2, 5.0))
+    return End(normalise(end.matrix @ motion), contrast, sums.correlation, sums.share)
 
 
 def _stuck(reached: list[float]) -> bool:
@@ -106,13 +128,15 @@ def _stuck(reached: list[float]) -> bool:
 
 def travel(before: Matrix, after: Matrix, size: tuple[int, int]) -> float:
     """How far the corner that moves most is moved by replacing one matrix with another, in pixels."""
-    points = np.column_stack([corners(*size), np.ones(4)])
-    a, b = points @ before.T, points @ after.T
-    return float(np.abs(a[:, :2] / a[:, 2:] - b[:, :2] / b[:, 2:]).max())
+    right, bottom = size[0] - 1.0, size[1] - 1.0
+    points = np.array([[0, right, right, 0], [0, 0, bottom, bottom], [1, 1, 1, 1.0]])
+    a, b = before @ points, after @ points
+    return float(np.abs(a[:2] / a[2] - b[:2] / b[2]).max())
 
 
 def rescaled(matrix: Matrix, levels: int) -> Matrix:
     """The same motion so many levels finer (coarser if negative): pixel (y, x) of a reduced plane lies at
     (2y, 2x)."""
-    scale = np.diag([2.0**levels, 2.0**levels, 1.0])
-    return normalise(scale @ matrix @ np.linalg.inv(scale))
+    times = 2.0**levels
+    scale = np.array([[1, 1, times], [1, 1, times], [1 / times, 1 / times, 1.0]])
+    return normalise(matrix * scale)

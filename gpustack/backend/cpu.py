@@ -324,6 +324,9 @@ class Cpu:
     def samples(self, plane: Array, count: int, /) -> Samples[Array]:
         return matching.strongest(plane, count)
 
+    def thinned(self, samples: Samples[Array], every: int, /) -> Samples[Array]:
+        return matching.thinned(samples, every)
+
     def alignment_sums(
         self, samples: Samples[Array], plane: Array, matrix: Matrix, contrast: float, /
     ) -> Sums:

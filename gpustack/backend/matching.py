@@ -47,6 +47,9 @@ NOISE_ROWS = 32
 
 _NOISE_STRIPS = 32  # a sample of the frame is enough to measure noise
 _STRIP = 64  # rows whose slopes are worked out at a time, while they are in the cache
+_DENSE = (
+    2  # rows that lie up to so far apart are filtered with those between: OpenCV takes a fifth of the time
+)
 _INDICES = 1 << 17  # pixels that are listed at a time
 _PIECE = 3 << 10  # samples at a time: for more, OpenBLAS starts threads, which contend with ours
 _DECODING = tuple(np.float32(of) for of in (0.305306011, 0.682171111, 0.012522878))
@@ -57,72 +60,72 @@ def strongest(plane: Array, count: int) -> Samples[Array]:
     """About `count` of the pixels of a plane with the larger gradients, spread evenly over those, and the
     Jacobian of their value under eight motions."""
     apart, width = rows_apart(plane.shape, count), plane.shape[1]
-    strength = _strength(plane) if apart == 1 else _strength_of_rows(plane, apart)
-    row, x = np.divmod(_above_threshold(strength.ravel(), count), width)
-    y = row * apart
-    picked, value = y * width + x, plane.ravel()
-    jacobian = _jacobian(plane.shape, x, y, *_slopes(value, picked, width))
-    return Samples(x.astype(np.float32), y.astype(np.float32), value[picked], jacobian)
+    strength, across, down = (part.ravel() for part in _gradients(plane, apart))
+    picked = _above_threshold(strength, count)
+    row = picked // width
+    x, y = picked - row * width, row * apart
+    jacobian = _jacobian(plane.shape, x, y, across[picked], down[picked])
+    return Samples(x.astype(np.float32), y.astype(np.float32), plane.ravel()[y * width + x], jacobian)
+
+
+def thinned(samples: Samples[Array], every: int) -> Samples[Array]:
+    """Every so-manieth of the samples, laid out in memory as they are."""
+    x, y, value, motions = (
+        np.ascontiguousarray(part[..., ::every])
+        for part in (samples.x, samples.y, samples.value, samples.jacobian.T)
+    )
+    return Samples(x, y, value, motions.T)
 
 
 def rows_apart(shape: tuple[int, ...], count: int) -> int:
-    """Samples are taken from every so-manieth row: as far apart as they are then along a row."""
+    """Samples are taken from every so-manieth row: as far apart as they are then along a row. From fewer,
+    regular ones, errors double: all of them may hold the upper edges of lines of print."""
     return max(1, int(np.sqrt(CHOSEN_FROM * shape[0] * shape[1] / count)))
 
 
-def _strength(plane: Array) -> Array:
-    """The squared gradient of a plane, -1 at the border; good until the next one of this thread."""
-    strength = SCRATCH.like("strength", plane)
-    for first in range(_EDGE, len(plane) - _EDGE, _STRIP):
-        stop = min(first + _STRIP, len(plane) - _EDGE)
-        part = plane[first - 1 : stop + 1]
-        across, down = SCRATCH.lines("slopes", 2, part.size).reshape(2, *part.shape)
-        cv2.Sobel(part, cv2.CV_32F, 1, 0, across, scale=1 / 8)
-        cv2.Sobel(part, cv2.CV_32F, 0, 1, down, scale=1 / 8)
-        across *= across
-        down *= down
-        np.add(across[1:-1], down[1:-1], out=strength[first:stop])
-    for border in (np.s_[:_EDGE], np.s_[-_EDGE:], np.s_[:, :_EDGE], np.s_[:, -_EDGE:]):
-        strength[border] = -1
-    return strength
+def _gradients(plane: Array, apart: int) -> Array:
+    """(3, rows, w): of every so-manieth row of a plane, from the first on, the squared gradient, -1 at the
+    border, and the slopes across and down inside; good until the next one of this thread."""
+    rows, width = -(-len(plane) // apart), plane.shape[1]
+    out = SCRATCH.lines("gradients", 3, rows * width).reshape(3, rows, width)
+    for first in range(0, rows, _STRIP):
+        part = out[:, first : first + _STRIP]
+        _slopes(plane, first * apart, apart, part[1:])
+        np.multiply(part[1], part[1], out=part[0])
+        part[0] += part[2] * part[2]
+    top, bottom = -(-_EDGE // apart), -(-(len(plane) - _EDGE) // apart)
+    for border in (np.s_[:top], np.s_[max(0, bottom) :], np.s_[:, :_EDGE], np.s_[:, -_EDGE:]):
+        out[0][border] = -1
+    return out
 
 
-def _strength_of_rows(plane: Array, apart: int) -> Array:
-    """The same of every so-manieth row, from the first on."""
-    height, width = plane.shape
-    strength = np.full((-(-height // apart), width), -1, np.float32)
-    inside = [y for y in range(0, height, apart) if _EDGE <= y < height - _EDGE]
-    if width <= 2 * _EDGE:
-        return strength
-    for rows in (inside[first : first + _STRIP] for first in range(0, len(inside), _STRIP)):
-        span = slice(rows[0], rows[-1] + 1, apart)
-        above, here, below = (plane[span.start + by : span.stop + by : apart] for by in (-1, 0, 1))
-        across = _eighth(
-            above[:, 2:] - above[:, :-2], below[:, 2:] - below[:, :-2], here[:, 2:] - here[:, :-2]
-        )
-        down = _eighth(below[:, :-2], below[:, 2:], below[:, 1:-1])
-        down -= _eighth(above[:, :-2], above[:, 2:], above[:, 1:-1])
-        across *= across
-        down *= down
-        across += down
-        strength[rows[0] // apart : rows[-1] // apart + 1, _EDGE:-_EDGE] = across[:, _EDGE - 1 : 1 - _EDGE]
-    return strength
+def _slopes(plane: Array, first: int, apart: int, out: Array) -> None:
+    """Sobel / 8 across and down, (2, rows, w), of every so-manieth row from the `first` on, where that is
+    inside; as OpenCV sums it, which is not asked where most of its rows would be for nothing."""
+    height, rows = len(plane), out.shape[1]
+    if apart <= _DENSE:
+        start, stop = max(0, first - 1), min(height, first + (rows - 1) * apart + 2)
+        part = plane[start:stop]
+        for order, target in zip(((1, 0), (0, 1)), out, strict=True):
+            slope = cv2.Sobel(part, cv2.CV_32F, *order, SCRATCH.lines("slope", *part.shape), scale=1 / 8)
+            target[:] = slope[first - start :: apart][:rows]
+        return
+    skipped = 1 if first == 0 else 0
+    last = min(first + (rows - 1) * apart, height - 2)
+    above, here, below = (plane[first + skipped * apart + by : last + by + 1 : apart] for by in (-1, 0, 1))
+    out[:, :skipped] = out[:, skipped + len(here) :] = out[..., :1] = out[..., -1:] = 0
+    across, down = out[:, skipped : skipped + len(here), 1:-1]
+    _eighth(above[:, 2:] - above[:, :-2], below[:, 2:] - below[:, :-2], here[:, 2:] - here[:, :-2], across)
+    _eighth(below[:, :-2], below[:, 2:], below[:, 1:-1], down)
+    down -= _eighth(above[:, :-2], above[:, 2:], above[:, 1:-1])
 
 
-def _eighth(left: Array, right: Array, middle: Array) -> Array:
+def _eighth(left: Array, right: Array, middle: Array, out: Array | None = None) -> Array:
     """An eighth of left and right, and a quarter of the middle, as OpenCV sums them for a Sobel filter."""
-    total = left + right
+    total = np.add(left, right, out=out)
     total *= np.float32(1 / 8)
     total += np.float32(1 / 4) * middle
     return np.asarray(total)
-
-
-def _slopes(values: Array, at: Array, width: int) -> tuple[Array, Array]:
-    """Sobel / 8 across and down at some pixels inside a plane, as OpenCV sums it."""
-    (a, b, c), (d, _, e), (f, g, h) = (
-        [values[at + (row * width + column)] for column in (-1, 0, 1)] for row in (-1, 0, 1)
-    )
-    return _eighth(c - a, h - f, e - d), _eighth(f, h, g) - _eighth(a, c, b)
 
 
 def _above_threshold(strength: Array, count: int) -> Array:
@@ -179,46 +182,41 @@ def sums(samples: Samples[Array], plane: Array, matrix: Matrix, contrast: float)
         return no_sums(0.0)
     positions = _moved(samples, matrix)
     inside = _inside(positions, plane.shape)
-    share = 1.0 if inside is None else float(inside.mean())
-    if share * count < LEAST_INSIDE:
-        return no_sums(share)
+    within = count if inside is None else int(np.count_nonzero(inside))
+    if within < LEAST_INSIDE:
+        return no_sums(within / count)
     found, difference = both = SCRATCH.lines("both", 2, count)
     _look_up(plane, positions, found)
     np.multiply(found, np.float32(-contrast), out=difference)
     difference += samples.value
-    weight, spread = _weights(difference, inside)
+    weight, spread = _weights(difference, inside, within)
     weighted = SCRATCH.lines("weighted", 9, count)
     jacobian = samples.jacobian.T
     np.multiply(jacobian, weight, out=weighted[:8])
     np.multiply(found, weight, out=weighted[8])
     motions, rest = _products(weighted, jacobian), _products(weighted, both)
     hessian = np.column_stack([motions, np.append(motions[8], rest[8, 0])])
-    correlation = _correlation(*(_chosen(values, inside) for values in (samples.value, found)))
-    return Sums(hessian, rest[:, 1], spread, correlation, share)
+    correlation = _correlation(samples.value, found, inside, within)
+    return Sums(hessian, rest[:, 1], spread, correlation, within / count)
 
 
-def _weights(difference: Array, inside: Array | None) -> tuple[Array, float]:
-    """Huber's weights of the differences, 0 outside; and the robust spread of those inside."""
+def _weights(difference: Array, inside: Array | None, within: int) -> tuple[Array, float]:
+    """Huber's weights of the differences, 0 outside; and the robust spread of those `within`."""
     size = np.abs(difference, out=SCRATCH.lines("size", 1, len(difference))[0])
-    spread = _median(_chosen(size, inside)) * MAD_TO_SIGMA + 1e-9
+    if inside is not None:
+        np.copyto(size, np.float32(np.inf), where=~inside)
+    spread = _median(size, within) * MAD_TO_SIGMA + 1e-9
     bound = np.float32(HUBER * spread)
     np.maximum(size, bound, out=size)
-    weight = np.divide(bound, size, out=size)
-    if inside is not None:
-        weight *= inside
-    return weight, spread
+    return np.divide(bound, size, out=size), spread
 
 
-def _median(values: Array) -> float:
-    """The median, for two thirds of the time that NumPy's takes."""
-    half = len(values) // 2
+def _median(values: Array, count: int) -> float:
+    """The median of the `count` smallest, for two thirds of the time that NumPy's takes."""
+    half = count // 2
     parted = np.partition(values, half)
     upper = parted[half]
-    return float(upper if len(values) % 2 else (parted[:half].max() + upper) / np.float32(2))
-
-
-def _chosen(values: Array, inside: Array | None) -> Array:
-    return values if inside is None else np.compress(inside, values)
+    return float(upper if count % 2 else (parted[:half].max() + upper) / np.float32(2))
 
 
 def _products(a: Array, b: Array) -> Array:
@@ -259,11 +257,11 @@ def _moved(samples: Samples[Array], matrix: Matrix) -> Array:
 
 def _inside(positions: Array, shape: tuple[int, ...]) -> Array | None:
     """Which positions (2, n) lie in a plane; None where all do."""
-    last = np.array([shape[1] - 1, shape[0] - 1])
+    last = np.array([shape[1] - 1, shape[0] - 1], np.float32)
     if (positions.min(axis=1) >= 0).all() and (positions.max(axis=1) <= last).all():
         return None
-    x, y = positions
-    return np.asarray((x >= 0) & (x <= last[0]) & (y >= 0) & (y <= last[1]))
+    found = (positions >= 0) & (positions <= last[:, None])
+    return np.asarray(found[0] & found[1])
 
 
 def _look_up(plane: Array, positions: Array, out: Array) -> None:
@@ -275,11 +273,21 @@ def _look_up(plane: Array, positions: Array, out: Array) -> None:
         )
 
 
-def _correlation(a: Array, b: Array) -> float:
-    """Pearson correlation; 0 where one of the two is constant."""
-    a, b = (values - values.mean(dtype=np.float64).astype(np.float32) for values in (a, b))
+def _correlation(a: Array, b: Array, inside: Array | None, within: int) -> float:
+    """Pearson correlation of what lies inside; 0 where one of the two is constant."""
+    a, b = (_centred(values, inside, within) for values in (a, b))
     norm = float(np.sqrt(float(a @ a) * float(b @ b)))
     return float(a @ b) / norm if norm > 0 else 0.0
+
+
+def _centred(values: Array, inside: Array | None, within: int) -> Array:
+    """Values less the mean of those inside; 0 outside."""
+    if inside is None:
+        return np.asarray(values - values.mean(dtype=np.float64).astype(np.float32))
+    values = values * inside
+    values -= np.float32(values.sum(dtype=np.float64) / within)
+    values *= inside
+    return values
 
 
 def best_shift(here: Array, there: Array) -> tuple[float, float]:

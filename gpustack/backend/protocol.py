@@ -361,6 +361,10 @@ class Backend(Protocol[A]):
         """The `count` pixels with the largest gradient, with their Jacobian."""
         ...
 
+    def thinned(self, samples: Samples[A], every: int, /) -> Samples[A]:
+        """Every so-manieth of the samples, from the first on."""
+        ...
+
     def alignment_sums(self, samples: Samples[A], plane: A, matrix: Matrix, contrast: float, /) -> Sums:
         """Normal equations for moving `samples` by `matrix` onto `plane`. Waits.
 

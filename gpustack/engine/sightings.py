@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gpustack.align.brightness import Light
-from gpustack.align.shake import Detail
+from gpustack.align.shake import DETAIL_SIDE, Detail, detail
 from gpustack.align.sight import Sight, see
 from gpustack.align.solve import Edge
 from gpustack.backend.protocol import Backend
@@ -35,6 +35,7 @@ class Seen:
     shown: Showing
     sight: Sight
     light: Light
+    detail: Detail
     noise: float | None
     glance: Glance | None
     glow: Glow | None
@@ -140,9 +141,10 @@ class Sightings:
         noise = backend.noise_level(pixels, frame.pixel_type) if noisy else None
         light = light_at(backend, pixels, frame, by, colours=settings.brightness is Brightness.CHANNELS)
         glance = glance_at(backend, pixels, frame, by) if settings.removes_ghosts else None
-        glow = glow_of(backend, luma, light, frame, way) if settings.lifts_veils else None
+        small = backend.thumbnail(luma, DETAIL_SIDE)
+        glow = glow_of(small, light, frame, way) if settings.lifts_veils else None
         sight = see(backend, luma, way.size, self._levels, linear=frame.kind is Kind.RAW)
-        return Seen(way, sight, light, noise, glance, glow)
+        return Seen(way, sight, light, detail(small), noise, glance, glow)
 
     def add(self, seen: Seen) -> None:
         """The next frame of the stack."""
@@ -151,7 +153,7 @@ class Sightings:
         self._links.add(len(self), seen.sight)
         kept.shown.append(seen.shown)
         kept.lights.append(seen.light)
-        kept.details.append(seen.sight.detail)
+        kept.details.append(seen.detail)
         if seen.glance is not None:
             kept.glances.append(seen.glance)
         if seen.glow is not None:

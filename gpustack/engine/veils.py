@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.align.brightness import Light
+from gpustack.align.shake import DETAIL_SIDE
+from gpustack.backend.matching import thumbnail_size
 from gpustack.backend.protocol import Backend
-from gpustack.backend.values import EVIDENCE, Cells
+from gpustack.backend.values import EVIDENCE, Cells, Host
 from gpustack.engine.feed import Feed, Source
 from gpustack.engine.lights import light_at
 from gpustack.engine.plan import Plan
@@ -35,11 +37,12 @@ FEW, APART = 8, 4
 read more than a quarter of them would cost too much."""
 
 
-def glow_of(backend: Backend[Any], luma: Any, light: Light, frame: Frame, way: Showing) -> Glow:
-    """What is kept of a frame, from its luma as the survey sees it, and from its light, which is infinite
-    where samples are burnt out."""
-    values = backend.thumbnail(luma, cells(frame.size))
-    (high, wide), (width, height) = values.shape, way.size
+def glow_of(small: Host, light: Light, frame: Frame, way: Showing) -> Glow:
+    """What is kept of a frame, from a small picture (h, w) of its luma as the survey sees it, and from its
+    light, which is infinite where samples are burnt out."""
+    high, wide = thumbnail_size(small.shape, cells(frame.size))
+    values = cv2.resize(small, (wide, high), interpolation=cv2.INTER_AREA)
+    width, height = way.size
     burnt = np.asarray(~np.isfinite(light.values).all(axis=0))
     return Glow(
         values.astype(np.float16),
@@ -68,7 +71,8 @@ def glows_of(
         way = Showing(factor, (max(1, frame.width // factor), max(1, frame.height // factor)))
         by = max(1, reduction(frame))
         light = light_at(backend, pixels, frame, by)
-        return glow_of(backend, way.plane(backend, pixels, frame, by), light, frame, way)
+        small = backend.thumbnail(way.plane(backend, pixels, frame, by), DETAIL_SIDE)
+        return glow_of(small, light, frame, way)
 
     slots, readers = plan.slots, plan.readers
     feed = Feed(backend, stack.frames, source, slots=slots, readers=readers, reduction=reduction)

@@ -245,12 +245,14 @@ def everything(device: CpuDevice) -> list[Array]:
     light = gpu.to_light(plane)
     passed = gpu.even_out(gpu.band_pass(light, gpu.reduce(light), 4.0), 8.0)
     samples = gpu.samples(passed, 600)
+    few = gpu.thinned(samples, 3)
     sums = gpu.alignment_sums(samples, passed, TILTED, 0.9)
     shift = np.array(gpu.best_shift(passed, passed))
     scalars = np.array([sums.spread, sums.correlation, sums.share, gpu.noise_level(pixels, PixelType.UINT8)])
     small = [gpu.thumbnail(plane, 20), gpu.light(pixels, PixelType.UINT8, 9, False)]
     planes = [gpu.download(plane), gpu.download(passed), *small]
-    return [*planes, *fetched(gpu, samples).values(), sums.hessian, sums.gradient, shift, scalars]
+    samples_of = [*fetched(gpu, samples).values(), *fetched(gpu, few).values()]
+    return [*planes, *samples_of, sums.hessian, sums.gradient, shift, scalars]
 
 
 @pytest.mark.parametrize(("order", "eager"), [(1, True), (5, True), (9, False)])
@@ -286,7 +288,7 @@ def test_after_the_first_frame_nothing_is_allocated() -> None:
         plane = gpu.upload(noise(60, 70, seed=seed))
         passed = gpu.even_out(gpu.band_pass(plane, gpu.reduce(plane), 4.0), 8.0)
         samples = gpu.samples(passed, 500)
-        gpu.alignment_sums(samples, passed, TILTED, 1.0)
+        gpu.alignment_sums(gpu.thinned(samples, 4), passed, TILTED, 1.0)
         gpu.thumbnail(plane, 20)
         gpu.light(gpu.upload(frame(PixelType.UINT8, 60, 70, 3)), PixelType.UINT8, 9, False)
         del plane, passed, samples

@@ -38,6 +38,17 @@ def test_samples_are_values_at_strong_gradients_away_from_the_border(backend: Ba
     assert strength[y, x].mean() > 1.5 * strength.mean()
 
 
+@pytest.mark.parametrize("every", [1, 3, 1000])
+def test_thinned_samples_are_every_so_manieth(backend: Backend[Any], every: int) -> None:
+    samples = backend.samples(backend.upload(plane()), 500)
+    few = backend.thinned(samples, every)
+    for name in ("x", "y", "value", "jacobian"):
+        kept = backend.download(getattr(few, name))
+        np.testing.assert_array_equal(kept, backend.download(getattr(samples, name))[::every])
+    sums = backend.alignment_sums(few, backend.upload(plane()), np.eye(3), 1.0)
+    assert np.isfinite(sums.hessian).all()
+
+
 @pytest.mark.parametrize("motion", range(8))
 def test_the_jacobian_is_the_derivative_of_a_samples_value(backend: Backend[Any], motion: int) -> None:
     samples = backend.samples(backend.upload(plane()), 400)

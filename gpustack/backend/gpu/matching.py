@@ -125,6 +125,18 @@ class Matching(Core):
         self._launch.line("samples", "take", blocks, (*values, _sampled(found, plane)))
         return found
 
+    def thinned(self, samples: Samples[Tensor], every: int, /) -> Samples[Tensor]:
+        count, most = samples.x.shape[0], samples.x.owner.nbytes // samples.x.dtype.itemsize
+        found = self._room_for_samples(-(-count // every), -(-most // every))
+        values = (samples.x, samples.y, samples.value, samples.jacobian, count, every)
+        self._launch.line(
+            "samples",
+            "thin",
+            _blocks_over(found.x.shape[0]),
+            (*values, found.x, found.y, found.value, found.jacobian),
+        )
+        return found
+
     def _strength(self, plane: Tensor, apart: int, count: int) -> Tensor:
         """The squared gradient of every so-manieth row of a plane; the threshold for about `count` samples is
         left in the search."""
