@@ -11,8 +11,10 @@ without alignment.
 What a similarity cannot take out, such as parallax, or blur that is not even about its centre, stays: `grid`
 compares patches all over the picture, in up to eight pairs a stack, and sets the median of theirs beside what
 is left of the same displacements by the similarity, and by the homography, that fit them best, pair by pair.
-`as_sharp_px` is the same of patches that are equally sharp in both frames: where the blur differs, and is
-not even about its centre, a place looks moved although it is not. `auto` is what `--align auto` chose, and
+`sharp` is the same of patches that are as sharp in one frame as in the other, which is where both are used:
+where the blur differs, and is not even about its centre, a place looks moved although it is not. The best
+motions are then fitted to these patches alone, in pairs that have enough of them, and `fitted_px` is ours in
+just those pairs. `auto` is what `--align auto` chose, and
 gives. `loops`: how far links are from the way by the frame halfway, in the survey's own terms. What a blur
 that changes across a patch does to the measure is in `rendered`: rendered stacks, resampled by their true
 transforms.
@@ -122,7 +124,8 @@ def by_choice(paths: Sequence[Path]) -> dict[str, Any] | None:
         "model": "homography" if leaning else "affine",
         "median_px": summary(at_places(planes))["median_px"],
     }
-    return found | {"grid_px": over_grid(planes)["found_px"]}
+    grid = over_grid(planes)
+    return found | {"grid_px": grid["found_px"], "sharp_px": grid["sharp"]["found_px"]}
 
 
 def aligned(
@@ -166,18 +169,29 @@ def cuts(shape: tuple[int, ...]) -> list[Cut]:
 def over_grid(planes: Sequence[Plane]) -> dict[str, Any]:
     """Medians over patches all over the picture: as they are, and what the best motion of a pair leaves."""
     pairs = list(pairwise([displaced.band_passed(plane) for plane in planes]))
-    names = ("found_px", "as_sharp_px", *(f"best_{model}_px" for model in displaced.MODELS))
-    found: dict[str, list[float]] = {name: [] for name in names}
-    for here, there in pairs[:: max(1, len(pairs) // GRID_PAIRS)]:
-        patches = [at for at in displaced.compared(here, there, _grid(here.shape)) if at is not None]
-        if len(patches) < LEAST_OF_A_GRID:
-            continue
-        found["found_px"] += [patch.px for patch in patches]
-        found["as_sharp_px"] += [patch.px for patch in patches if patch.sharpness >= AS_SHARP]
-        for model in displaced.MODELS:
-            found[f"best_{model}_px"] += displaced.left_by(patches, model)
-    counts = {"patches": len(found["found_px"]), "as_sharp": len(found["as_sharp_px"])}
-    return counts | {name: _median(moves) for name, moves in found.items()}
+    compared = [
+        [at for at in displaced.compared(here, there, _grid(here.shape)) if at is not None]
+        for here, there in pairs[:: max(1, len(pairs) // GRID_PAIRS)]
+    ]
+    enough = [patches for patches in compared if len(patches) >= LEAST_OF_A_GRID]
+    sharp = [[patch for patch in patches if patch.sharpness >= AS_SHARP] for patches in compared]
+    fitted = [patches for patches in sharp if len(patches) >= LEAST_OF_A_GRID]
+    among = {"patches": sum(map(len, sharp)), "found_px": _median_of(sharp)}
+    among |= {"fitted": sum(map(len, fitted)), "fitted_px": _median_of(fitted)}
+    row = {"patches": sum(map(len, enough)), "found_px": _median_of(enough)}
+    return row | _best(enough) | {"sharp": among | _best(fitted)}
+
+
+def _median_of(pairs: Sequence[Sequence[Patch]]) -> float | None:
+    return _median([patch.px for patches in pairs for patch in patches])
+
+
+def _best(pairs: Sequence[list[Patch]]) -> dict[str, float | None]:
+    """What the best motion of each pair leaves, by model."""
+    return {
+        f"best_{model}_px": _median([px for patches in pairs for px in displaced.left_by(patches, model)])
+        for model in displaced.MODELS
+    }
 
 
 def _grid(shape: tuple[int, ...]) -> list[Cut]:
@@ -193,7 +207,9 @@ def summary(pairs: Sequence[dict[str, Patch]]) -> dict[str, Any]:
     moves = [patch.px for pair in pairs for patch in pair.values()]
     by_place = {name: _median([pair[name].px for pair in pairs if name in pair]) for name in PLACES}
     over = round(float(np.mean(np.array(moves) > BAR_PX)), 3) if moves else None
-    return {"patches": len(moves), "median_px": _median(moves), "beyond_bar": over, "by_place": by_place}
+    sharp = [patch.px for pair in pairs for patch in pair.values() if patch.sharpness >= AS_SHARP]
+    row = {"patches": len(moves), "median_px": _median(moves), "beyond_bar": over, "by_place": by_place}
+    return row | {"sharp_patches": len(sharp), "sharp_px": _median(sharp)}
 
 
 def _median(moves: Sequence[float]) -> float | None:

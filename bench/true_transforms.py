@@ -48,10 +48,15 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--json", type=Path, required=True)
     options.add_argument("--scenes", default=",".join(names()))
+    options.add_argument("--frames", type=int, nargs="*", default=FRAMES, help="lengths of the stacks")
     given = options.parse_args()
     scenes = given.scenes.split(",")
-    stacks = [(name, shot(HALF, count, seed)) for count in FRAMES for seed in SEEDS for name in scenes]
-    stacks += [(name, shot(FULL, FULL.frames, SEEDS[0])) for name in FULL_SIZE if name in scenes]
+    stacks = [(name, shot(HALF, count, seed)) for count in given.frames for seed in SEEDS for name in scenes]
+    stacks += [
+        (name, shot(FULL, FULL.frames, SEEDS[0]))
+        for name in FULL_SIZE
+        if name in scenes and FULL.frames in given.frames
+    ]
     head, rows = machine.heading("true transforms"), []
     for name, shoot in stacks:
         rows.append(measured(name, shoot))
