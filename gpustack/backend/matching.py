@@ -78,8 +78,8 @@ def thinned(samples: Samples[Array], every: int) -> Samples[Array]:
 
 
 def rows_apart(shape: tuple[int, ...], count: int) -> int:
-    """Samples are taken from every so-manieth row: as far apart as they are then along a row. From fewer,
-    regular ones, errors double: all of them may hold the upper edges of lines of print."""
+    """Samples are taken from every so-manieth row: as far apart as they are then along a row. With fewer
+    matches err more: the rows are regular, so all may hold the upper edges of lines of print."""
     return max(1, int(np.sqrt(CHOSEN_FROM * shape[0] * shape[1] / count)))
 
 
