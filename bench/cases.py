@@ -245,6 +245,12 @@ def _singles() -> None:
     _single("survey: samples", lambda s: s.gpu.samples(s.survey, s.samples))
 
 
+@case("survey: a few samples")
+def _few(s: Scene) -> Work:
+    samples = s.gpu.samples(s.survey, s.samples)
+    return lambda: s.gpu.thinned(samples, 8)
+
+
 @case("survey: sums")
 def _sums(s: Scene) -> Work:
     passed = s.gpu.band_pass(s.survey, s.gpu.reduce(s.survey), BAND_SIGMA_PX)

@@ -225,6 +225,8 @@ BYTES: dict[str, Callable[[Call], float]] = {
     "narrow": lambda call: 4 * call.number(1),
     "count_strong": lambda call: 4 * call.number(1),
     "take": _take,
+    # (x, y, value, jacobian, count, every, ...): what is kept is read and written.
+    "thin": lambda call: 88 * -(-call.number(4) // call.number(5)),
     "look_up": lambda call: 20 * call.number(3),  # what it reads of the plane comes from the cache
     "add_up": lambda call: 44 * call.number(4),
 }

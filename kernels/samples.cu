@@ -1,6 +1,7 @@
 // The pixels with the largest gradient, in ascending order: `strength` of every pixel, the threshold by select.cu, then
 // `count_strong` and `take`, which write the same list whatever the order of blocks. Every `apart`-th row of the plane is
-// looked at, `rows` in all. `thin` keeps some of the samples. Bytes a pixel of these rows: up to 16 + 4.6 + 4 + 4, and twice 0.6 for the threshold.
+// looked at, `rows` in all. `thin` keeps some of the samples. Bytes a pixel of these rows: up to 16 + 4.6 + 4 + 4, and
+// twice 0.6 for the threshold.
 // With: search.cuh
 
 #define EDGE 2       // pixels at the border that are not sampled: their gradient would mirror
