@@ -19,6 +19,7 @@ from gpustack.cli.plan import plan
 from gpustack.cli.replay import replay
 from gpustack.cli.split import split
 from gpustack.cli.stack import stack
+from gpustack.cli.view import view
 from gpustack.cli.watch import watch
 
 app = typer.Typer(
@@ -58,6 +59,7 @@ for _command in (
     batch,
     inspect,
     replay,
+    view,
     compare,
     depth,
     demo,

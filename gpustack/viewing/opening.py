@@ -1,0 +1,71 @@
+"""From a picture's file to the levels of the page: something to be seen at once, then every pixel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gpustack.finishing import Finishing
+from gpustack.io.decode import Decoder
+from gpustack.io.screen import Screen
+from gpustack.io.write import oriented
+from gpustack.model.frame import Frame, Kind
+from gpustack.settings import Settings
+from gpustack.viewing.tiles import STEP, Pyramid
+
+Pixels = npt.NDArray[Any]
+
+_SKETCH = 3
+"""The level that is shown first where a file gives it for less: an eighth, the smallest of JPEG."""
+
+
+def channels_of(picture: Frame) -> int:
+    """Channels of what is shown of a picture: 1 or 3."""
+    return 3 if picture.channels > 2 else 1
+
+
+def fill(pyramid: Pyramid, picture: Frame, offset: tuple[int, int] = (0, 0)) -> None:
+    """Read a picture and put it in, its first pixel at `offset` (x, y) of the grid; what it does not cover is
+    black. Raises DecodeError."""
+    screen, decode = Finishing(picture, Settings()).screen, Decoder(picture)
+    grid = pyramid.grid
+    fits = offset == (0, 0) and picture.orientation == 1 and picture.size == (grid.width, grid.height)
+    if fits and picture.kind is Kind.JPEG and grid.levels > _SKETCH:
+        pyramid.sketch(_SKETCH, _sketched(pyramid, screen, decode, picture))
+    same = fits and picture.pixel_type.value == "uint8" and picture.channels == pyramid.channels
+    whole = oriented(decode(picture, pyramid.full if same else None), picture.orientation)
+    done = 0
+    for top in range(0, len(whole), STEP):
+        _paste(pyramid.full, screen(whole[top : top + STEP]), (offset[0], offset[1] + top))
+        done = _put(pyramid, done, offset[1] + min(top + STEP, len(whole)))
+    _put(pyramid, done, grid.height)
+
+
+def _sketched(pyramid: Pyramid, screen: Screen, decode: Decoder, picture: Frame) -> Pixels:
+    """The picture at an eighth, as large as the level is."""
+    small = screen(decode.reduced(picture, 1 << _SKETCH, colours=True))
+    wide, high = pyramid.grid.size(_SKETCH)
+    missing = (0, high - small.shape[0]), (0, wide - small.shape[1]), (0, 0)
+    return np.pad(small, missing, mode="edge")
+
+
+def _paste(target: Pixels, rows: Pixels, at: tuple[int, int]) -> None:
+    """Put rows at (x, y), as far as they lie inside."""
+    x, y = at
+    left, top = max(0, x), max(0, y)
+    right, bottom = min(target.shape[1], x + rows.shape[1]), min(len(target), y + len(rows))
+    if right > left and bottom > top:
+        part = rows[top - y : bottom - y, left - x : right - x]
+        if not np.shares_memory(target, part):
+            target[top:bottom, left:right] = part
+
+
+def _put(pyramid: Pyramid, done: int, reached: int) -> int:
+    """Make the smaller levels of the rows that are complete; how many there are."""
+    height = pyramid.grid.height
+    while done < height and min(done + STEP, height) <= reached:
+        pyramid.put(done, pyramid.full[done : done + STEP])
+        done = min(done + STEP, height)
+    return done
