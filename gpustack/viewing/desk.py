@@ -7,7 +7,8 @@ import sys
 import tempfile
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from gpustack.backend.memory import free_bytes
@@ -41,7 +42,7 @@ class Wish:
     path: Path
     folder: Path | None = None
     others: tuple[Path, ...] = ()
-    machine: Settings = Settings()
+    machine: Settings = field(default_factory=Settings)
 
 
 class Desk:
@@ -62,7 +63,7 @@ class Desk:
             for number, one in enumerate(self.others)
         ]
         self.frames = Frames(self.shown, self._machine, int(ram * _FRAMES_SHARE))
-        self.planes = Planes(self.shown, grid, folder)
+        self.planes = Planes(self.shown, folder)
         self.edits = Edits()
         self._thread = threading.Thread(target=self._prepare, name="desk", daemon=True)
 
@@ -107,13 +108,17 @@ class Desk:
             for pyramid, other in zip(self._compared, self.others, strict=True):
                 self._read(f"Reading {other.picture.name}", pyramid, other)
             self.work.say("Reading maps")
-            self.work.attempt(self.planes.read_files)
+            for name in ("depth", "confidence"):
+                self.work.attempt(partial(self.planes.read_file, name))
             self.work.say("Looking at the frames")
-            self.work.attempt(lambda: self.planes.measure(self.frames.readers(), self.work, self._machine))
+            self.work.attempt(self._measure)
         except ClosedError:
             pass
         finally:
             self.work.say(None)
+
+    def _measure(self) -> None:
+        self.planes.measure(self.frames.readers(), self.work, self._machine.ram_bytes)
 
     def _read(self, what: str, pyramid: Pyramid, one: Shown | Other) -> None:
         offset = one.offset if isinstance(one, Other) else (0, 0)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -23,7 +22,7 @@ from gpustack.model.transform import Matrix, Transform, normalise
 from gpustack.settings import Interpolation, Settings
 from gpustack.viewing.grid import Area
 from gpustack.viewing.look import Look
-from gpustack.viewing.readers import Readers, missing, open_readers
+from gpustack.viewing.readers import Readers, missing, open_readers, shrunk, to_reduced
 from gpustack.viewing.shown import Shown
 from gpustack.viewing.store import Store
 
@@ -70,7 +69,7 @@ class Frames:
         readers = self.readers()
         frame, transform = readers.frames[index], self._shown.sidecar.places[index].transform
         to_frame = normalise(transform.matrix @ self._shown.to_stored @ area.to_full)
-        place, part = _cropped(_reduced(area.level) @ to_frame, area, pixels)
+        place, part = _cropped(to_reduced(1 << area.level) @ to_frame, area, pixels)
         backend, kind = self._backend, frame.pixel_type
         finest = area.level == 0
         band = backend.load(
@@ -88,19 +87,18 @@ class Frames:
         """A frame at the size of a level, as stored."""
         finer = self._store.finest(index, level)
         if finer is not None:
-            return _shrunk(finer[1], 1 << (level - finer[0]))
+            return shrunk(finer[1], 1 << (level - finer[0]))
         readers = self.readers()
         problem = missing(self._shown, index) or readers.problems.get(index)
         if problem is not None:
             raise problem
-        frame, shrink = readers.frames[index], readers.source.shrink
-        by = frame.kind.reduction(1 << level)
-        if shrink is not None and by > 1:
-            return _shrunk(shrink(frame, by), (1 << level) // by)
-        whole = readers.source.read(frame, None)
+        frame, by = readers.frames[index], 1 << level
+        if frame.kind.reduction(by) > 1:
+            return readers.reduced(frame, by)
+        whole = readers.reduced(frame, 1)
         if level:
             self._store.keep((index, 0), whole)
-        return _shrunk(whole, 1 << level)
+        return shrunk(whole, by)
 
     def close(self) -> None:
         """Let go of backend and decoder."""
@@ -108,22 +106,6 @@ class Frames:
         with self._opening:
             if isinstance(self._opened, Readers):
                 self._opened.close()
-
-
-def _shrunk(pixels: Pixels, by: int) -> Pixels:
-    """Means over by x by pixels; a rest at the right and lower edge is left out."""
-    if by == 1:
-        return pixels
-    high, wide = (max(1, side // by) for side in pixels.shape[:2])
-    part = pixels[: high * by, : wide * by]
-    return cv2.resize(part, (wide, high), interpolation=cv2.INTER_AREA).reshape(high, wide, -1)
-
-
-def _reduced(level: int) -> Matrix:
-    """3x3: pixels of a frame to those of it decoded at the size of a level."""
-    step = float(1 << level)
-    shift = -(step - 1) / 2 / step
-    return np.array([[1 / step, 0, shift], [0, 1 / step, shift], [0, 0, 1.0]])
 
 
 def _cropped(place: Matrix, area: Area, pixels: Pixels) -> tuple[Matrix, Pixels]:

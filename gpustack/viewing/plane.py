@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -12,52 +13,58 @@ from gpustack.viewing.grid import Area, Grid
 
 Values = npt.NDArray[Any]
 
+_SMALLEST = 1024
+"""Samples along the longer side of the smallest level."""
+
 
 class Plane:
-    """Values (h, w), upright, that cover a grid's picture; read at any size. `between` tells whether values
-    lie between others, as depths do, or are names."""
+    """Values (h, w) uint8 or uint16, upright, that cover a grid's picture; read at any size.
 
-    def __init__(self, values: Values, grid: Grid, *, between: bool) -> None:
-        self._grid, self._between = grid, between
-        self._levels = [values]
-        while max(self._levels[-1].shape) > 1024:
-            self._levels.append(_halved(self._levels[-1], between=between))
+    They lie in files of a temporary folder, on levels like those of pictures. `between`: values lie between
+    others, as depths do; else they are names.
+    """
+
+    def __init__(self, values: Values, grid: Grid, path: Path, *, between: bool) -> None:
+        """Makes the files `path`-LEVEL."""
+        self._size, self._between = (grid.width, grid.height), between
+        self._levels: list[Values] = []
+        while True:
+            kept = np.memmap(f"{path}-{len(self._levels)}", values.dtype, "w+", shape=values.shape)
+            kept[...] = values
+            self._levels.append(kept)
+            if max(values.shape) <= _SMALLEST:
+                break
+            values = _halved(kept, between=between)
 
     def read(self, area: Area) -> Values:
-        """The values of an area's pixels."""
-        step = 1 << area.level
-        values = self._levels[0]
-        for coarser in self._levels[1:]:
-            if self._grid.width >= step * coarser.shape[1]:
-                break
-            values = coarser
-        across, down = (own / all_ for own, all_ in zip(values.shape[::-1], self._size, strict=True))
-        x = (step * (area.left + np.arange(area.width) + 0.5)) * across - 0.5
-        y = (step * (area.top + np.arange(area.height) + 0.5)) * down - 0.5
-        first, last = _rows(y, len(values))
-        left, right = _rows(x, values.shape[1])
-        part = np.ascontiguousarray(values[first:last, left:right])
-        grid = np.meshgrid((x - left).astype(np.float32), (y - first).astype(np.float32))
+        """The values of an area's pixels, those between where there are such."""
+        values, step = self._for(area.level), 1 << area.level
+        x, first_x, last_x = self._places(area.left, area.width, step, values.shape[1], 0)
+        y, first_y, last_y = self._places(area.top, area.height, step, values.shape[0], 1)
+        part = np.ascontiguousarray(values[first_y:last_y, first_x:last_x])
         how = cv2.INTER_LINEAR if self._between else cv2.INTER_NEAREST
-        return np.asarray(cv2.remap(part, *grid, how, borderMode=cv2.BORDER_REPLICATE))
+        return np.asarray(cv2.remap(part, *np.meshgrid(x, y), how, borderMode=cv2.BORDER_REPLICATE))
 
-    def at(self, x: float, y: float) -> float:
+    def at(self, x: float, y: float) -> int:
         """The value at a place of the picture, whose first pixel covers 0 to 1."""
         values = self._levels[0]
-        place = (
-            min(int(at * own / all_), own - 1)
-            for at, own, all_ in zip((y, x), values.shape, self._size[::-1], strict=True)
-        )
-        return float(values[tuple(place)])
+        (high, wide), (across, down) = values.shape, self._size
+        return int(values[min(int(y * high / down), high - 1), min(int(x * wide / across), wide - 1)])
 
-    @property
-    def _size(self) -> tuple[int, int]:
-        return self._grid.width, self._grid.height
+    def _for(self, level: int) -> Values:
+        """The smallest level that has as many values as the picture's level has pixels."""
+        wide = -(-self._size[0] >> level)
+        return next((own for own in reversed(self._levels) if own.shape[1] >= wide), self._levels[0])
 
-
-def _rows(places: Values, most: int) -> tuple[int, int]:
-    """What of a plane's rows places lie between."""
-    return max(0, int(places[0]) - 1), min(most, int(places[-1]) + 3)
+    def _places(
+        self, first: int, count: int, step: int, samples: int, axis: int
+    ) -> tuple[npt.NDArray[np.float32], int, int]:
+        """Where pixels of an area lie among the samples of an axis, from the first of those that are needed,
+        and which these are."""
+        places = (first + np.arange(count) + 0.5) * (step * samples / self._size[axis]) - 0.5
+        low = min(max(0, int(np.floor(places[0]))), samples - 1)
+        high = min(samples, int(places[-1]) + 2)
+        return (places - low).astype(np.float32), low, max(high, low + 1)
 
 
 def _halved(values: Values, *, between: bool) -> Values:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
 
 from gpustack.api import opened
 from gpustack.engine.feed import Source
@@ -14,8 +19,11 @@ from gpustack.io.screen import Screen
 from gpustack.io.sidecar import Input
 from gpustack.model.frame import Frame, Kind
 from gpustack.model.stack import Stack
+from gpustack.model.transform import Matrix
 from gpustack.settings import BackendName, Settings
 from gpustack.viewing.shown import Shown
+
+Pixels = npt.NDArray[Any]
 
 _ELSEWHERE = "Put it back, or name the folder where the frames lie with --frames."
 
@@ -32,6 +40,14 @@ class Readers:
     source: Source
     screen: Screen
     decoder: Decoder | None
+
+    def reduced(self, frame: Frame, by: int) -> Pixels:
+        """A frame at 1 / `by` of its size, a power of two, as stored; without a rest at the right and lower
+        edge. Raises DecodeError."""
+        own = frame.kind.reduction(by)
+        if self.source.shrink is not None and own > 1:
+            return shrunk(self.source.shrink(frame, own), by // own)
+        return shrunk(self.source.read(frame, None), by)
 
     def close(self) -> None:
         """Let go what the decoder has kept."""
@@ -58,6 +74,21 @@ def open_readers(shown: Shown, machine: Settings) -> Readers:
     stack, source, decoder = opened(stack, settings, colours=True, fuses=True)
     screen = Finishing(stack.frames[reference], replace(settings, linear=False)).screen
     return Readers(frames, problems, settings, stack, source, screen, decoder)
+
+
+def shrunk(pixels: Pixels, by: int) -> Pixels:
+    """Means over by x by pixels of (h, w, c); without a rest at the right and lower edge."""
+    if by == 1:
+        return pixels
+    high, wide = (max(1, side // by) for side in pixels.shape[:2])
+    part = pixels[: high * by, : wide * by]
+    return cv2.resize(part, (wide, high), interpolation=cv2.INTER_AREA).reshape(high, wide, -1)
+
+
+def to_reduced(by: int) -> Matrix:
+    """3x3: pixels of a frame to those of it at 1 / `by` of its size, centres at whole numbers in both."""
+    shift = (1 / by - 1) / 2
+    return np.array([[1 / by, 0, shift], [0, 1 / by, shift], [0, 0, 1.0]])
 
 
 def missing(shown: Shown, index: int) -> GpustackError | None:
