@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -146,6 +146,20 @@ class Decoder:
         with guarded(frame.name):
             pixels = self._decode(frame, out)
         return _kept(frame, pixels, out)
+
+    def parts(
+        self, frame: Frame, work: Callable[[int, int, npt.NDArray[Any]], None], threads: int
+    ) -> Iterator[int]:
+        """Hand the parts that a file is made of to `work`, in several threads: their first row and column,
+        and their pixels. Yields how many rows from the top are through; parts of TIFF files come one after
+        the other, and never all together. Raises: as decoding does.
+        """
+        with guarded(frame.name):
+            if frame.kind is Kind.TIFF:
+                yield from tiff.parts(frame, work, threads)
+                return
+        work(0, 0, self(frame))
+        yield frame.height
 
     def agrees(self, other: Decoder) -> bool:
         """Whether another decoder, whose reference is another frame, makes the same of every frame."""

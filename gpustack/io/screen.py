@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import imagecodecs
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +38,7 @@ class Screen:
         icc = fitting_profile(self.icc, colours.shape[2])
         if colours.dtype == np.float32:
             return _of_light(colours) if icc is None else self._converted(colours, icc)
-        plain = eight_bit(colours)
+        plain = _rounded(colours)
         return plain if is_srgb(icc, gray=plain.shape[2] == 1) or icc is None else self._converted(plain, icc)
 
     def _converted(self, colours: Pixels, icc: bytes) -> Shown:
@@ -51,6 +52,14 @@ class Screen:
             except imagecodecs.CmsError:
                 return _cut(colours) if colours.dtype == np.float32 else np.ascontiguousarray(colours)
         return out
+
+
+def _rounded(colours: Pixels) -> Shown:
+    """Whole numbers in 8 bits, as `eight_bit` gives them, in a fifth of the time."""
+    if colours.dtype == np.uint8:
+        return np.ascontiguousarray(colours)
+    flat = np.ascontiguousarray(colours).reshape(len(colours), -1)
+    return np.asarray(cv2.convertScaleAbs(flat, alpha=1 / 257), np.uint8).reshape(colours.shape)
 
 
 def _of_light(colours: Pixels) -> Shown:

@@ -55,7 +55,7 @@ class Scale:
 
     def indices(self, samples: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         """Samples as indices of the palette."""
-        return self._table[samples]
+        return np.asarray(self._table[samples])
 
     def samples(self, values: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
         """Values as samples, rounded to nearest and cut to the range."""

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from gpustack.errors import GpustackError
 from gpustack.model.transform import Transform
 from gpustack.viewing.desk import Desk
 from gpustack.viewing.grid import TILE, Area
 from gpustack.viewing.planes import NAMES
-from gpustack.viewing.tiles import NotYetError
 
 
 def picture(desk: Desk) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def at(desk: Desk, x: float, y: float) -> dict[str, Any]:
 
 def _colour(desk: Desk, column: int, row: int) -> list[int] | None:
     try:
-        pixel = desk.picture.read(Area(0, column, row, 1, 1), wait_s=0.0)[0, 0].tolist()
-    except NotYetError:
+        pixel = desk.picture.read(Area(0, column, row, 1, 1), wait_s=0.0)[0, 0]
+    except GpustackError:
         return None
-    return pixel * 3 if len(pixel) == 1 else pixel
+    return [int(level) for level in (pixel if len(pixel) > 1 else pixel.repeat(3))]
