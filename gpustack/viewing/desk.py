@@ -71,6 +71,10 @@ class Desk:
         """Begin to read."""
         self._thread.start()
 
+    def wait(self) -> None:
+        """Wait until everything is read, or failed."""
+        self._thread.join()
+
     def close(self) -> None:
         """End the work, and remove what lies in the temporary folder."""
         self.work.close()
