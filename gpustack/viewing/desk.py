@@ -14,15 +14,15 @@ from pathlib import Path
 from gpustack.backend.memory import free_bytes
 from gpustack.errors import GpustackError, InputError
 from gpustack.settings import RAM_SHARE, Settings
+from gpustack.shown import Shown, open_shown
 from gpustack.viewing.editing import Edits
 from gpustack.viewing.frames import Frames
-from gpustack.viewing.grid import Area
+from gpustack.viewing.grid import Area, Grid
 from gpustack.viewing.indexed import indexed_png
 from gpustack.viewing.look import Look
 from gpustack.viewing.opening import channels_of, fill
 from gpustack.viewing.others import Other, open_other
 from gpustack.viewing.planes import Planes
-from gpustack.viewing.shown import Shown, open_shown
 from gpustack.viewing.tiles import Pyramid, encoded
 from gpustack.viewing.work import ClosedError, Work
 
@@ -55,7 +55,7 @@ class Desk:
         ram = wish.machine.ram_bytes or int(free_bytes() * RAM_SHARE)
         self._machine = replace(wish.machine, ram_bytes=int(ram * (1 - _FRAMES_SHARE)))
         self._temporary = tempfile.TemporaryDirectory(prefix="gpustack-view-")
-        folder, grid = Path(self._temporary.name), self.shown.grid
+        folder, grid = Path(self._temporary.name), Grid.of(self.shown)
         self.work = Work()
         self.picture = Pyramid(folder, "result", grid, channels_of(self.shown.picture))
         self._compared = [

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpustack.model.transform import Matrix
+from gpustack.shown import Shown
 
 TILE = 512
 """Pixels of a tile's side."""
@@ -53,6 +54,11 @@ class Grid:
     def size(self, level: int) -> tuple[int, int]:
         """(width, height) of a level."""
         return -(-self.width >> level), -(-self.height >> level)
+
+    @staticmethod
+    def of(shown: Shown) -> Grid:
+        """The levels of every layer of a result: its pixels."""
+        return Grid(*shown.box[2:])
 
     def tile(self, level: int, column: int, row: int) -> Area | None:
         """A tile, cut at the right and lower edge; None where there is none."""

@@ -22,8 +22,8 @@ from gpustack.model.place import Place
 from gpustack.model.stack import Stack
 from gpustack.model.transform import Transform, normalise
 from gpustack.settings import FOCUS_SIGMA_PX
+from gpustack.shown import Shown
 from gpustack.viewing.readers import Readers, to_reduced
-from gpustack.viewing.shown import Shown
 
 MOST_PIXELS = 16_000_000
 """Of the canvas: beyond that, frames are looked at at half, a fourth or an eighth of their size."""

@@ -19,12 +19,12 @@ from gpustack.io.decode import Decoder, probe
 from gpustack.io.metadata import description, read_metadata
 from gpustack.io.planes import read_depth_description
 from gpustack.io.write import oriented
-from gpustack.viewing.grid import Area
+from gpustack.shown import Shown
+from gpustack.viewing.grid import Area, Grid
 from gpustack.viewing.measuring import Measured, measure
 from gpustack.viewing.plane import Plane
 from gpustack.viewing.readers import Readers
 from gpustack.viewing.scale import CIVIDIS, NOTHING, VIRIDIS, Classes, Palette, Scale
-from gpustack.viewing.shown import Shown
 from gpustack.viewing.tiles import NotYetError
 
 NAMES = {"depth": "Depth", "confidence": "Confidence", "winners": "Sharpest frame", "gaps": "Gaps"}
@@ -122,7 +122,7 @@ class Planes:
 
     def _put(self, name: str, samples: npt.NDArray[Any]) -> None:
         between = name in ("depth", "confidence")
-        plane = Plane(samples, self._shown.grid, self._folder / name, between=between)
+        plane = Plane(samples, Grid.of(self._shown), self._folder / name, between=between)
         self.maps[name] = Map(plane, self.scales[name])
 
     def nothing(self) -> dict[str, Any]:

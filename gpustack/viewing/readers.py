@@ -21,7 +21,7 @@ from gpustack.model.frame import Frame, Kind
 from gpustack.model.stack import Stack
 from gpustack.model.transform import Matrix
 from gpustack.settings import BackendName, Settings
-from gpustack.viewing.shown import Shown
+from gpustack.shown import Shown
 
 Pixels = npt.NDArray[Any]
 

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from gpustack.errors import GpustackError
 from gpustack.viewing import editing, telling
 from gpustack.viewing.desk import Desk
+from gpustack.viewing.grid import Grid
 from gpustack.viewing.locks import refused, too_large
 from gpustack.viewing.tiles import NotYetError
 
@@ -62,7 +63,7 @@ def _picture(request: Request) -> Response:
 
 def _tile(request: Request) -> Response:
     desk, asked = _desk(request), request.path_params
-    area = desk.shown.grid.tile(asked["level"], asked["column"], asked["row"])
+    area = Grid.of(desk.shown).tile(asked["level"], asked["column"], asked["row"])
     rev = desk.edits.rev
     try:
         if area is None:

@@ -9,7 +9,7 @@ import numpy as np
 from gpustack.errors import GpustackError
 from gpustack.model.transform import Transform
 from gpustack.viewing.desk import Desk
-from gpustack.viewing.grid import TILE, Area
+from gpustack.viewing.grid import TILE, Area, Grid
 from gpustack.viewing.planes import NAMES
 
 
@@ -24,7 +24,7 @@ def picture(desk: Desk) -> dict[str, Any]:
         "box": list(shown.box),
         "reference": {"width": wide, "height": high, "index": shown.sidecar.reference},
         "tile": TILE,
-        "levels": shown.grid.levels,
+        "levels": Grid.of(shown).levels,
         "bits": shown.picture.pixel_type.itemsize * 8,
         "rev": desk.edits.rev,
         "frames": [_frame(desk, index) for index in range(len(shown.sidecar.inputs))],

@@ -13,13 +13,13 @@ from gpustack.io.write import oriented
 from gpustack.model.frame import Frame
 from gpustack.settings import Interpolation, Settings
 from gpustack.viewing.desk import Desk
-from gpustack.viewing.grid import Area
+from gpustack.viewing.grid import Area, Grid
 from gpustack.viewing.tiles import halved
 from tests.viewing.stacks import Pixels, opened, stacked, write_stack
 
 
 def whole(desk: Desk, level: int = 0) -> Area:
-    return Area(level, 0, 0, *desk.shown.grid.size(level))
+    return Area(level, 0, 0, *Grid.of(desk.shown).size(level))
 
 
 def aligned(paths: list[Path], orientation: int, settings: Settings) -> list[Pixels]:

@@ -15,7 +15,6 @@ from gpustack.model.frame import Frame
 from gpustack.model.transform import Matrix
 from gpustack.model.turn import Box, Turn
 from gpustack.recorded import Inputs
-from gpustack.viewing.grid import Grid
 
 _AGAIN = "Name a picture that gpustack stack wrote, unchanged, with the sidecar beside it."
 
@@ -25,7 +24,8 @@ class Shown:
     """An opened result.
 
     path: its file, `picture` what its header says. box: where it lies in the upright reference, in pixels;
-    stored_box: the same as frames are stored; turn: of the reference. warnings: sentences.
+    stored_box: the same as frames are stored; turn: of the reference, guessed where frames are not there to
+    tell. warnings: sentences.
     """
 
     path: Path
@@ -34,13 +34,9 @@ class Shown:
     picture: Frame
     inputs: Inputs
     turn: Turn
+    turn_known: bool
     stored_box: Box
     warnings: list[str] = field(default_factory=list)
-
-    @property
-    def grid(self) -> Grid:
-        """The levels of every layer: the result's pixels."""
-        return Grid(self.box[2], self.box[3])
 
     @property
     def box(self) -> Box:
@@ -89,8 +85,12 @@ def open_shown(path: Path, folder: Path | None = None) -> Shown:
     inputs = Inputs(sidecar, sidecar_path, folder)
     warnings = list(sidecar.report["warnings"])
     box = _box(sidecar, sidecar_path.name)
-    turn = _turn(sidecar, inputs, box, warnings)
-    return Shown(picture_path, sidecar_path, sidecar, picture, inputs, turn, box, warnings)
+    turn, known = _turn(sidecar, inputs, box)
+    if not known:
+        warnings.append(
+            "The frames are not there to tell how the camera was held: boxes and retouching may be turned."
+        )
+    return Shown(picture_path, sidecar_path, sidecar, picture, inputs, turn, known, box, warnings)
 
 
 def _box(sidecar: Sidecar, name: str) -> Box:
@@ -105,27 +105,24 @@ def _box(sidecar: Sidecar, name: str) -> Box:
     raise InputError(f"{name} is damaged: its box is no part of the reference.", _AGAIN)
 
 
-def _turn(sidecar: Sidecar, inputs: Inputs, box: Box, warnings: list[str]) -> Turn:
-    """How the reference is turned: as its header says, or that of another frame; else as the size of the
-    picture lets it."""
+def _turn(sidecar: Sidecar, inputs: Inputs, box: Box) -> tuple[Turn, bool]:
+    """How the reference is turned, and whether that is known: as its header says, or that of another frame;
+    else as the size of the picture lets it."""
     reference = sidecar.inputs[sidecar.reference]
     size, high, wide = (reference.width, reference.height), *sidecar.outputs["picture"].shape[:2]
     first = [reference, *sidecar.inputs]
     for one in first[: 1 + _TRIED]:
-        found = _orientation(inputs, one)
+        found = orientation_of(inputs, one)
         if found is not None and Turn(found, *size).upright(box)[2:] == (wide, high):
-            return Turn(found, *size)
+            return Turn(found, *size), True
     lies = Turn(1, *size).upright(box)[2:] == (wide, high)
-    warnings.append(
-        "The frames are not there to tell how the camera was held: boxes and retouching may be turned."
-    )
-    return Turn(1 if lies else 6, *size)
+    return Turn(1 if lies else 6, *size), False
 
 
 _TRIED = 16
 
 
-def _orientation(inputs: Inputs, one: Input) -> int | None:
+def orientation_of(inputs: Inputs, one: Input) -> int | None:
     """What the header of an input says; None where it is not there."""
     if inputs.problem(one) is not None:
         return None
