@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,14 +55,26 @@ def view(
         ) from error
     from gpustack.viewing.desk import Desk, Wish
 
-    place = listen(host, port)
     machine = Settings(ram_bytes=options.bytes_of(ram), raw_developer=raw_developer)
-    desk = Desk(Wish(result, frames, tuple(compare or ()), machine))
-    try:
+    wish = Wish(result, frames, tuple(compare or ()), machine)
+    with _closing_on_term(), closing(listen(host, port)) as place, closing(Desk(wish)) as desk:
         desk.start()
         _serve(desk, host, place, browser=not no_browser)
+
+
+@contextmanager
+def _closing_on_term() -> Iterator[None]:
+    """Let SIGTERM end the command as Ctrl-C does, with nothing left in the temporary folder; while the server
+    answers, it takes both as the wish to end."""
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
     finally:
-        desk.close()
+        signal.signal(signal.SIGTERM, before)
 
 
 def _serve(desk: Desk, host: str, place: socket.socket, *, browser: bool) -> None:

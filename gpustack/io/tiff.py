@@ -122,7 +122,8 @@ def parts(frame: Frame, work: Callable[[int, int, Pixels], None], threads: int) 
             work(top, left, _usual(pixels[:, :high, :wide], page, frame.name))
             return top
 
-        yield from page.segments(func=through, maxworkers=threads, buffersize=_READ_BYTES)
+        tops: Iterator[int] = page.segments(func=through, maxworkers=threads, buffersize=_READ_BYTES)
+        yield from tops
         yield frame.height
 
 

@@ -87,7 +87,8 @@ def test_who_is_inside_may_use_the_link_again(keys: Keys, inside: TestClient) ->
 
 
 @pytest.mark.parametrize("value", ["", "wrong", "a=b", '"', "é"])
-def test_a_made_up_cookie_is_refused(keys: Keys, inside: TestClient, value: str) -> None:
+@pytest.mark.usefixtures("inside")
+def test_a_made_up_cookie_is_refused(keys: Keys, value: str) -> None:
     header = {"cookie": f"{keys.cookie}={value}".encode()}
     assert_refused(browser(keys).get("/thing", headers=header), 401, "not good")
 

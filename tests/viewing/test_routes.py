@@ -53,7 +53,7 @@ def test_the_picture_is_told(client: TestClient, folder: Path) -> None:
 
 
 def test_shifts_are_told_upright(client: TestClient) -> None:
-    """Frames drift by (1.5, 0.75) pixels as stored; turned by 90 degrees to the right, that is (-0.75, 1.5)."""
+    """Frames drift by (1.5, 0.75) pixels as stored; turned by 90 degrees to the right, by (-0.75, 1.5)."""
     frames = client.get("/api/picture").json()["frames"]
     assert frames[1]["shift_px"] == [0, 0]
     assert frames[2]["shift_px"] == pytest.approx([-0.75, 1.5], abs=0.1)
