@@ -118,8 +118,9 @@ def parts(frame: Frame, work: Callable[[int, int, Pixels], None], threads: int) 
         _check_data(page, frame.name)
 
         def through(segment: tuple[Pixels, tuple[int, ...], tuple[int, ...]]) -> int:
-            pixels, (_, _, top, left, _), (_, high, wide, _) = segment
-            work(top, left, _usual(pixels[:, :high, :wide], page, frame.name))
+            pixels, (_, _, top, left, _), _ = segment  # tiles reach beyond the picture's edges
+            inside = pixels[:, : frame.height - top, : frame.width - left]
+            work(top, left, _usual(inside, page, frame.name))
             return top
 
         tops: Iterator[int] = page.segments(func=through, maxworkers=threads, buffersize=_READ_BYTES)
