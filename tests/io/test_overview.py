@@ -27,7 +27,7 @@ def _small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def picture(channels: int = 3, dtype: str = "uint8") -> np.ndarray[Any, Any]:
-    grains = np.random.default_rng(1).random((HEIGHT // 16 + 2, WIDTH // 16 + 2, channels))
+    grains = np.random.default_rng(1).random((HEIGHT // 64 + 2, WIDTH // 64 + 2, channels))
     smooth = cv2.resize(grains, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC).reshape(HEIGHT, WIDTH, -1)
     return (smooth.clip(0, 1) * {"uint8": 255, "uint16": 65535, "float32": 1}[dtype]).astype(dtype)
 
