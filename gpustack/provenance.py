@@ -72,7 +72,7 @@ def record(
     flat = None if settings.flat is None else Path(settings.flat)
     planes = {"picture": result.image, "depth": result.depth, "confidence": result.confidence}
     outputs = {
-        name: Digest.of(plane).named(_named(written.files[name], home))
+        name: Digest.of(plane).named(named(written.files[name], home))
         for name, plane in planes.items()
         if plane is not None and name in written.files
     }
@@ -88,7 +88,7 @@ def record(
         outputs,
         _report(result),
         None if flat is None else _flat(flat, home, fingerprints),
-        tuple(digest.named(_named(path, home)) for path, digest in written.slabs),
+        tuple(digest.named(named(path, home)) for path, digest in written.slabs),
     )
 
 
@@ -108,15 +108,15 @@ def _report(result: Result) -> dict[str, Any]:
 
 def _input(frame: Frame, home: Path, fingerprints: Fingerprints) -> Input:
     found = fingerprints.of(frame.path)
-    return Input(_named(frame.path, home), frame.page, frame.width, frame.height, found.size, found.sha256)
+    return Input(named(frame.path, home), frame.page, frame.width, frame.height, found.size, found.sha256)
 
 
 def _flat(path: Path, home: Path, fingerprints: Fingerprints) -> Input:
     found: Fingerprint = fingerprints.of(path)
-    return Input(_named(path, home), 0, 1, 1, found.size, found.sha256)
+    return Input(named(path, home), 0, 1, 1, found.size, found.sha256)
 
 
-def _named(path: Path, home: Path) -> str:
+def named(path: Path, home: Path) -> str:
     """A file as seen from a folder; its whole name where that is on another disk. Folders are resolved:
     `..` leads from where a link leads to."""
     whole = path.absolute().parent.resolve() / path.name

@@ -61,6 +61,11 @@ class Inputs:
             elif fingerprint(self._paths[one.file]).sha256 != one.sha256:
                 yield f"{self._paths[one.file]} has another content (SHA-256)"
 
+    @property
+    def folder(self) -> Path | None:
+        """Where inputs lie, if not where they lay."""
+        return self._folder
+
     def path(self, one: Input) -> Path:
         """Where an input lies now, if it is there."""
         return self._paths[one.file]

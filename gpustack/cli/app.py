@@ -8,6 +8,7 @@ import typer
 
 from gpustack import __version__
 from gpustack.cli.align import align
+from gpustack.cli.apply import apply
 from gpustack.cli.batch import batch
 from gpustack.cli.bench import bench
 from gpustack.cli.compare import compare
@@ -59,6 +60,7 @@ for _command in (
     batch,
     inspect,
     replay,
+    apply,
     view,
     compare,
     depth,

@@ -64,7 +64,7 @@ class Desk:
         ]
         self.frames = Frames(self.shown, self._machine, int(ram * _FRAMES_SHARE))
         self.planes = Planes(self.shown, folder)
-        self.edits = Edits()
+        self.edits = Edits(self)
         self._thread = threading.Thread(target=self._prepare, name="desk", daemon=True)
 
     def start(self) -> None:
@@ -111,6 +111,8 @@ class Desk:
             self._read("Reading the result", self.picture, self.shown)
             for pyramid, other in zip(self._compared, self.others, strict=True):
                 self._read(f"Reading {other.picture.name}", pyramid, other)
+            self.work.say("Painting strokes")
+            self.edits.open()
             self.work.say("Reading maps")
             for name in ("depth", "confidence"):
                 self.work.attempt(partial(self.planes.read_file, name))

@@ -29,7 +29,10 @@ def picture(desk: Desk) -> dict[str, Any]:
         "rev": desk.edits.rev,
         "frames": [_frame(desk, index) for index in range(len(shown.sidecar.inputs))],
         "layers": _layers(desk),
-        "others": [{"id": f"other-{n}", "name": one.picture.name} for n, one in enumerate(desk.others)],
+        "others": [
+            {"id": f"other-{n}", "name": one.picture.name, "source": desk.edits.source_of(one.picture.path)}
+            for n, one in enumerate(desk.others)
+        ],
         "warnings": shown.warnings,
         "settings": {name: _plain(value) for name, value in shown.sidecar.as_dict()["settings"].items()},
         "edits": True,
@@ -49,6 +52,7 @@ def _frame(desk: Desk, index: int) -> dict[str, Any]:
         "name": shown.name_of(index),
         "file": shown.sidecar.inputs[index].file,
         "page": shown.sidecar.inputs[index].page,
+        "source": desk.edits.source(index),
         "used": place.used,
         "share": row["share"],
         "shaken": row["shaken"],

@@ -48,7 +48,7 @@ def test_the_picture_is_told(client: TestClient, folder: Path) -> None:
     assert (told["tile"], told["levels"], told["bits"], told["work"]) == (512, 1, 8, None)
     assert [frame["name"] for frame in told["frames"]] == ["f0.png", "f1.png", "f2.png"]
     assert sum(frame["share"] for frame in told["frames"]) == pytest.approx(1, abs=1e-3)
-    assert told["others"] == [{"id": "other-0", "name": "other.png"}]
+    assert told["others"] == [{"id": "other-0", "name": "other.png", "source": {"picture": "other.png"}}]
     assert told["settings"]["align"] == "similarity"
 
 
@@ -178,7 +178,8 @@ def test_the_page_s_own_files_are_all_there_is(client: TestClient) -> None:
 
 
 def test_tiles_may_be_kept_while_nothing_is_painted(client: TestClient) -> None:
-    assert "immutable" in client.get("/tile/result/0/0/0?r=0").headers["cache-control"]
+    rev = client.get("/api/picture").json()["rev"]
+    assert "immutable" in client.get(f"/tile/result/0/0/0?r={rev}").headers["cache-control"]
     assert client.get("/tile/result/0/0/0?r=99").headers["cache-control"] == "no-store"
     assert client.get("/tile/result/0/0/0").headers["cache-control"] == "no-store"
 
