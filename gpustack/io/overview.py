@@ -87,8 +87,9 @@ def read_overview(frame: Frame) -> npt.NDArray[np.uint8] | None:
     try:
         with TiffFile(frame.path) as tif:
             page = tif.pages[0 if len(tif.pages) == 1 else frame.page].aspage()
-            (sub,) = page.pages
-            found = sub.aspage()
+            if page.pages is None or len(page.pages) != 1:
+                return None
+            found = page.pages[0].aspage()
             by = 1 << steps_of(frame.width, frame.height)
             size = -(-frame.width // by), -(-frame.height // by)
             if not found.subfiletype & _REDUCED or (found.imagewidth, found.imagelength) != size:

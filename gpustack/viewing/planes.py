@@ -54,6 +54,7 @@ class Planes:
         self.um_per_step: float | None = None
         self._curves: Curves | None = None
         self._judged: Inspection | None = None
+        self._used = np.flatnonzero([place.used for place in shown.sidecar.places])
         last = max(1, len(shown.sidecar.inputs) - 1)
         gaps = zip(_GAPS, (BEFORE, BETWEEN, AFTER), strict=True)
         self.scales: dict[str, Scale | Classes] = {
@@ -133,7 +134,7 @@ class Planes:
         """What the maps say of a place of the picture, whose first pixel covers 0 to 1."""
         found = {name: self._value(name, x, y) for name in ("depth", "confidence", "winners")}
         depth, winner = found["depth"], found["winners"]
-        nearest = None if depth is None else round(depth)
+        nearest = None if depth is None else int(self._used[np.abs(self._used - depth).argmin()])
         sharpest = nearest if winner is None else round(winner)
         return {
             "frame": sharpest if nearest is None else nearest,
