@@ -1,0 +1,99 @@
+/** Puts the page together. */
+import { acts, buttons, tellZoom } from "./acts.js";
+import { get } from "./api.js";
+import { Brush } from "./brush.js";
+import { Curve } from "./curve.js";
+import { divider } from "./divider.js";
+import { $, kept } from "./dom.js";
+import { Edits } from "./edits.js";
+import { framesPanel } from "./framespanel.js";
+import { gapsPanel } from "./gapspanel.js";
+import { keys } from "./keys.js";
+import { legend } from "./legend.js";
+import { navigator as overview } from "./navigator.js";
+import { overlay } from "./overlay.js";
+import { Point } from "./point.js";
+import { Pointer } from "./pointer.js";
+import { Polygon } from "./polygon.js";
+import { retouchPanel } from "./retouchpanel.js";
+import { Stage } from "./stage.js";
+import { banner, followWork, speaker } from "./status.js";
+import { Store } from "./store.js";
+import { tabs } from "./tabs.js";
+import { theme } from "./theme.js";
+import { Tiles } from "./tiles.js";
+import { View } from "./view.js";
+import { viewPanel } from "./viewpanel.js";
+
+function remembered(picture) {
+  const ready = picture.layers.filter((layer) => layer.ready).map((layer) => layer.id);
+  const middle = Math.floor((picture.frames.length - 1) / 2);
+  return new Store({
+    ...{ layer: "result", other: picture.layers.some(({ id }) => id === "original") ? "original" : "frame-0" },
+    ...{ split: false, splitAt: 0.5, strength: 1, overview: true, side: true, tab: "view", mark: [] },
+    ...{ hover: null, byKeys: false, space: false, pin: null, pinned: null, at: null, looked: 0 },
+    ...{ tool: "hand", source: "sharpest", sourceFrame: middle, frame: middle, preview: null },
+    ...{ radius: kept("radius", 40), hardness: kept("hardness", 0.5), opacity: kept("opacity", 1) },
+    ...{ feather: kept("feather", 6), match: kept("match", true), peek: kept("peek", false) },
+    ...{ stroke: null, pending: [], corners: [], undo: 0, redo: 0, unsaved: false, saved: null, rev: picture.rev },
+    ...{ ready: new Set(ready), layersRead: picture.layers },
+  });
+}
+
+function tell(picture) {
+  document.title = `${picture.name} – gpustack view`;
+  $("name").textContent = picture.name;
+  const frames = `${picture.frames.length} frame${picture.frames.length === 1 ? "" : "s"}`;
+  $("about").textContent = `${picture.width} × ${picture.height}, ${picture.bits} bit, ${frames}`;
+  $("stage").setAttribute("aria-label", `Picture ${picture.name}`);
+}
+
+function toolOf(app) {
+  const hand = { pans: true, tap: (place) => app.act.pin(place), wheel: (way) => app.act.neighbour(way) };
+  const brush = new Brush(app);
+  const tools = { hand, brush, eraser: brush, polygon: new Polygon(app) };
+  return () => tools[app.store.get("tool")];
+}
+
+/** The view has moved: a brush that the keyboard holds down paints on. */
+function moved(app) {
+  const { store, view } = app;
+  tellZoom(view);
+  app.stage?.redraw();
+  store.set({ looked: store.get("looked") + 1 });
+  if (store.get("byKeys") && store.get("stroke")) app.tool().move([view.centre]);
+}
+
+async function begin() {
+  const say = speaker();
+  const picture = await get("/api/picture");
+  const app = { picture, say, store: remembered(picture) };
+  const { store } = app;
+  theme(store);
+  tell(picture);
+  app.view = new View(picture, () => moved(app));
+  app.tiles = new Tiles(
+    picture,
+    () => app.stage.redraw(),
+    (layer, error) => say(error.message, "alert"),
+  );
+  app.point = new Point(app, $("readout"));
+  app.stage = new Stage(app, $("stage"), $("picture"));
+  app.edits = new Edits(app);
+  app.act = acts(app);
+  app.tool = toolOf(app);
+  new Pointer(app, app.stage, app.tool);
+  new Curve(app, $("curve"), $("here-text"));
+  for (const part of [overlay, overview, divider, legend, buttons, keys, banner]) part(app);
+  for (const panel of [viewPanel, framesPanel, gapsPanel, retouchPanel]) panel(app);
+  tabs(store);
+  addEventListener("beforeunload", (event) => store.get("unsaved") && event.preventDefault());
+  $("stage").focus({ preventScroll: true });
+  await Promise.all([app.edits.load(), followWork(app)]);
+}
+
+begin().catch((error) => {
+  $("banner-text").textContent = error.message;
+  $("banner").hidden = false;
+  $("banner-do").addEventListener("click", () => location.reload());
+});
