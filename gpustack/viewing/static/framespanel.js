@@ -22,8 +22,9 @@ function percent(share) {
   return share === null || share === undefined ? "–" : digits(share * 100, 1);
 }
 
-function notes({ used, shaken }) {
-  return [shaken ? "shaken" : null, used === false ? "left out" : null].filter(Boolean).join(", ");
+function notes({ used, shaken, problem }) {
+  const told = [problem ? "cannot be read" : null, shaken ? "shaken" : null, used === false ? "left out" : null];
+  return told.filter(Boolean).join(", ");
 }
 
 export function framesPanel(app) {

@@ -37,6 +37,6 @@ export function fixedLayers(picture) {
 
 /** The frame's value for an edit list. */
 export function frameSource(picture, index) {
-  const frame = picture.frames[index];
-  return frame.source ?? { frame: frame.name };
+  const { source, file, name, page } = picture.frames[index];
+  return source ?? { frame: file ?? name, ...(page ? { page } : {}) };
 }

@@ -21,7 +21,27 @@ export function legend(app) {
   });
 }
 
-function draw(picture, { id, name, legend: { stops, unit } }, value) {
+/** A scale of numbers, or named colours. */
+function draw(picture, layer, value) {
+  const named = typeof layer.legend.stops[0][0] === "string";
+  show($("legend-bar"), !named);
+  $("legend-ends").classList.toggle("names", named);
+  if (named) drawNames(layer);
+  else drawScale(picture, layer, value);
+}
+
+function drawNames({ name, legend: { stops } }) {
+  write($("legend-name"), name);
+  fill($("legend-ends"), JSON.stringify(stops), () =>
+    stops.map(([text, colour]) => {
+      const swatch = el("i", { class: "swatch" });
+      swatch.style.background = colour;
+      return el("span", {}, swatch, text);
+    }),
+  );
+}
+
+function drawScale(picture, { id, name, legend: { stops, unit } }, value) {
   const [first, last] = [stops[0][0], stops.at(-1)[0]];
   const here = value === null ? "" : `: ${digits(value, id === "winners" ? 0 : 2)}`;
   write($("legend-name"), `${name}${unit ? ` (${unit})` : ""}${here}`);
@@ -49,8 +69,12 @@ function ends(picture, unit, first, last) {
   const step = unit?.startsWith("frame") ? picture.um_per_step : null;
   const label = (value) => `${+value.toFixed(2)}${step ? ` = ${digits(value * step, 0)} µm` : ""}`;
   const texts = [first, (first + last) / 2, last].map(label);
-  const host = $("legend-ends");
-  if (host.dataset.texts === texts.join("|")) return;
-  host.dataset.texts = texts.join("|");
-  host.replaceChildren(...texts.map((text) => el("span", {}, text)));
+  fill($("legend-ends"), texts.join("|"), () => texts.map((text) => el("span", {}, text)));
+}
+
+/** Fills anew where it holds something else. */
+function fill(host, key, make) {
+  if (host.dataset.holds === key) return;
+  host.dataset.holds = key;
+  host.replaceChildren(...make());
 }

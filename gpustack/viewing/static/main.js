@@ -29,14 +29,43 @@ function remembered(picture) {
   const ready = picture.layers.filter((layer) => layer.ready).map((layer) => layer.id);
   const middle = Math.floor((picture.frames.length - 1) / 2);
   return new Store({
-    ...{ layer: "result", other: picture.layers.some(({ id }) => id === "original") ? "original" : "frame-0" },
-    ...{ split: false, splitAt: 0.5, strength: 1, overview: true, side: true, tab: "view", mark: [] },
-    ...{ hover: null, byKeys: false, space: false, pin: null, pinned: null, at: null, looked: 0 },
-    ...{ tool: "hand", source: "sharpest", sourceFrame: middle, frame: middle, preview: null },
-    ...{ radius: kept("radius", 40), hardness: kept("hardness", 0.5), opacity: kept("opacity", 1) },
-    ...{ feather: kept("feather", 6), match: kept("match", true), peek: kept("peek", false) },
-    ...{ stroke: null, pending: [], corners: [], undo: 0, redo: 0, unsaved: false, saved: null, rev: picture.rev },
-    ...{ ready: new Set(ready), layersRead: picture.layers },
+    layer: "result",
+    other: picture.layers.some(({ id }) => id === "original") ? "original" : "frame-0",
+    split: false,
+    splitAt: 0.5,
+    strength: 1, // of maps over the picture
+    overview: true,
+    side: true,
+    tab: "view",
+    mark: [], // outlined boxes of the picture
+    hover: null, // the place under the pointer
+    byKeys: false, // the place that is meant is the middle of the stage
+    space: false,
+    pin: null,
+    pinned: null,
+    at: null,
+    moves: 0, // of the view
+    tool: "hand",
+    source: "sharpest", // or "frame", "fused", or another result's id
+    sourceFrame: middle,
+    frame: middle, // looked at last
+    radius: kept("radius", 40),
+    hardness: kept("hardness", 0.5),
+    opacity: kept("opacity", 1),
+    feather: kept("feather", 6),
+    match: kept("match", true),
+    peek: kept("peek", false),
+    preview: null,
+    stroke: null, // being led
+    pending: [], // strokes whose tiles have not come
+    corners: [],
+    undo: 0,
+    redo: 0,
+    unsaved: false,
+    saved: null,
+    rev: picture.rev,
+    ready: new Set(ready),
+    layersRead: picture.layers,
   });
 }
 
@@ -60,7 +89,7 @@ function moved(app) {
   const { store, view } = app;
   tellZoom(view);
   app.stage?.redraw();
-  store.set({ looked: store.get("looked") + 1 });
+  store.set({ moves: store.get("moves") + 1 });
   if (store.get("byKeys") && store.get("stroke")) app.tool().move([view.centre]);
 }
 
@@ -88,7 +117,6 @@ async function begin() {
   for (const panel of [viewPanel, framesPanel, gapsPanel, retouchPanel]) panel(app);
   tabs(store);
   addEventListener("beforeunload", (event) => store.get("unsaved") && event.preventDefault());
-  $("stage").focus({ preventScroll: true });
   await Promise.all([app.edits.load(), followWork(app)]);
 }
 

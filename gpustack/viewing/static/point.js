@@ -16,7 +16,7 @@ export class Point {
 
   constructor(app, readout) {
     this.#app = app;
-    app.store.on(["hover", "byKeys", "looked", "rev", "ready"], () => this.#follow());
+    app.store.on(["hover", "byKeys", "moves", "rev", "ready"], () => this.#follow());
     app.store.on(["pin", "rev", "ready"], () => this.#pinned());
     app.store.on(["at", "hover", "byKeys"], () => write(readout, this.#text()));
   }
