@@ -29,7 +29,7 @@ function notes({ used, shaken, problem }) {
 
 export function framesPanel(app) {
   const { picture, store } = app;
-  let order = { column: 0, down: false };
+  let order = { column: -1, down: false };
   const heads = COLUMNS.map((column, index) => head(column, () => sort(index)));
   const rows = picture.frames.map((frame, index) => row(app, frame, index));
   const body = el("tbody", {}, ...rows);
@@ -52,7 +52,6 @@ export function framesPanel(app) {
     el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, ...heads)), body)),
   );
   sort(0);
-  order.down = false;
   store.on(["layer", "other", "split", "frame"], () => markRow(store, rows));
 }
 

@@ -16,6 +16,7 @@ import { Point } from "./point.js";
 import { Pointer } from "./pointer.js";
 import { Polygon } from "./polygon.js";
 import { retouchPanel } from "./retouchpanel.js";
+import { sideWidth } from "./sides.js";
 import { Stage } from "./stage.js";
 import { banner, followWork, speaker } from "./status.js";
 import { Store } from "./store.js";
@@ -113,7 +114,7 @@ async function begin() {
   app.tool = toolOf(app);
   new Pointer(app, app.stage, app.tool);
   new Curve(app, $("curve"), $("here-text"));
-  for (const part of [overlay, overview, divider, legend, buttons, keys, banner]) part(app);
+  for (const part of [sideWidth, overlay, overview, divider, legend, buttons, keys, banner]) part(app);
   for (const panel of [viewPanel, framesPanel, gapsPanel, retouchPanel]) panel(app);
   tabs(store);
   addEventListener("beforeunload", (event) => store.get("unsaved") && event.preventDefault());

@@ -82,7 +82,7 @@ export class Point {
     const length = step && depth !== null ? ` (${digits(depth * step, 1)} µm)` : "";
     return [
       frame === null || frame === undefined ? null : `frame ${frameName(picture, frame)}`,
-      depth === null || depth === undefined ? null : `depth ${digits(depth, 2)}${length}`,
+      depth === null || depth === undefined ? null : `depth ${digits(depth, 2)} frames${length}`,
       confidence === null || confidence === undefined ? null : `confidence ${digits(confidence, 2)}`,
       rgb ? `${rgb.length === 3 ? "RGB" : "value"} ${rgb.join(" ")}` : null,
     ].filter(Boolean);

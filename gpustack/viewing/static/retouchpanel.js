@@ -40,15 +40,18 @@ function source({ picture, store }) {
 }
 
 function shape({ store }) {
-  return el(
-    "fieldset",
-    {},
-    el("legend", {}, "Brush"),
-    number(store, { key: "radius", name: "Radius", unit: "px", least: 1, most: 2000, step: 1 }),
-    number(store, { key: "hardness", name: "Hardness", unit: "%", least: 0, most: 100, step: 1, of: 100 }),
-    number(store, { key: "opacity", name: "Opacity", unit: "%", least: 1, most: 100, step: 1, of: 100 }),
-    number(store, { key: "feather", name: "Feather (polygon)", unit: "px", least: 0, most: 500, step: 1 }),
-  );
+  const title = el("legend", {});
+  const radius = number(store, { key: "radius", name: "Radius", unit: "px", least: 1, most: 2000, step: 1 });
+  const hardness = number(store, { key: "hardness", name: "Hardness", unit: "%", least: 0, most: 100, step: 1, of: 100 });
+  const opacity = number(store, { key: "opacity", name: "Opacity", unit: "%", least: 1, most: 100, step: 1, of: 100 });
+  const feather = number(store, { key: "feather", name: "Feather", unit: "px", least: 0, most: 500, step: 1 });
+  store.on(["tool"], () => {
+    const polygon = store.get("tool") === "polygon";
+    write(title, polygon ? "Polygon" : store.get("tool") === "eraser" ? "Eraser" : "Brush");
+    for (const row of [radius, hardness]) show(row, !polygon);
+    show(feather, polygon);
+  });
+  return el("fieldset", {}, title, radius, hardness, feather, opacity);
 }
 
 function state(app) {
