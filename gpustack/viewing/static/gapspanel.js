@@ -49,7 +49,8 @@ function item(app, gap) {
 
 function goThere({ picture, say, store, view }, { box }, name) {
   const [left, top] = [box[0] - picture.box[0], box[1] - picture.box[1]];
-  store.set({ mark: [{ left, top, width: box[2], height: box[3] }], byKeys: true });
+  const pin = { x: left + box[2] / 2, y: top + box[3] / 2 };
+  store.set({ mark: [{ left, top, width: box[2], height: box[3] }], pin });
   view.lookAtBox(left, top, box[2], box[3]);
   say(`${name}. Esc takes the outline away.`);
 }

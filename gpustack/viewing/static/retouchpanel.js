@@ -15,7 +15,9 @@ function source({ picture, store }) {
     { id: "source", onchange: () => store.set({ source: what.value }) },
     el("option", { value: "sharpest" }, "The sharpest frame under the brush"),
     el("option", { value: "frame" }, "A chosen frame"),
-    ...picture.others.map(({ id, name }) => el("option", { value: id }, `Another result: ${name}`)),
+    ...picture.others
+      .filter(({ source }) => source !== null) // null: too far away to be named in the list
+      .map(({ id, name }) => el("option", { value: id }, `Another result: ${name}`)),
     el("option", { value: "fused" }, "The fused picture, without edits"),
   );
   const frames = picture.frames.map((_, index) => el("option", { value: String(index) }, frameName(picture, index)));

@@ -59,8 +59,8 @@ export class Stage {
   #followSize() {
     const watcher = new ResizeObserver(([entry]) => {
       const exact = entry.devicePixelContentBoxSize?.[0];
-      const width = exact?.inlineSize ?? Math.round(entry.contentRect.width * devicePixelRatio);
-      const height = exact?.blockSize ?? Math.round(entry.contentRect.height * devicePixelRatio);
+      const width = counted(exact?.inlineSize, entry.contentRect.width);
+      const height = counted(exact?.blockSize, entry.contentRect.height);
       this.#canvas.width = Math.max(1, width);
       this.#canvas.height = Math.max(1, height);
       this.#app.view.resize(width, height);
@@ -138,6 +138,12 @@ export class Stage {
     const pending = store.get("pending");
     if (pending.length && !tiles.busy) store.set({ pending: pending.filter(({ sent }) => !sent) });
   }
+}
+
+/** Device pixels as the browser counts them; some do not count those of an emulated screen. */
+function counted(exact, length) {
+  const about = length * devicePixelRatio;
+  return Math.abs((exact ?? Infinity) - about) <= 1 ? exact : Math.round(about);
 }
 
 function inside([a, b, c, d], [e, f, g, h]) {
