@@ -63,9 +63,24 @@ export function acts(app) {
       return store.set({ layer: store.get("other"), other: store.get("layer") });
     },
 
+    /** The place on the stage that stays where it is when keys zoom. */
+    anchor() {
+      const here = app.point.place;
+      return here ? view.toStage(here.x, here.y) : undefined;
+    },
+
     full() {
-      const here = store.get("hover");
-      view.glide(1, here ? view.toStage(here.x, here.y) : undefined);
+      view.glide(1, act.anchor());
+    },
+
+    /** The cross goes by so many pixels of the screen, and the picture under it where there is more of it. */
+    walk(dx, dy) {
+      const from = store.get("byKeys") ? store.get("cross") : view.centre;
+      const x = within(from.x + dx / view.scale, picture.width);
+      const y = within(from.y + dy / view.scale, picture.height);
+      store.set({ byKeys: true, cross: { x, y } });
+      if (!view.fitted) view.lookAt(x, y);
+      if (store.get("stroke")) app.tool().move([{ x, y }]);
     },
 
     tool(name) {
@@ -79,9 +94,9 @@ export function acts(app) {
     },
 
     enter() {
-      store.set({ byKeys: true });
-      if (!paints()) return act.pin(view.centre);
-      return app.tool().toggle(view.centre);
+      if (!store.get("byKeys")) act.walk(0, 0);
+      if (!paints()) return act.pin(store.get("cross"));
+      return app.tool().toggle(store.get("cross"));
     },
 
     fill() {
@@ -111,6 +126,10 @@ export function acts(app) {
   function otherThan(layer) {
     return layer === "original" ? "result" : frameOf(layer) === null ? frameId(store.get("frame")) : "result";
   }
+}
+
+function within(place, length) {
+  return Math.min(length - 0.5, Math.max(0.5, place));
 }
 
 function held(index, count) {

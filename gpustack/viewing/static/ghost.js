@@ -30,15 +30,15 @@ function cover(context, stroke, scale) {
     if (stroke.feather * scale > 1) context.filter = `blur(${stroke.feather * scale * BLUR}px)`;
     return context.fill();
   }
+  const soft = 1 - stroke.hardness;
   let done = 0;
-  for (let ring = 0; ring < RINGS; ring++) {
-    const outer = 1 - (ring * (1 - stroke.hardness)) / RINGS;
-    const wanted = fall(outer - (0.5 * (1 - stroke.hardness)) / RINGS, stroke.hardness);
+  for (let ring = soft > 0 ? 0 : RINGS; ring <= RINGS; ring++) {
+    const outer = 1 - (ring / RINGS) * soft;
+    const wanted = ring === RINGS ? 1 : fall(outer - (0.5 / RINGS) * soft, stroke.hardness);
     context.globalAlpha = (wanted - done) / (1 - done);
-    context.lineWidth = 2 * stroke.radius * outer;
+    context.lineWidth = Math.max(NO_LENGTH, 2 * stroke.radius * outer);
     context.stroke();
     done = wanted;
-    if (done >= 1) return;
   }
 }
 

@@ -9,8 +9,7 @@ const GROW = 1.15;
 function bindings({ act, edits, point, stage, store, view }) {
   const pan = (x, y) => (event) => {
     const step = (event.shiftKey ? FINE : PAN) * stage.ratio;
-    store.set({ byKeys: true });
-    view.pan(-x * step, -y * step);
+    act.walk(x * step, y * step);
   };
   const grow = (key, change, least, most) => () =>
     store.set({ [key]: Math.min(most, Math.max(least, change(store.get(key)))) });
@@ -21,8 +20,8 @@ function bindings({ act, edits, point, stage, store, view }) {
     ["Picture", ["ArrowRight"], "Move right", pan(1, 0)],
     ["Picture", ["ArrowUp"], "Move up", pan(0, -1)],
     ["Picture", ["ArrowDown"], "Move down", pan(0, 1)],
-    ["Picture", ["+", "="], "Zoom in", () => view.step(1)],
-    ["Picture", ["-"], "Zoom out", () => view.step(-1)],
+    ["Picture", ["+", "="], "Zoom in", () => view.step(1, act.anchor())],
+    ["Picture", ["-"], "Zoom out", () => view.step(-1, act.anchor())],
     ["Picture", ["0"], "The whole picture", () => view.fit()],
     ["Picture", ["1"], "100 %: a picture pixel for each pixel of the screen", () => act.full()],
     ["Picture", ["n"], "Overview on and off", () => store.set({ overview: !store.get("overview") })],

@@ -40,12 +40,12 @@ function remembered(picture) {
     tab: "view",
     mark: [], // outlined boxes of the picture
     hover: null, // the place under the pointer
-    byKeys: false, // the place that is meant is the middle of the stage
+    byKeys: false, // the place that is meant is that of the cross
+    cross: { x: picture.width / 2, y: picture.height / 2 },
     space: false,
     pin: null,
     pinned: null,
     at: null,
-    moves: 0, // of the view
     tool: "hand",
     source: "sharpest", // or "frame", "fused", or another result's id
     sourceFrame: middle,
@@ -85,13 +85,9 @@ function toolOf(app) {
   return () => tools[app.store.get("tool")];
 }
 
-/** The view has moved: a brush that the keyboard holds down paints on. */
-function moved(app) {
-  const { store, view } = app;
+function moved({ stage, view }) {
   tellZoom(view);
-  app.stage?.redraw();
-  store.set({ moves: store.get("moves") + 1 });
-  if (store.get("byKeys") && store.get("stroke")) app.tool().move([view.centre]);
+  stage.redraw();
 }
 
 async function begin() {

@@ -23,7 +23,7 @@ export function overlay(app) {
     if (store.get("split")) line(pen, Math.round(store.get("splitAt") * view.width), view.height, ratio);
     for (const box of store.get("mark")) drawBox(pen, view, box, ratio);
     if (store.get("pin")) drawPin(pen, view.toStage(store.get("pin").x, store.get("pin").y), ratio);
-    if (store.get("byKeys")) drawCross(pen, view.width / 2, view.height / 2, ratio);
+    if (store.get("byKeys")) drawCross(pen, view.toStage(here.x, here.y), ratio);
     if (tool === "polygon") drawCorners(pen, view, store.get("corners"), here, ratio);
     if (here && (tool === "brush" || tool === "eraser")) drawBrush(pen, here, ratio);
   });
@@ -42,7 +42,7 @@ export function overlay(app) {
   }
 
   /** While nothing is painted, what the brush would paint is seen inside it, where the user wants that. */
-  store.on(["hover", "byKeys", "tool", "source", "sourceFrame", "peek", "radius", "hardness", "opacity"], () => {
+  store.on(["hover", "byKeys", "cross", "tool", "source", "sourceFrame", "peek", "radius", "hardness", "opacity"], () => {
     const here = point.place;
     const brush = store.get("tool") === "brush" && store.get("peek");
     const source = brush && here ? knownSource(app) : null;
@@ -71,7 +71,7 @@ function cross(pen, x, y, arm) {
   pen.stroke();
 }
 
-function drawCross(pen, x, y, ratio) {
+function drawCross(pen, { x, y }, ratio) {
   twice(pen, ratio, () => cross(pen, Math.round(x) + 0.5, Math.round(y) + 0.5, 9 * ratio));
 }
 

@@ -1,5 +1,5 @@
 /**
- * What is known of a place: that under the pointer, or, with the keyboard, the middle of the stage.
+ * What is known of a place: that under the pointer, or that under the cross, which the keyboard moves.
  *
  * `at` in the store is {x, y, ...answer} of the place that was asked for last; `pinned` the same of the pin.
  */
@@ -16,15 +16,15 @@ export class Point {
 
   constructor(app, readout) {
     this.#app = app;
-    app.store.on(["hover", "byKeys", "moves", "rev", "ready"], () => this.#follow());
+    app.store.on(["hover", "byKeys", "cross", "rev", "ready"], () => this.#follow());
     app.store.on(["pin", "rev", "ready"], () => this.#pinned());
-    app.store.on(["at", "hover", "byKeys"], () => write(readout, this.#text()));
+    app.store.on(["at", "hover", "byKeys", "cross"], () => write(readout, this.#text()));
   }
 
   /** The place that is meant, in the picture, or null. */
   get place() {
-    const { store, view } = this.#app;
-    return store.get("byKeys") ? view.centre : store.get("hover");
+    const { store } = this.#app;
+    return store.get("byKeys") ? store.get("cross") : store.get("hover");
   }
 
   #inside({ x, y }) {

@@ -19,7 +19,7 @@ export class Stage {
     this.#ghosts = new Ghosts(app.picture, app.tiles);
     this.#followSize();
     const drawn = ["layer", "other", "split", "splitAt", "strength", "stroke", "pending", "mark", "dark", "ready"];
-    app.store.on([...drawn, "hover", "tool", "radius", "pin", "corners", "preview"], () => this.redraw());
+    app.store.on([...drawn, "hover", "byKeys", "cross", "tool", "radius", "pin", "corners", "preview"], () => this.redraw());
   }
 
   /** draw(context, view) is called after each drawing, to draw over it. */

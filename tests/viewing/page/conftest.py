@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from gpustack.io.metadata import Metadata
 from gpustack.io.write import write_picture
 from gpustack.model.frame import PixelType
 from gpustack.scenes import Shoot, render
-from tests.viewing.page.command import COMMAND, ENVIRONMENT, command
+from tests.cli.calling import call, surroundings
 from tests.viewing.page.screen import Screen
 
 SHOOT = Shoot(
@@ -55,37 +56,32 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def stacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `frames/`, and two results of them in 16 bits: `sharp.tif` and `average.tif`."""
-    folder = tmp_path_factory.mktemp("stacked")
+    folder = tmp_path_factory.mktemp("stack")
     (folder / "frames").mkdir()
     scene = render("macro", SHOOT)
     paths = [folder / "frames" / f"frame{index:02}.tif" for index in range(SHOOT.frames)]
     for index, path in enumerate(paths):
         write_picture(path, scene.frame(index), Metadata(), overwrite=False, software="")
     for name, method in (("sharp", "pyramid"), ("average", "average")):
-        command(folder, "stack", "frames", "-o", f"{name}.tif", "--method", method, "--quiet")
+        ran = call("stack", folder / "frames", "-o", folder / f"{name}.tif", "--method", method, "--quiet")
+        assert ran.exit_code == 0, ran.stderr
     return folder
 
 
-@pytest.fixture(scope="module")
-def folder(stacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the stack that the tests of one file may change."""
-    return Path(shutil.copytree(stacked, tmp_path_factory.mktemp("page") / "stack"))
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def link(browser: Any, folder: Path) -> Iterator[str]:
     """The link that `gpustack view sharp.tif` prints; it ends like Ctrl-C, with exit code 0 or 130."""
     del browser  # Without one nothing needs to be started.
     pytest.importorskip("starlette", reason="the extra web is not installed")
     with subprocess.Popen(
-        [*COMMAND, "view", "sharp.tif", "--compare", "average.tif", "--no-browser"],
+        [sys.executable, "-m", "gpustack", "view", "sharp.tif", "--compare", "average.tif", "--no-browser"],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env=ENVIRONMENT,
+        env=surroundings(),
     ) as server:
         assert server.stdout is not None
         yield server.stdout.readline().strip()
@@ -93,7 +89,7 @@ def link(browser: Any, folder: Path) -> Iterator[str]:
         assert server.wait(END_SECONDS) in (0, 130)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cookies(browser: Any, link: str) -> list[Any]:
     """What the link gave the first browser that opened it."""
     context = browser.new_context()

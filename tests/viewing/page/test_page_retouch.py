@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from tests.viewing.page.command import command
+from tests.cli.calling import call
 from tests.viewing.page.screen import Pixels, Screen, part
 
 Open = Callable[..., Screen]
@@ -26,7 +26,7 @@ NEAR, FAR = (300.0, 250.0), (520.0, 250.0)
 @pytest.fixture(scope="module")
 def aligned(folder: Path) -> Pixels:
     """The source frame as `gpustack align` writes it, on the pixels of the result."""
-    command(folder, "align", "frames", "-o", "aligned", "--quiet")
+    assert call("align", folder / "frames", "-o", folder / "aligned", "--quiet").exit_code == 0
     return np.asarray(tifffile.imread(sorted((folder / "aligned").iterdir())[SOURCE]))
 
 
@@ -94,7 +94,7 @@ def test_from_the_first_stroke_to_the_picture(opened: Open, folder: Path, aligne
     listed = json.loads((folder / "sharp.tif.edits.json").read_text())
     assert [stroke["source"] for stroke in listed["strokes"]] == [{"frame": "frames/frame00.tif"}]
 
-    command(folder, "apply", "sharp.tif.edits.json", "-o", "mended.tif")
+    assert call("apply", folder / "sharp.tif.edits.json", "-o", folder / "mended.tif").exit_code == 0
     mended = tifffile.imread(folder / "mended.tif")
     assert (mended.dtype, mended.shape) == (fused.dtype, fused.shape)
     assert (mended[outside] == fused[outside]).all()
@@ -117,8 +117,6 @@ def test_a_stroke_is_seen_while_it_is_led(opened: Open, folder: Path) -> None:
     steps = screen.page.locator("#counts").inner_text()
     screen.page.keyboard.press("Escape")
     screen.page.mouse.up()
-    screen.press("f")
-    screen.page.get_by_label("A frame", exact=True)
     screen.page.locator("#tab-view").click()
     screen.page.get_by_label("A frame", exact=True).select_option("frame-5")
     frame = shown(screen, fused)[0]
