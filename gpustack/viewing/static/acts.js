@@ -2,7 +2,7 @@
 import { get } from "./api.js";
 import { $, write } from "./dom.js";
 import { frameId, frameName, frameOf, layerName } from "./layers.js";
-import { neighbour } from "./sources.js";
+import { bestFrame, neighbour } from "./sources.js";
 import { nextTheme } from "./theme.js";
 
 export function acts(app) {
@@ -15,7 +15,8 @@ export function acts(app) {
       const found = picture.layers.find((layer) => layer.id === id);
       if (!found && frameOf(id) === null && !picture.others.some((other) => other.id === id))
         return say("There is no such layer for this result.");
-      if (found?.kind === "map" && !store.get("ready").has(id)) return say(`${found.name} is still being made.`);
+      if (found?.kind === "map" && !store.get("ready").has(id))
+        return say(`${found.name} is still being made.`);
       store.set({ layer: id });
       return say(layerName(picture, id));
     },
@@ -26,10 +27,10 @@ export function acts(app) {
       say(`Frame ${frameName(picture, index)}`);
     },
 
-    async frameHere() {
+    frameHere() {
       const at = store.get("pinned") ?? store.get("at");
       const shown = frameOf(store.get("layer"));
-      act.showFrame(shown === null && at?.sharpest !== null && at ? at.sharpest : store.get("frame"));
+      act.showFrame((shown === null && at ? bestFrame(at) : null) ?? store.get("frame"));
     },
 
     async neighbour(direction) {
@@ -154,7 +155,8 @@ export function buttons(app) {
   const tools = [...document.querySelectorAll("[data-tool]")];
   for (const tool of tools) tool.addEventListener("click", () => act.tool(tool.dataset.tool));
   store.on(["tool"], () => {
-    for (const tool of tools) tool.setAttribute("aria-pressed", String(tool.dataset.tool === store.get("tool")));
+    for (const tool of tools)
+      tool.setAttribute("aria-pressed", String(tool.dataset.tool === store.get("tool")));
   });
   store.on(["side"], () => {
     document.body.dataset.side = store.get("side") ? "shown" : "hidden";

@@ -22,7 +22,15 @@ export class Brush {
     this.#spacing = Math.max(radius * SPACING, 1 / this.#app.view.scale);
     store.set({
       preview: null,
-      stroke: { kind: "brush", points: [[x, y]], radius, hardness, opacity, match, layer: known?.layer ?? null },
+      stroke: {
+        kind: "brush",
+        points: [[x, y]],
+        radius,
+        hardness,
+        opacity,
+        match,
+        layer: known?.layer ?? null,
+      },
     });
     const source = sourceAt(this.#app, { x, y });
     this.#source = source;

@@ -1,6 +1,7 @@
 /** How sharp each frame is at a place: drawn by hand, and a slider over the frames. */
 import { svg, write } from "./dom.js";
 import { frameName, frameOf } from "./layers.js";
+import { bestFrame } from "./sources.js";
 
 const HEIGHT = 84;
 const ROOM = { left: 8, right: 8, top: 12, bottom: 16 };
@@ -53,15 +54,17 @@ export class Curve {
   }
 
   #sentence(found) {
-    if (!found) return "Point at the picture: the curve tells which frame is sharpest there. A click pins it.";
+    if (!found)
+      return "Point at the picture: the curve tells which frame is sharpest there. A click pins it.";
     const { picture, store } = this.#app;
     const pinned = store.get("pinned") ? "Pinned (Esc lets go). " : "";
     if (!found.curve?.length) return `${pinned}The sharpness of the frames is still being measured.`;
-    const { frame, sharpest } = found;
-    if (sharpest === null || sharpest === undefined) return `${pinned}No frame shows detail here.`;
+    const [frame, sharpest] = [found.frame, bestFrame(found)];
+    if (sharpest === null) return `${pinned}No frame shows detail here.`;
+    const best = `${pinned}Sharpest is ${frameName(picture, sharpest)}`;
     if (frame === null || frame === undefined || frame === sharpest)
-      return `${pinned}Sharpest is ${frameName(picture, sharpest)}${frame === sharpest ? ", and the pixel comes from it" : ""}.`;
-    return `${pinned}Sharpest is ${frameName(picture, sharpest)}; the pixel comes mostly from ${frameName(picture, frame)}.`;
+      return `${best}${frame === sharpest ? ", and the pixel comes from it" : ""}.`;
+    return `${best}; the pixel comes mostly from ${frameName(picture, frame)}.`;
   }
 
   #picture(found, looked) {
@@ -71,17 +74,22 @@ export class Curve {
     const y = (value) => ROOM.top + (1 - value) * (HEIGHT - ROOM.top - ROOM.bottom);
     const floor = y(0);
     const picture = svg("svg", { width: this.#width, height: HEIGHT, "aria-hidden": "true" });
-    picture.append(svg("line", { class: "axis", x1: ROOM.left, x2: ROOM.left + across, y1: floor, y2: floor }));
+    picture.append(
+      svg("line", { class: "axis", x1: ROOM.left, x2: ROOM.left + across, y1: floor, y2: floor }),
+    );
     picture.append(word(ROOM.left, "start", "0"), word(ROOM.left + across, "end", String(last)));
     const curve = found?.curve ?? [];
-    picture.append(svg("line", { class: "looked", x1: x(looked), x2: x(looked), y1: ROOM.top - 6, y2: floor }));
+    picture.append(
+      svg("line", { class: "looked", x1: x(looked), x2: x(looked), y1: ROOM.top - 6, y2: floor }),
+    );
     if (!curve.length) return picture;
     const points = curve.map(([index, value]) => `${x(index).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
     picture.append(svg("polyline", { class: "line", points }));
     if (curve.length <= DOTS)
-      for (const [index, value] of curve) picture.append(svg("circle", { cx: x(index), cy: y(value), r: 1.8 }));
+      for (const [index, value] of curve)
+        picture.append(svg("circle", { cx: x(index), cy: y(value), r: 1.8 }));
     if (found.frame !== null && found.frame !== undefined) picture.append(arrow(x(found.frame)));
-    const best = curve.find(([index]) => index === found.sharpest);
+    const best = curve.find(([index]) => index === bestFrame(found));
     if (best) picture.append(svg("circle", { class: "best", cx: x(best[0]), cy: y(best[1]), r: 4.5 }));
     return picture;
   }

@@ -4,7 +4,7 @@ export const $ = (id) => document.getElementById(id);
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** A new element; `on...` are listeners, other values attributes, true a bare attribute, null and false none. */
+/** A new element; `on...` are listeners, other values attributes, true a bare one, null and false none. */
 export function el(tag, values = {}, ...children) {
   return filled(document.createElement(tag), values, children);
 }

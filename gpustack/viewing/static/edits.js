@@ -74,7 +74,12 @@ export class Edits {
     const { rev, dirty, undo, redo, unsaved } = await post(path, body);
     const { picture, store, tiles } = this.#app;
     if (dirty) {
-      const [left, top, width, height] = [dirty[0] - picture.box[0], dirty[1] - picture.box[1], dirty[2], dirty[3]];
+      const [left, top, width, height] = [
+        dirty[0] - picture.box[0],
+        dirty[1] - picture.box[1],
+        dirty[2],
+        dirty[3],
+      ];
       tiles.changed("result", rev, [left, top, left + width, top + height]);
     }
     store.set({ undo, redo, rev, unsaved: unsaved ?? true });

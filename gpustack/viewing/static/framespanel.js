@@ -8,9 +8,19 @@ const COLUMNS = [
   { name: "Share", unit: "%", value: (frame) => frame.share, text: ({ share }) => percent(share) },
   { name: "Shift", unit: "px", value: shift, text: (frame) => digits(shift(frame), 1) },
   { name: "Scale", value: (frame) => frame.scale, text: ({ scale }) => digits(scale, 4) },
-  { name: "Turn", unit: "°", value: (frame) => frame.rotation_deg, text: (frame) => digits(frame.rotation_deg, 3) },
+  {
+    name: "Turn",
+    unit: "°",
+    value: (frame) => frame.rotation_deg,
+    text: (frame) => digits(frame.rotation_deg, 3),
+  },
   { name: "Gain", value: (frame) => frame.gain, text: ({ gain }) => digits(gain, 3) },
-  { name: "Error", unit: "px", value: (frame) => frame.residual_px, text: (frame) => digits(frame.residual_px, 2) },
+  {
+    name: "Error",
+    unit: "px",
+    value: (frame) => frame.residual_px,
+    text: (frame) => digits(frame.residual_px, 2),
+  },
   { name: "Notes", value: notes, text: notes, words: true },
 ];
 
@@ -23,7 +33,11 @@ function percent(share) {
 }
 
 function notes({ used, shaken, problem }) {
-  const told = [problem ? "cannot be read" : null, shaken ? "shaken" : null, used === false ? "left out" : null];
+  const told = [
+    problem ? "cannot be read" : null,
+    shaken ? "shaken" : null,
+    used === false ? "left out" : null,
+  ];
   return told.filter(Boolean).join(", ");
 }
 
@@ -61,12 +75,22 @@ function head({ name, unit }, sort) {
 }
 
 function row({ act, picture }, frame, index) {
-  const cells = COLUMNS.slice(2).map(({ text, words }) => el("td", words ? {} : { class: "number" }, text(frame)));
-  const show = el("button", { type: "button", class: "show", onclick: () => act.showFrame(index) }, frame.name);
+  const cells = COLUMNS.slice(2).map(({ text, words }) =>
+    el("td", words ? {} : { class: "number" }, text(frame)),
+  );
+  const show = el(
+    "button",
+    { type: "button", class: "show", onclick: () => act.showFrame(index) },
+    frame.name,
+  );
   const paint = { type: "button", class: "paint", onclick: () => act.paintFrom(index) };
   const from = { "aria-label": `Paint from frame ${frame.index}`, title: "Paint from this frame" };
   const brush = picture.edits ? el("button", { ...paint, ...from }, brushIcon()) : null;
-  const number = el("td", { class: "number" }, el("span", { class: "with-brush" }, brush, String(frame.index)));
+  const number = el(
+    "td",
+    { class: "number" },
+    el("span", { class: "with-brush" }, brush, String(frame.index)),
+  );
   const left = frame.used === false ? "left-out" : null;
   return el("tr", { class: left }, number, el("th", { scope: "row" }, show), ...cells);
 }
@@ -102,5 +126,8 @@ function walk(event) {
   if (!step || !button) return;
   event.preventDefault();
   event.stopPropagation();
-  button.closest("tr")[step]?.querySelector(button.matches(".paint") ? ".paint" : ".show")?.focus();
+  button
+    .closest("tr")
+    [step]?.querySelector(button.matches(".paint") ? ".paint" : ".show")
+    ?.focus();
 }

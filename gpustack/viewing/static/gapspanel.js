@@ -13,27 +13,42 @@ export function gapsPanel(app) {
   const panel = $("panel-gaps");
   const say = (...children) => panel.replaceChildren(...children);
   let asked = null;
-  store.on(["tab", "ready"], async () => {
+  store.on(["tab", "layer", "other", "ready"], async () => {
     const ready = store.get("ready").has("gaps");
-    if (store.get("tab") !== "gaps" || asked === ready) return;
+    const seen = [store.get("tab"), store.get("layer"), store.get("other")].includes("gaps");
+    if (!seen || asked === ready) return undefined;
     asked = ready;
     if (!ready) return say(el("p", {}, "The frames are still being looked at; gaps are told after that."));
     try {
-      say(...told(app, await get("/api/gaps")));
+      const found = await get("/api/gaps");
+      store.set({ gaps: (found.gaps ?? []).map(({ box }) => inResult(app.picture, box)) });
+      return say(...told(app, found));
     } catch (error) {
       asked = null;
-      say(el("p", {}, error.message));
+      return say(el("p", {}, error.message));
     }
   });
 }
 
-function told(app, { gaps, covered, advice, warnings }) {
-  const share = covered === null || covered === undefined ? null : `${digits(covered * 100, 1)} % of the detail is covered.`;
+/** A box of the upright reference in pixels of the result. */
+function inResult(picture, [left, top, width, height]) {
+  return { left: left - picture.box[0], top: top - picture.box[1], width, height };
+}
+
+function told(app, { known, gaps, covered, advice, warnings }) {
+  if (known === false)
+    return [el("p", {}, "Gaps cannot be told of this stack: that takes five frames at least.")];
+  const share =
+    covered === null || covered === undefined
+      ? null
+      : `${digits(covered * 100, 1)} % of the detail is covered.`;
   return [
     el("p", {}, gaps?.length ? `${gaps.length} places where focus was missed.` : "No gap was found."),
     share ? el("p", { class: "muted" }, share) : null,
     gaps?.length ? el("ol", { class: "gaps" }, ...gaps.map((gap) => item(app, gap))) : null,
-    gaps?.length ? el("button", { type: "button", onclick: () => app.act.show("gaps") }, "Show the map") : null,
+    gaps?.length
+      ? el("button", { type: "button", onclick: () => app.act.show("gaps") }, "Show the map")
+      : null,
     ...[...(advice ?? []), ...(warnings ?? [])].map((sentence) => el("p", {}, sentence)),
   ].filter(Boolean);
 }
@@ -48,9 +63,9 @@ function item(app, gap) {
 }
 
 function goThere({ picture, say, store, view }, { box }, name) {
-  const [left, top] = [box[0] - picture.box[0], box[1] - picture.box[1]];
-  const pin = { x: left + box[2] / 2, y: top + box[3] / 2 };
-  store.set({ mark: [{ left, top, width: box[2], height: box[3] }], pin });
-  view.lookAtBox(left, top, box[2], box[3]);
+  const there = inResult(picture, box);
+  const { left, top, width, height } = there;
+  store.set({ mark: [there], pin: { x: left + width / 2, y: top + height / 2 } });
+  view.lookAtBox(left, top, width, height);
   say(`${name}. Esc takes the outline away.`);
 }

@@ -91,7 +91,17 @@ export class Ghosts {
       const mask = this.#mask(view, place, (pen) => cover(pen, stroke, view.scale));
       const painted = this.#painted(view, place, stroke.layer, seen, mask);
       context.globalAlpha = stroke.opacity;
-      context.drawImage(painted, 0, 0, place.width, place.height, place.x, place.y, place.width, place.height);
+      context.drawImage(
+        painted,
+        0,
+        0,
+        place.width,
+        place.height,
+        place.x,
+        place.y,
+        place.width,
+        place.height,
+      );
       context.globalAlpha = 1;
     }
     if (!outlined) return;

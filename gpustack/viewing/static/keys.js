@@ -5,7 +5,7 @@ const PAN = 48; // CSS pixels
 const FINE = 4;
 const GROW = 1.15;
 
-/** [keys, what it does, act, group]; a key with Ctrl works in fields, too. */
+/** Group, keys, what the help says (or nothing), and the act; a key with Ctrl works in fields, too. */
 function bindings({ act, edits, point, stage, store, view }) {
   const pan = (x, y) => (event) => {
     const step = (event.shiftKey ? FINE : PAN) * stage.ratio;
@@ -16,10 +16,10 @@ function bindings({ act, edits, point, stage, store, view }) {
   const show = (id) => () => act.show(id);
   const tool = (name) => () => act.tool(name);
   return [
-    ["Picture", ["ArrowLeft"], "Move left; with Shift in small steps", pan(-1, 0)],
-    ["Picture", ["ArrowRight"], "Move right", pan(1, 0)],
-    ["Picture", ["ArrowUp"], "Move up", pan(0, -1)],
-    ["Picture", ["ArrowDown"], "Move down", pan(0, 1)],
+    ["Picture", ["ArrowLeft"], null, pan(-1, 0)],
+    ["Picture", ["ArrowRight"], null, pan(1, 0)],
+    ["Picture", ["ArrowUp"], null, pan(0, -1)],
+    ["Picture", ["ArrowDown"], null, pan(0, 1)],
     ["Picture", ["+", "="], "Zoom in", () => view.step(1, act.anchor())],
     ["Picture", ["-"], "Zoom out", () => view.step(-1, act.anchor())],
     ["Picture", ["0"], "The whole picture", () => view.fit()],
@@ -29,7 +29,7 @@ function bindings({ act, edits, point, stage, store, view }) {
     ["Layers", ["o"], "Result without edits", show("original")],
     ["Layers", ["d"], "Depth", show("depth")],
     ["Layers", ["c"], "Confidence", show("confidence")],
-    ["Layers", ["w"], "Which frame each pixel comes from", show("winners")],
+    ["Layers", ["w"], "Sharpest frame of each pixel", show("winners")],
     ["Layers", ["g"], "Gaps", show("gaps")],
     ["Layers", ["f"], "The frame looked at; the sharpest one here if there is none", () => act.frameHere()],
     ["Layers", ["."], "Next frame (with a brush: paints from it)", () => act.neighbour(1)],
@@ -63,6 +63,7 @@ function bindings({ act, edits, point, stage, store, view }) {
 }
 
 const BY_HAND = [
+  ["Picture", "Arrow keys", "Move the cross and the picture; with Shift in small steps"],
   ["Picture", "Wheel, pinch", "Zoom"],
   ["Picture", "Drag, Space + drag", "Move the picture"],
   ["Picture", "Double click", "100 %, or the whole picture"],
@@ -113,11 +114,18 @@ function holdSpace(event, store, held) {
 }
 
 function section(group, all) {
-  const shown = (key) => key.replace("Arrow", "").replace(/^(Ctrl\+)?(Shift\+)?([a-z])$/, (_, c = "", s = "", k) => c + s + k.toUpperCase());
+  const shown = (key) =>
+    key.replace(/^(Ctrl\+)?(Shift\+)?([a-z])$/, (_, c = "", s = "", k) => c + s + k.toUpperCase());
   const rows = [
-    ...all.filter((each) => each.group === group).map(({ keys, does }) => [keys.map(shown).join(" or "), does]),
+    ...all
+      .filter((each) => each.group === group && each.does)
+      .map(({ keys, does }) => [keys.map(shown).join(" or "), does]),
     ...BY_HAND.filter(([of]) => of === group).map(([, keys, does]) => [keys, does]),
   ];
-  const list = el("dl", {}, ...rows.flatMap(([keys, does]) => [el("dt", {}, el("kbd", {}, keys)), el("dd", {}, does)]));
+  const list = el(
+    "dl",
+    {},
+    ...rows.flatMap(([keys, does]) => [el("dt", {}, el("kbd", {}, keys)), el("dd", {}, does)]),
+  );
   return el("section", {}, el("h3", {}, group), list);
 }

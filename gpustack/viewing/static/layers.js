@@ -5,6 +5,12 @@ export function isMap(picture, id) {
   return picture.layers.some((layer) => layer.id === id && layer.kind === "map");
 }
 
+/** Whether a map marks places, and is clear elsewhere, so that it lies over the picture. */
+export function isOverlay(picture, id) {
+  const stops = picture.layers.find((layer) => layer.id === id)?.legend?.stops;
+  return typeof stops?.[0]?.[0] === "string";
+}
+
 export const frameId = (index) => `frame-${index}`;
 
 /** The index of the frame that a layer shows, or null. */

@@ -1,5 +1,6 @@
 /** The colour scale of the map that is seen, with its unit and the value under the pointer. */
 import { $, digits, el, show, write } from "./dom.js";
+import { isOverlay } from "./layers.js";
 
 const MARK_HALF = 4;
 
@@ -23,7 +24,7 @@ export function legend(app) {
 
 /** A scale of numbers, or named colours. */
 function draw(picture, layer, value) {
-  const named = typeof layer.legend.stops[0][0] === "string";
+  const named = isOverlay(picture, layer.id);
   show($("legend-bar"), !named);
   $("legend-ends").classList.toggle("names", named);
   if (named) drawNames(layer);

@@ -39,6 +39,7 @@ function remembered(picture) {
     side: true,
     tab: "view",
     mark: [], // outlined boxes of the picture
+    gaps: [], // the same, of the gaps, once they were asked for
     hover: null, // the place under the pointer
     byKeys: false, // the place that is meant is that of the cross
     cross: { x: picture.width / 2, y: picture.height / 2 },

@@ -1,4 +1,4 @@
-/** What is drawn over the picture: the brush, the corners of a polygon, pins, gaps, and the keyboard's cross. */
+/** What is drawn over the picture: the brush, corners of a polygon, pins, gaps, and the keyboard's cross. */
 import { knownSource } from "./sources.js";
 
 /** Every line twice, dark below light, so that it is seen on any picture. */
@@ -21,7 +21,8 @@ export function overlay(app) {
     const tool = store.get("tool");
     const here = place();
     if (store.get("split")) line(pen, Math.round(store.get("splitAt") * view.width), view.height, ratio);
-    for (const box of store.get("mark")) drawBox(pen, view, box, ratio);
+    const gaps = stage.sides.some(({ layer }) => layer === "gaps") ? store.get("gaps") : [];
+    for (const box of [...gaps, ...store.get("mark")]) drawBox(pen, view, box, ratio);
     if (store.get("pin")) drawPin(pen, view.toStage(store.get("pin").x, store.get("pin").y), ratio);
     if (store.get("byKeys")) drawCross(pen, view.toStage(here.x, here.y), ratio);
     if (tool === "polygon") drawCorners(pen, view, store.get("corners"), here, ratio);
@@ -42,16 +43,19 @@ export function overlay(app) {
   }
 
   /** While nothing is painted, what the brush would paint is seen inside it, where the user wants that. */
-  store.on(["hover", "byKeys", "cross", "tool", "source", "sourceFrame", "peek", "radius", "hardness", "opacity"], () => {
-    const here = point.place;
-    const brush = store.get("tool") === "brush" && store.get("peek");
-    const source = brush && here ? knownSource(app) : null;
-    const { radius, hardness, opacity } = Object.fromEntries(
-      ["radius", "hardness", "opacity"].map((key) => [key, store.get(key)]),
-    );
-    const dab = { kind: "brush", points: [[here?.x, here?.y]], radius, hardness, opacity };
-    store.set({ preview: source ? { ...dab, layer: source.layer } : null });
-  });
+  store.on(
+    ["hover", "byKeys", "cross", "tool", "source", "sourceFrame", "peek", "radius", "hardness", "opacity"],
+    () => {
+      const here = point.place;
+      const brush = store.get("tool") === "brush" && store.get("peek");
+      const source = brush && here ? knownSource(app) : null;
+      const { radius, hardness, opacity } = Object.fromEntries(
+        ["radius", "hardness", "opacity"].map((key) => [key, store.get(key)]),
+      );
+      const dab = { kind: "brush", points: [[here?.x, here?.y]], radius, hardness, opacity };
+      store.set({ preview: source ? { ...dab, layer: source.layer } : null });
+    },
+  );
 
   stage.element.dataset.pixels = `${picture.width}x${picture.height}`;
 }
@@ -96,7 +100,10 @@ function drawBox(pen, view, { left, top, width, height }, ratio) {
 }
 
 function drawCorners(pen, view, corners, here, ratio) {
-  if (here) twice(pen, ratio, () => cross(pen, view.toStage(here.x, here.y).x, view.toStage(here.x, here.y).y, 7 * ratio));
+  if (here)
+    twice(pen, ratio, () =>
+      cross(pen, view.toStage(here.x, here.y).x, view.toStage(here.x, here.y).y, 7 * ratio),
+    );
   if (!corners.length) return;
   const places = [...corners, ...(here ? [[here.x, here.y]] : [])].map(([x, y]) => view.toStage(x, y));
   twice(pen, ratio, () => {

@@ -29,7 +29,8 @@ export function drawLayer(context, picture, tiles, layer, view, part) {
   context.imageSmoothingQuality = "high";
   if (!wanted.every(([, bitmap]) => bitmap)) {
     for (let level = picture.levels - 1; level > target; level--)
-      for (const tile of tiles.of(layer, level, part)) drawTile(context, view, tile, tiles.bitmap(tile), true);
+      for (const tile of tiles.of(layer, level, part))
+        drawTile(context, view, tile, tiles.bitmap(tile), true);
   }
   const smooth = view.scale * 2 ** target < 1;
   for (const [tile, bitmap] of wanted) drawTile(context, view, tile, bitmap, smooth);

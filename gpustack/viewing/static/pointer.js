@@ -2,8 +2,8 @@
  * Mouse, pen and fingers on the stage.
  *
  * A tool is {pans, down(point), move(points), up(), drop(), tap(point), wheel(direction)}, in places of the
- * picture. Moving goes with the hand, with space or the middle button held, and with two fingers, which also zoom;
- * a finger that has begun a stroke drops it when a second one comes.
+ * picture. The picture is moved with the hand, with space or the middle button held, and with two fingers,
+ * which also zoom; a finger that has begun a stroke drops it when a second one comes.
  */
 const TAP_PX = 5;
 const DOUBLE_MS = 350;
@@ -63,7 +63,8 @@ export class Pointer {
   #move(event) {
     const at = this.#stage.at(event);
     const before = this.#down.get(event.pointerId);
-    if (event.pointerType !== "touch" || before) this.#app.store.set({ hover: this.#place(at), byKeys: false });
+    if (event.pointerType !== "touch" || before)
+      this.#app.store.set({ hover: this.#place(at), byKeys: false });
     if (!before) return;
     const far = TAP_PX * this.#stage.ratio;
     if (this.#began && Math.hypot(at.x - this.#began.x, at.y - this.#began.y) > far) this.#began.moved = true;

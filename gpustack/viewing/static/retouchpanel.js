@@ -1,10 +1,11 @@
-/** The panel of the brush: what it paints from, how large and how soft it is, and what becomes of the edits. */
+/** The panel of the brush: what it paints from, how large and soft it is, and what becomes of the edits. */
 import { $, el, keep, show, write } from "./dom.js";
 import { frameName } from "./layers.js";
 
 export function retouchPanel(app) {
   const panel = $("panel-retouch");
-  if (!app.picture.edits) return panel.append(el("p", {}, "This result cannot be retouched: see the warnings under View."));
+  if (!app.picture.edits)
+    return panel.append(el("p", {}, "This result cannot be retouched: see the warnings under View."));
   panel.append(source(app), shape(app), state(app));
   return undefined;
 }
@@ -20,7 +21,9 @@ function source({ picture, store }) {
       .map(({ id, name }) => el("option", { value: id }, `Another result: ${name}`)),
     el("option", { value: "fused" }, "The fused picture, without edits"),
   );
-  const frames = picture.frames.map((_, index) => el("option", { value: String(index) }, frameName(picture, index)));
+  const frames = picture.frames.map((_, index) =>
+    el("option", { value: String(index) }, frameName(picture, index)),
+  );
   const choose = () => store.set({ source: "frame", sourceFrame: Number(which.value) });
   const which = el("select", { "aria-label": "Frame to paint from", onchange: choose }, ...frames);
   store.on(["source", "sourceFrame"], () => {
@@ -44,9 +47,32 @@ function source({ picture, store }) {
 function shape({ store }) {
   const title = el("legend", {});
   const radius = number(store, { key: "radius", name: "Radius", unit: "px", least: 1, most: 2000, step: 1 });
-  const hardness = number(store, { key: "hardness", name: "Hardness", unit: "%", least: 0, most: 100, step: 1, of: 100 });
-  const opacity = number(store, { key: "opacity", name: "Opacity", unit: "%", least: 1, most: 100, step: 1, of: 100 });
-  const feather = number(store, { key: "feather", name: "Feather", unit: "px", least: 0, most: 500, step: 1 });
+  const hardness = number(store, {
+    key: "hardness",
+    name: "Hardness",
+    unit: "%",
+    least: 0,
+    most: 100,
+    step: 1,
+    of: 100,
+  });
+  const opacity = number(store, {
+    key: "opacity",
+    name: "Opacity",
+    unit: "%",
+    least: 1,
+    most: 100,
+    step: 1,
+    of: 100,
+  });
+  const feather = number(store, {
+    key: "feather",
+    name: "Feather",
+    unit: "px",
+    least: 0,
+    most: 500,
+    step: 1,
+  });
   store.on(["tool"], () => {
     const polygon = store.get("tool") === "polygon";
     write(title, polygon ? "Polygon" : store.get("tool") === "eraser" ? "Eraser" : "Brush");
@@ -66,7 +92,10 @@ function state(app) {
   store.on(["undo", "redo", "unsaved"], () => {
     const [undo, redo] = [store.get("undo") ?? 0, store.get("redo") ?? 0];
     const strokes = undo === 1 ? "1 step to undo" : `${undo} steps to undo`;
-    write(counts, `${strokes}${redo ? `, ${redo} to redo` : ""}${store.get("unsaved") ? "; not saved" : ""}.`);
+    write(
+      counts,
+      `${strokes}${redo ? `, ${redo} to redo` : ""}${store.get("unsaved") ? "; not saved" : ""}.`,
+    );
     clear.disabled = undo === 0;
     save.disabled = !store.get("unsaved");
   });
@@ -109,7 +138,14 @@ function tick(store, key, text) {
 /** A slider with a field for the number; `of` is what 1 is in the field. */
 function number(store, { key, name, unit, least, most, step, of = 1 }) {
   const id = `set-${key}`;
-  const range = el("input", { type: "range", min: "0", max: "1", step: "any", "aria-label": name, tabindex: "-1" });
+  const range = el("input", {
+    type: "range",
+    min: "0",
+    max: "1",
+    step: "any",
+    "aria-label": name,
+    tabindex: "-1",
+  });
   const field = el("input", { id, type: "number", min: least, max: most, step });
   const set = (value) => {
     if (Number.isNaN(value)) return;
@@ -119,7 +155,8 @@ function number(store, { key, name, unit, least, most, step, of = 1 }) {
   };
   // Radii are felt by ratio: half of the slider is the root of the largest.
   const bent = key === "radius";
-  const part = (value) => (bent ? Math.log(value / least) / Math.log(most / least) : (value - least) / (most - least));
+  const part = (value) =>
+    bent ? Math.log(value / least) / Math.log(most / least) : (value - least) / (most - least);
   const whole = (at) => Math.round(bent ? least * (most / least) ** at : least + at * (most - least));
   range.addEventListener("input", () => set(whole(range.valueAsNumber)));
   field.addEventListener("change", () => set(field.valueAsNumber));

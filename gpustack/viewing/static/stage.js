@@ -1,7 +1,7 @@
 /** The canvas: which layers are drawn where, what is drawn over them, and which tiles that needs. */
 import { Ghosts } from "./ghost.js";
 import { drawLayer, needed } from "./painter.js";
-import { isMap } from "./layers.js";
+import { isMap, isOverlay } from "./layers.js";
 
 export class Stage {
   #app;
@@ -18,8 +18,22 @@ export class Stage {
     this.#context = canvas.getContext("2d", { alpha: false });
     this.#ghosts = new Ghosts(app.picture, app.tiles);
     this.#followSize();
-    const drawn = ["layer", "other", "split", "splitAt", "strength", "stroke", "pending", "mark", "dark", "ready"];
-    app.store.on([...drawn, "hover", "byKeys", "cross", "tool", "radius", "pin", "corners", "preview"], () => this.redraw());
+    const drawn = [
+      "layer",
+      "other",
+      "split",
+      "splitAt",
+      "strength",
+      "stroke",
+      "pending",
+      "mark",
+      "gaps",
+      "dark",
+      "ready",
+    ];
+    app.store.on([...drawn, "hover", "byKeys", "cross", "tool", "radius", "pin", "corners", "preview"], () =>
+      this.redraw(),
+    );
   }
 
   /** draw(context, view) is called after each drawing, to draw over it. */
@@ -93,16 +107,24 @@ export class Stage {
   #drawSide(context, { layer, x0, x1 }) {
     const { picture, store, tiles, view } = this.#app;
     const part = this.#part(x0, x1);
-    if (part[0] >= part[2] || part[1] >= part[3]) return;
     const see = store.get("strength");
-    if (isMap(picture, layer) && see < 1) drawLayer(context, picture, tiles, "result", view, part);
+    if (part[0] >= part[2] || part[1] >= part[3]) return;
+    if (this.#seesThrough(layer)) drawLayer(context, picture, tiles, "result", view, part);
     context.globalAlpha = isMap(picture, layer) ? see : 1;
     drawLayer(context, picture, tiles, layer, view, part);
     context.globalAlpha = 1;
     const running = store.get("stroke");
-    if (layer === "result") for (const stroke of store.get("pending")) this.#ghost(context, stroke, part, false);
+    if (layer === "result")
+      for (const stroke of store.get("pending")) this.#ghost(context, stroke, part, false);
     if (running) this.#ghost(context, layer === "result" ? running : { ...running, layer: null }, part, true);
-    else if (layer === "result" && store.get("preview")) this.#ghost(context, store.get("preview"), part, false);
+    else if (layer === "result" && store.get("preview"))
+      this.#ghost(context, store.get("preview"), part, false);
+  }
+
+  /** Whether the picture is drawn beneath a layer. */
+  #seesThrough(layer) {
+    const { picture, store } = this.#app;
+    return isOverlay(picture, layer) || (isMap(picture, layer) && store.get("strength") < 1);
   }
 
   #ghost(context, stroke, part, outlined) {
@@ -121,7 +143,7 @@ export class Stage {
     const { picture, store, tiles, view } = this.#app;
     const ask = (layer, part) => needed(picture, tiles, layer, view.scale, part);
     const wanted = this.sides.flatMap(({ layer, x0, x1 }) => {
-      const below = isMap(picture, layer) && store.get("strength") < 1 ? ask("result", this.#part(x0, x1)) : [];
+      const below = this.#seesThrough(layer) ? ask("result", this.#part(x0, x1)) : [];
       return [...ask(layer, this.#part(x0, x1)), ...below];
     });
     for (const stroke of [store.get("stroke"), store.get("preview"), ...store.get("pending")])

@@ -1,4 +1,4 @@
-/** What is told without being asked: work in the background, messages, notices, and a server that has gone. */
+/** What is told without being asked: work behind the page, messages, and a server that has gone. */
 import { $, show, write } from "./dom.js";
 import { get, Refusal, watch } from "./api.js";
 
@@ -55,7 +55,8 @@ export function banner({ store, tiles }) {
   const refused = (error) => {
     if (error instanceof Refusal && error.status < 500) tell(stale);
   };
-  const stale = "This page belongs to a server that has ended. Open the link that gpustack view printed last.";
+  const stale =
+    "This page belongs to a server that has ended. Open the link that gpustack view printed last.";
   const tell = (text) => {
     write($("banner-text"), text);
     show($("banner"), true);

@@ -1,8 +1,9 @@
 /**
  * What part of the picture is seen, and how large.
  *
- * Lengths on the stage are DEVICE pixels; places in the picture are pixels of the result, whose pixel i covers
- * [i, i + 1). `scale` is device pixels for a picture pixel, so 1 is 100 % on any screen and at any browser zoom.
+ * Lengths on the stage are DEVICE pixels; places in the picture are pixels of the result, whose pixel i
+ * covers [i, i + 1). `scale` is device pixels for a picture pixel, so 1 is 100 % on any screen and at any
+ * zoom of the browser.
  */
 const STEPS = [1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32];
 const LARGEST = 32;
@@ -122,7 +123,9 @@ export class View {
   step(direction, anchor) {
     const steps = [...STEPS, this.whole].sort((a, b) => a - b);
     const next =
-      direction > 0 ? steps.find((s) => s > this.scale * CLOSE) : steps.findLast((s) => s < this.scale / CLOSE);
+      direction > 0
+        ? steps.find((s) => s > this.scale * CLOSE)
+        : steps.findLast((s) => s < this.scale / CLOSE);
     this.glide(next ?? this.scale, anchor);
   }
 
@@ -144,13 +147,16 @@ export class View {
   #place({ x, y }, scale) {
     const { width, height } = this.#picture;
     this.scale = this.#bounded(scale);
-    this.#centre = { x: held(x, this.width / this.scale, width), y: held(y, this.height / this.scale, height) };
+    this.#centre = {
+      x: held(x, this.width / this.scale, width),
+      y: held(y, this.height / this.scale, height),
+    };
     this.#fitted = false;
     this.#changed();
   }
 }
 
-/** The centre of a window of so many pixels, held so that any corner of the picture can come to the middle. */
+/** The centre of a window of so many pixels, held so that any corner of the picture can come to it. */
 function held(centre, window, length) {
   return window >= length * CLOSE ? length / 2 : Math.min(length, Math.max(0, centre));
 }

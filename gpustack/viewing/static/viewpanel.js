@@ -61,7 +61,11 @@ function comparison({ act, picture, store }, frames) {
     box.checked = store.get("split");
     right.value = store.get("other");
   });
-  const swap = el("button", { type: "button", onclick: () => act.swap(), title: "Swap the sides (X)" }, "Swap");
+  const swap = el(
+    "button",
+    { type: "button", onclick: () => act.swap(), title: "Swap the sides (X)" },
+    "Swap",
+  );
   return el(
     "fieldset",
     {},
@@ -92,17 +96,30 @@ function strength({ store }) {
 /** What the picture was made with, and what was said then. */
 function settings({ settings: made, warnings }) {
   const rows = Object.entries(made ?? {}).filter(([, value]) => value !== null && typeof value !== "object");
-  const table = el("dl", {}, ...rows.flatMap(([key, value]) => [el("dt", {}, key), el("dd", {}, String(value))]));
+  const table = el(
+    "dl",
+    {},
+    ...rows.flatMap(([key, value]) => [el("dt", {}, key), el("dd", {}, String(value))]),
+  );
   return [
     warnings?.length
-      ? el("section", {}, el("h3", {}, "Warnings"), el("ul", {}, ...warnings.map((text) => el("li", {}, text))))
+      ? el(
+          "section",
+          {},
+          el("h3", {}, "Warnings"),
+          el("ul", {}, ...warnings.map((text) => el("li", {}, text))),
+        )
       : null,
     rows.length ? el("details", {}, el("summary", {}, "Settings of the stack"), table) : null,
   ].filter(Boolean);
 }
 
 function select(options, label, chosen) {
-  const list = el("select", { "aria-label": label, onchange: () => chosen(list.value) }, ...options.map(option));
+  const list = el(
+    "select",
+    { "aria-label": label, onchange: () => chosen(list.value) },
+    ...options.map(option),
+  );
   return list;
 }
 

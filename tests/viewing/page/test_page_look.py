@@ -81,18 +81,30 @@ def test_a_wheel_keeps_what_is_under_the_pointer(opened: Open) -> None:
 def test_each_layer_is_seen(opened: Open) -> None:
     screen = opened()
     screen.mapped()
-    seen = {"r": screen.canvas()}
-    for key in "dcwg":
+    result = screen.canvas()
+    for key, scale in (("d", "frame"), ("c", "Confidence"), ("w", "frame")):
         screen.press(key)
-        seen[key] = screen.canvas()
-        assert error(seen[key], seen["r"]) > 5, key
-        assert screen.page.locator("#legend").is_visible(), key
-    assert "frame" in screen.page.locator("#legend-name").inner_text() or screen.picture["layers"]
-    screen.press("d")
-    assert "frame" in screen.page.locator("#legend-name").inner_text()
+        assert error(screen.canvas(), result) > 5, key
+        assert scale in screen.page.locator("#legend-name").inner_text()
     screen.press("r")
-    assert error(screen.canvas(), seen["r"]) == 0
+    assert error(screen.canvas(), result) == 0
     assert not screen.page.locator("#legend").is_visible()
+
+
+def test_gaps_are_marked_on_the_picture(opened: Open) -> None:
+    screen = opened()
+    screen.mapped()
+    result = screen.canvas()
+    left, top = screen.picture["box"][:2]
+    gap = {"side": "after", "frames": [5], "share": 0.02, "missed_db": 4.0, "step_px": 3.0, "more": 1}
+    answer = {"known": True, "gaps": [{**gap, "box": [left + 300, top + 200, 60, 40]}], "covered": 0.98}
+    screen.page.route("**/api/gaps", lambda route: route.fulfill(json=answer))
+    with screen.page.expect_response("**/api/gaps"):
+        screen.press("g")
+    legend = screen.page.locator("#legend")
+    assert "after the last frame" in legend.inner_text()
+    marked = screen.canvas() != result
+    assert 0 < marked.any(axis=2).sum() < 0.2 * result.shape[0] * result.shape[1]
 
 
 def test_a_divider_shows_two_layers(opened: Open) -> None:
@@ -169,7 +181,12 @@ def test_a_gap_can_be_gone_to(opened: Open) -> None:
     screen.mapped()
     left, top = screen.picture["box"][:2]
     gap = {"side": "between", "frames": [2, 3], "share": 0.02, "missed_db": 4.0, "step_px": 3.0, "more": 1}
-    answer = {"gaps": [{**gap, "box": [left + 100, top + 200, 60, 40]}], "covered": 0.98, "advice": ["Go."]}
+    answer = {
+        "known": True,
+        "gaps": [{**gap, "box": [left + 100, top + 200, 60, 40]}],
+        "covered": 0.98,
+        "advice": ["Go."],
+    }
     screen.page.route("**/api/gaps", lambda route: route.fulfill(json=answer))
     screen.page.get_by_role("tab", name="Gaps").click()
     screen.page.get_by_role("button", name="Go there: Between frames 2 and 3").click()
