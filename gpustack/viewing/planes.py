@@ -68,6 +68,8 @@ class Planes:
         """A map; None where the name is that of none. Raises NotYetError."""
         if name not in NAMES:
             return None
+        if name == "gaps" and name not in self.maps and self._judged is not None:
+            raise NotYetError("Gaps cannot be told: there are too few frames, or too little detail.", "")
         if name not in self.maps:
             raise NotYetError(f"{NAMES[name]} is not there yet.", "Wait until the frames were looked at.")
         return self.maps[name]
