@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import os
 import re
 import signal
 import subprocess
@@ -120,7 +121,7 @@ class Page:
         )
         assert self.process.stdout is not None
         self.link = self.process.stdout.readline().strip()
-        self.linked_s = time.perf_counter() - self.started
+        self.linked_s, self.linked_cpu_s = time.perf_counter() - self.started, self.cpu_s()
         parts = urlsplit(self.link)
         self._asking = http.client.HTTPConnection(parts.netloc)
         self._asking.request("GET", f"/?{parts.query}")
@@ -142,6 +143,11 @@ class Page:
         started = time.perf_counter()
         self.get(path)
         return (time.perf_counter() - started) * 1e3
+
+    def cpu_s(self) -> float:
+        """CPU seconds of all threads so far, in steps of a hundredth."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def memory(self) -> dict[str, int]:
         """MiB: the largest resident set, and what is resident now of no file."""
@@ -180,11 +186,17 @@ def first_picture(result: Path) -> dict[str, float]:
         level = max(0, int(np.log2(told["width"] / WINDOW)))
         for x, y in tiles(told, level):
             asked.get(f"/tile/result/{level}/{x}/{y}?r=0")
-        seen = time.perf_counter() - asked.started - asked.linked_s
+        seen, seen_cpu = time.perf_counter() - asked.started - asked.linked_s, asked.cpu_s()
         x, y = tiles(told, 0)[-1]
         asked.get(f"/tile/result/0/{x}/{y}?r=0")
         whole = time.perf_counter() - asked.started - asked.linked_s
-        return {"link_s": asked.linked_s, "first_picture_s": seen, "every_pixel_s": whole}
+        return {
+            "link_s": asked.linked_s,
+            "link_cpu_s": asked.linked_cpu_s,
+            "first_picture_s": seen,
+            "first_picture_cpu_s": seen_cpu - asked.linked_cpu_s,
+            "every_pixel_s": whole,
+        }
 
 
 def latencies(result: Path, count: int) -> dict[str, Any]:
@@ -209,15 +221,16 @@ def latencies(result: Path, count: int) -> dict[str, Any]:
 
 
 def _some(asked: Page, told: dict[str, Any], layer: str, level: int, count: int) -> dict[str, float]:
-    """The first tile, which decodes what it needs, and the others."""
+    """The first tile, which decodes what it needs, and the others; CPU time is the mean of those."""
     places = tiles(told, level)
     chosen = np.random.default_rng(1).permutation(len(places))[: count + 1]
-    first, *others = (asked.timed(f"/tile/{layer}/{level}/{places[n][0]}/{places[n][1]}?r=0") for n in chosen)
-    return {"first": round(first, 1), **_others(others or [first])}
-
-
-def _others(spent: list[float]) -> dict[str, float]:
-    return {"median": round(median(spent), 1), "max": round(max(spent), 1)}
+    first, *rest = (f"/tile/{layer}/{level}/{places[n][0]}/{places[n][1]}?r=0" for n in chosen)
+    first_ms = asked.timed(first)
+    before = asked.cpu_s()
+    spent = [asked.timed(path) for path in rest or [first]]
+    cpu_ms = (asked.cpu_s() - before) * 1e3 / len(spent)
+    found = {"first": first_ms, "median": median(spent), "max": max(spent), "cpu": cpu_ms}
+    return {name: round(value, 1) for name, value in found.items()}
 
 
 def bench(times: int, runs: int, count: int, target: Path | None) -> None:
