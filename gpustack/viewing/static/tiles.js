@@ -9,6 +9,7 @@ const AT_ONCE = 5; // Browsers open six connections to a host: one stays free fo
 const KEPT_BYTES = 384 * 2 ** 20;
 const PIXEL_BYTES = 4;
 const RETRY_MS = 5000;
+const NOT_YET = 503;
 
 export class Tiles {
   #picture;
@@ -126,7 +127,8 @@ export class Tiles {
   #refuse(tile, error) {
     this.#refused.set(tile.key, performance.now() + RETRY_MS);
     setTimeout(() => this.#next(), RETRY_MS + 1);
-    if (!(error instanceof Gone)) this.#failed(tile.layer, error);
+    const later = error instanceof Gone || error.status === NOT_YET;
+    if (!later) this.#failed(tile.layer, error);
   }
 
   #keep(key, bitmap) {
