@@ -117,8 +117,9 @@ def parts(frame: Frame, work: Callable[[int, int, Pixels], None], threads: int) 
         _check_page(page, frame.name)
         _check_data(page, frame.name)
 
-        def through(segment: tuple[Pixels, tuple[int, ...], tuple[int, ...]]) -> int:
+        def through(segment: tuple[Pixels | None, tuple[int, ...], tuple[int, ...]]) -> int:
             pixels, (_, _, top, left, _), _ = segment  # tiles reach beyond the picture's edges
+            assert pixels is not None, "a page with parts that were never written is refused"
             inside = pixels[:, : frame.height - top, : frame.width - left]
             work(top, left, _usual(inside, page, frame.name))
             return top

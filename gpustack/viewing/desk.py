@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import tempfile
 import threading
 from contextlib import suppress
@@ -24,14 +22,11 @@ from gpustack.viewing.opening import channels_of, fill
 from gpustack.viewing.others import Other, open_other
 from gpustack.viewing.planes import Planes
 from gpustack.viewing.tiles import Pyramid, encoded
-from gpustack.viewing.work import ClosedError, Work
+from gpustack.viewing.work import ClosedError, Work, give_way
 
 JPEG, PNG = "image/jpeg", "image/png"
 _FRAMES_SHARE = 0.5
 """Share of the memory that decoded frames may take; the pass that makes maps may take the rest."""
-
-_NICE = 10
-"""By how much the work behind gives way to the tiles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +101,7 @@ class Desk:
         return indexed_png(*found.indices(area)), PNG
 
     def _prepare(self) -> None:
-        _give_way()
+        give_way()
         try:
             self._read("Reading the result", self.picture, self.shown)
             for pyramid, other in zip(self._compared, self.others, strict=True):
@@ -141,10 +136,3 @@ class Desk:
 
         self.work.say(what)
         self.work.attempt(read)
-
-
-def _give_way() -> None:
-    """Let this thread, and those that it starts, come after others where the system knows of that."""
-    if sys.platform == "linux":
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)

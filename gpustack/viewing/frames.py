@@ -8,6 +8,7 @@ Decoded frames are held up to a number of bytes, the last used ones; nothing els
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,13 @@ from gpustack.shown import Shown
 from gpustack.viewing.grid import Area
 from gpustack.viewing.look import Look
 from gpustack.viewing.readers import Readers, missing, open_readers, shrunk, to_reduced
-from gpustack.viewing.store import Store
+from gpustack.viewing.store import Key, Store
+from gpustack.viewing.work import give_way
 
 Pixels = npt.NDArray[Any]
+
+_AHEAD_LEVEL = 2
+"""Levels from this on are decoded ahead: a frame then takes a sixteenth of its bytes, or less."""
 
 _MARGIN = 4
 """Pixels around what a tile shows of a frame: what the widest kernel reads."""
@@ -42,6 +47,8 @@ class Frames:
         self._backend: Backend[Any] = Cpu(1)  # tiles are the threads
         self._opening = threading.Lock()
         self._opened: Readers | GpustackError | None = None
+        self._ahead = ThreadPoolExecutor(1, "ahead", give_way)
+        self._awaited: set[Key] = set()
 
     def readers(self) -> Readers:
         """What reads them, opened when first asked for. Raises GpustackError where they cannot be."""
@@ -66,6 +73,7 @@ class Frames:
     def look(self, index: int, area: Area) -> Look:
         """An area of a frame. Raises GpustackError where the frame has gone, changed or is damaged."""
         pixels = self._store.get((index, area.level), lambda: self._decoded(index, area.level))
+        self._look_ahead(index, area.level)
         readers = self.readers()
         frame, transform = readers.frames[index], self._shown.sidecar.places[index].transform
         to_frame = normalise(transform.matrix @ self._shown.to_stored @ area.to_full)
@@ -83,8 +91,9 @@ class Frames:
         seen = readers.screen(backend.pack(band.image, kind, None))
         return Look(seen, _covered(to_frame, area, frame.size)).marked()
 
-    def _decoded(self, index: int, level: int) -> Pixels:
-        """A frame at the size of a level, as stored."""
+    def _decoded(self, index: int, level: int, *, keep_whole: bool = True) -> Pixels:
+        """A frame at the size of a level, as stored; `keep_whole`: where it has to be decoded whole for that,
+        keep that, too."""
         finer = self._store.finest(index, level)
         if finer is not None:
             return shrunk(finer[1], 1 << (level - finer[0]))
@@ -96,12 +105,31 @@ class Frames:
         if frame.kind.reduction(by) > 1:
             return readers.reduced(frame, by)
         whole = readers.reduced(frame, 1)
-        if level:
+        if level and keep_whole:
             self._store.keep((index, 0), whole)
         return shrunk(whole, by)
 
+    def _look_ahead(self, index: int, level: int) -> None:
+        """Decode the frames beside one for a coarse level, as they are what is leafed to next."""
+        for beside in (index + 1, index - 1):
+            key = beside, level
+            there = 0 <= beside < len(self._shown.sidecar.inputs)
+            if level < _AHEAD_LEVEL or not there or key in self._awaited or self._store.kept(key) is not None:
+                continue
+            self._awaited.add(key)
+            self._ahead.submit(self._decode_ahead, key)
+
+    def _decode_ahead(self, key: Key) -> None:
+        try:
+            self._store.get(key, lambda: self._decoded(*key, keep_whole=False))
+        except (GpustackError, MemoryError):
+            pass  # told when somebody looks at the frame
+        finally:
+            self._awaited.discard(key)
+
     def close(self) -> None:
         """Let go of backend and decoder."""
+        self._ahead.shutdown(cancel_futures=True)
         self._backend.close()
         with self._opening:
             if isinstance(self._opened, Readers):

@@ -111,7 +111,7 @@ class Locks:
     def _entrance(self, scope: Scope) -> Response | None:
         """None for who has a cookie; a cookie for who has a token; else a refusal."""
         token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
-        at_door = scope["path"] == "/" and len(token) == 1
+        at_door = (scope["method"], scope["path"], len(token)) == ("GET", "/", 1)
         if self._keys.knows(Headers(scope=scope).get("cookie")):
             return RedirectResponse("/", 303) if at_door else None
         session = self._keys.enter(token[0]) if at_door else None

@@ -54,9 +54,12 @@ def measure(shown: Shown, readers: Readers, progress: Progress, ram_bytes: int |
     while True:
         try:
             return _numbered(_measured(shown, readers, progress, ram_bytes, by), list(readers.frames))
-        except PlanError:
+        except PlanError as error:
             if by == _SMALLEST:
-                raise
+                raise PlanError(
+                    "There is not enough memory to look at the frames, so maps are missing.",
+                    "Allow more with --ram.",
+                ) from error
             by *= 2
 
 

@@ -18,9 +18,6 @@ from gpustack.viewing.tiles import STEP, Pyramid
 
 Pixels = npt.NDArray[Any]
 
-_SKETCH = 3
-"""The level that is shown first where a file gives it for less: an eighth, the smallest of JPEG."""
-
 
 def channels_of(picture: Frame) -> int:
     """Channels of what is shown of a picture: 1 or 3."""
@@ -33,6 +30,9 @@ def fill(pyramid: Pyramid, picture: Frame, offset: tuple[int, int] = (0, 0)) -> 
     screen, decode = Finishing(picture, Settings()).screen, Decoder(picture)
     size = pyramid.grid.width, pyramid.grid.height
     fits = offset == (0, 0) and picture.orientation == 1 and picture.size == size
+    sketch = decode.sketch(picture) if fits else None
+    if sketch is not None:
+        pyramid.sketch(sketch[0], screen(sketch[1]))
     if fits and picture.kind is Kind.JPEG:
         _fill_from_jpeg(pyramid, picture, screen, decode)
     elif picture.orientation == 1:
@@ -45,13 +45,7 @@ def fill(pyramid: Pyramid, picture: Frame, offset: tuple[int, int] = (0, 0)) -> 
 
 
 def _fill_from_jpeg(pyramid: Pyramid, picture: Frame, screen: Screen, decode: Decoder) -> None:
-    """An eighth of the size first, which is there in less than half the time; then all of it, decoded where
-    it is to lie."""
-    if pyramid.grid.levels > _SKETCH:
-        small = screen(decode.reduced(picture, 1 << _SKETCH, colours=True))
-        wide, high = pyramid.grid.size(_SKETCH)
-        missing = (0, high - small.shape[0]), (0, wide - small.shape[1]), (0, 0)
-        pyramid.sketch(_SKETCH, np.pad(small, missing, mode="edge"))
+    """Decoded where it is to lie."""
     whole = decode(picture, pyramid.full)
     done = 0
     for top in range(0, len(whole), STEP):

@@ -54,6 +54,7 @@ class Planes:
         self.um_per_step: float | None = None
         self._curves: Curves | None = None
         self._judged: Inspection | None = None
+        self._used = np.flatnonzero([place.used for place in shown.sidecar.places])
         last = max(1, len(shown.sidecar.inputs) - 1)
         gaps = zip(_GAPS, (BEFORE, BETWEEN, AFTER), strict=True)
         self.scales: dict[str, Scale | Classes] = {
@@ -67,6 +68,8 @@ class Planes:
         """A map; None where the name is that of none. Raises NotYetError."""
         if name not in NAMES:
             return None
+        if name == "gaps" and name not in self.maps and self._judged is not None:
+            raise NotYetError("Gaps cannot be told: there are too few frames, or too little detail.", "")
         if name not in self.maps:
             raise NotYetError(f"{NAMES[name]} is not there yet.", "Wait until the frames were looked at.")
         return self.maps[name]
@@ -133,7 +136,7 @@ class Planes:
         """What the maps say of a place of the picture, whose first pixel covers 0 to 1."""
         found = {name: self._value(name, x, y) for name in ("depth", "confidence", "winners")}
         depth, winner = found["depth"], found["winners"]
-        nearest = None if depth is None else round(depth)
+        nearest = None if depth is None else int(self._used[np.abs(self._used - depth).argmin()])
         sharpest = nearest if winner is None else round(winner)
         return {
             "frame": sharpest if nearest is None else nearest,

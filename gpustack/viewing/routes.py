@@ -42,11 +42,11 @@ def _desk(request: Request) -> Desk:
     return desk
 
 
-def _page(request: Request) -> Response:
+async def _page(request: Request) -> Response:
     return _static(request, "index.html")
 
 
-def _named(request: Request) -> Response:
+async def _named(request: Request) -> Response:
     return _static(request, request.path_params["name"])
 
 
@@ -57,7 +57,7 @@ def _static(request: Request, name: str) -> Response:
     return Response(found[0], media_type=found[1], headers={"cache-control": "no-cache"})
 
 
-def _picture(request: Request) -> Response:
+async def _picture(request: Request) -> Response:
     return JSONResponse(telling.picture(_desk(request)))
 
 
@@ -71,11 +71,11 @@ def _tile(request: Request) -> Response:
         data, kind = desk.tile(asked["layer"], area)
     except KeyError:
         return refused(404, "There is no such tile.", "")
-    kept = request.query_params.get("r") == str(rev) == str(desk.edits.rev)
+    kept = request.query_params.get("r") == str(rev) == str(desk.edits.rev) and desk.picture.done
     return Response(data, media_type=kind, headers={"cache-control": _KEPT} if kept else None)
 
 
-def _at(request: Request) -> Response:
+async def _at(request: Request) -> Response:
     place = [_number(request, name) for name in ("x", "y")]
     return JSONResponse(telling.at(_desk(request), *place))
 
@@ -90,11 +90,11 @@ def _number(request: Request, name: str) -> float:
     return value
 
 
-def _gaps(request: Request) -> Response:
+async def _gaps(request: Request) -> Response:
     return JSONResponse(_desk(request).planes.gaps())
 
 
-def _work(request: Request) -> Response:
+async def _work(request: Request) -> Response:
     return JSONResponse(telling.work(_desk(request)))
 
 

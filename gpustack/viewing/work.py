@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from gpustack.errors import GpustackError
+
+_NICE = 10
+"""By how much the work behind gives way to the tiles."""
 
 
 class ClosedError(GpustackError):
@@ -80,3 +86,10 @@ class Work:
         """What failed, as sentences."""
         with self._lock:
             return list(self._errors)
+
+
+def give_way() -> None:
+    """Let this thread, and those that it starts, come after others where the system knows of that."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)

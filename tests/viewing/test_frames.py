@@ -112,3 +112,14 @@ def test_frames_are_found_in_another_folder(tmp_path: Path) -> None:
         desk.look("frame-1", whole(desk))
     with opened(result, folder=tmp_path / "moved", ready=False) as desk:
         assert desk.look("frame-1", whole(desk)).valid is None
+
+
+def test_the_frames_beside_are_decoded_ahead_for_coarse_levels(tmp_path: Path) -> None:
+    write_stack(tmp_path, count=4)
+    with opened(stacked(tmp_path), ready=False) as desk:
+        store = desk.frames._store
+        desk.look("frame-1", Area(1, 0, 0, 10, 10))
+        desk.look("frame-1", Area(2, 0, 0, 10, 10))
+        desk.frames._ahead.submit(int).result()  # it has done what it was asked for before
+        assert all(store.kept((index, 2)) is not None for index in (0, 1, 2))
+        assert store.kept((3, 2)) is store.kept((2, 1)) is None

@@ -80,6 +80,12 @@ def test_a_token_is_good_once(keys: Keys) -> None:
     assert browser(keys).get(f"/?token={keys.token}").status_code == 303
 
 
+def test_only_opening_the_link_uses_it_up(keys: Keys) -> None:
+    token = keys.token
+    assert browser(keys).head(f"/?token={token}").status_code == 401
+    assert browser(keys).get(f"/?token={token}").status_code == 303
+
+
 def test_who_is_inside_may_use_the_link_again(keys: Keys, inside: TestClient) -> None:
     token = keys.token
     assert inside.get("/?token=used").headers["location"] == "/"

@@ -184,5 +184,8 @@ def test_tiles_may_be_kept_while_nothing_is_painted(client: TestClient) -> None:
     assert client.get("/tile/result/0/0/0").headers["cache-control"] == "no-store"
 
 
-def test_gaps_are_told(client: TestClient) -> None:
+def test_gaps_that_cannot_be_told_are_none(client: TestClient) -> None:
+    answer = client.get("/tile/gaps/0/0/0")
+    assert answer.status_code == 503
+    assert "too few frames" in answer.json()["error"]
     assert client.get("/api/gaps").json() == {"known": True, "covered": None, "gaps": [], "advice": []}
