@@ -86,8 +86,10 @@ export function acts(app) {
 
     tool(name) {
       if (name !== "hand" && !picture.edits) return say("This result cannot be retouched.");
-      store.set({ tool: name, ...(name === "hand" ? {} : { tab: "retouch" }) });
-      return undefined;
+      if (name === "hand") return store.set({ tool: name });
+      const seen = [store.get("layer"), ...(store.get("split") ? [store.get("other")] : [])];
+      const result = seen.includes("result") ? {} : { layer: "result" };
+      return store.set({ tool: name, tab: "retouch", ...result });
     },
 
     pin(place) {

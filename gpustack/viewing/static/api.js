@@ -50,6 +50,8 @@ export async function post(path, body = {}) {
   return (await ask(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
 }
 
+/** Bytes, and whether they are final: what must not be stored may be better the next time. */
 export async function blob(path, signal) {
-  return (await ask(path, { signal })).blob();
+  const answer = await ask(path, { signal });
+  return { bytes: await answer.blob(), final: answer.headers.get("cache-control") !== "no-store" };
 }

@@ -78,6 +78,7 @@ export function keys(app) {
   plain.addEventListener("change", () => keep("plainKeys", plain.checked));
   $("help-keys").append(...["Picture", "Layers", "Retouch", "Page"].map((group) => section(group, all)));
   addEventListener("keydown", (event) => {
+    document.body.dataset.input = "keys";
     if (event.key === " ") return holdSpace(event, app.store, true);
     const binding = known.get(named(event));
     if (!binding || $("help").open || !applies(event, plain.checked)) return undefined;

@@ -15,6 +15,7 @@ import { overlay } from "./overlay.js";
 import { Point } from "./point.js";
 import { Pointer } from "./pointer.js";
 import { Polygon } from "./polygon.js";
+import { preview } from "./preview.js";
 import { retouchPanel } from "./retouchpanel.js";
 import { sideWidth } from "./sides.js";
 import { Stage } from "./stage.js";
@@ -57,7 +58,8 @@ function remembered(picture) {
     feather: kept("feather", 6),
     match: kept("match", true),
     peek: kept("peek", false),
-    preview: null,
+    preview: null, // a dab of the brush where it is
+    refused: "", // what was told of tiles last
     stroke: null, // being led
     pending: [], // strokes whose tiles have not come
     corners: [],
@@ -91,6 +93,14 @@ function moved({ stage, view }) {
   stage.redraw();
 }
 
+/** One of many tiles was refused: told once for what is seen. */
+function tellOnce({ say, store }, text) {
+  const about = `${store.get("layer")} ${store.get("other")} ${text}`;
+  if (store.get("refused") === about) return;
+  store.set({ refused: about });
+  say(text, "alert");
+}
+
 async function begin() {
   const say = speaker();
   const picture = await get("/api/picture");
@@ -102,7 +112,7 @@ async function begin() {
   app.tiles = new Tiles(
     picture,
     () => app.stage.redraw(),
-    (layer, error) => say(error.message, "alert"),
+    (layer, error) => tellOnce(app, error.message),
   );
   app.point = new Point(app, $("readout"));
   app.stage = new Stage(app, $("stage"), $("picture"));
@@ -111,7 +121,8 @@ async function begin() {
   app.tool = toolOf(app);
   new Pointer(app, app.stage, app.tool);
   new Curve(app, $("curve"), $("here-text"));
-  for (const part of [sideWidth, overlay, overview, divider, legend, buttons, keys, banner]) part(app);
+  for (const part of [sideWidth, overlay, preview, overview, divider, legend, buttons, keys, banner])
+    part(app);
   for (const panel of [viewPanel, framesPanel, gapsPanel, retouchPanel]) panel(app);
   tabs(store);
   addEventListener("beforeunload", (event) => store.get("unsaved") && event.preventDefault());

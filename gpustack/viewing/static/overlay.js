@@ -1,5 +1,4 @@
 /** What is drawn over the picture: the brush, corners of a polygon, pins, gaps, and the keyboard's cross. */
-import { knownSource } from "./sources.js";
 
 /** Every line twice, dark below light, so that it is seen on any picture. */
 function twice(pen, ratio, draw) {
@@ -12,14 +11,12 @@ function twice(pen, ratio, draw) {
 }
 
 export function overlay(app) {
-  const { picture, point, stage, store, view } = app;
-
-  const place = () => point.place;
+  const { point, stage, store, view } = app;
 
   stage.over((pen) => {
     const ratio = stage.ratio;
     const tool = store.get("tool");
-    const here = place();
+    const here = point.place;
     if (store.get("split")) line(pen, Math.round(store.get("splitAt") * view.width), view.height, ratio);
     const gaps = stage.sides.some(({ layer }) => layer === "gaps") ? store.get("gaps") : [];
     for (const box of [...gaps, ...store.get("mark")]) drawBox(pen, view, box, ratio);
@@ -41,23 +38,6 @@ export function overlay(app) {
     if (store.get("tool") === "eraser") twice(pen, ratio, () => cross(pen, at.x, at.y, 4 * ratio));
     else if (radius < 6 * ratio) twice(pen, ratio, () => circle(pen, at, 10 * ratio));
   }
-
-  /** While nothing is painted, what the brush would paint is seen inside it, where the user wants that. */
-  store.on(
-    ["hover", "byKeys", "cross", "tool", "source", "sourceFrame", "peek", "radius", "hardness", "opacity"],
-    () => {
-      const here = point.place;
-      const brush = store.get("tool") === "brush" && store.get("peek");
-      const source = brush && here ? knownSource(app) : null;
-      const { radius, hardness, opacity } = Object.fromEntries(
-        ["radius", "hardness", "opacity"].map((key) => [key, store.get(key)]),
-      );
-      const dab = { kind: "brush", points: [[here?.x, here?.y]], radius, hardness, opacity };
-      store.set({ preview: source ? { ...dab, layer: source.layer } : null });
-    },
-  );
-
-  stage.element.dataset.pixels = `${picture.width}x${picture.height}`;
 }
 
 function circle(pen, { x, y }, radius) {

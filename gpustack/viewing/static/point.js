@@ -18,7 +18,7 @@ export class Point {
     this.#app = app;
     app.store.on(["hover", "byKeys", "cross", "rev", "ready"], () => this.#follow());
     app.store.on(["pin", "rev", "ready"], () => this.#pinned());
-    app.store.on(["at", "hover", "byKeys", "cross"], () => write(readout, this.#text()));
+    app.store.on(["at", "hover", "byKeys", "cross", "pin", "pinned"], () => write(readout, this.#text()));
   }
 
   /** The place that is meant, in the picture, or null. */
@@ -68,10 +68,12 @@ export class Point {
     }
   }
 
+  /** Of the place that is meant, or else of the pin. */
   #text() {
-    const place = this.place;
+    const { store } = this.#app;
+    const place = this.place ?? store.get("pin");
     if (!place || !this.#inside(place)) return "";
-    const at = this.#app.store.get("at");
+    const at = this.place ? store.get("at") : store.get("pinned");
     const told = at && Math.hypot(at.x - place.x, at.y - place.y) < 2 ? this.#told(at) : [];
     return [`x ${Math.floor(place.x)}  y ${Math.floor(place.y)}`, ...told].join("   ·   ");
   }

@@ -44,6 +44,7 @@ export class Pointer {
     this.#stage.element.setPointerCapture(event.pointerId);
     const at = this.#stage.at(event);
     this.#down.set(event.pointerId, at);
+    document.body.dataset.input = "pointer";
     this.#app.store.set({ byKeys: false });
     if (this.#down.size === 2) return this.#beginPinch();
     if (this.#down.size > 2) return;

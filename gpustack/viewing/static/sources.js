@@ -2,7 +2,7 @@
 import { get } from "./api.js";
 import { frameId, frameName, frameSource, layerName } from "./layers.js";
 
-const UNSURE = 0.1;
+const UNSURE = 0.5;
 const FUSED = { json: { erase: true }, layer: "original", name: "the fused picture" };
 
 /** A frame of the stack. */

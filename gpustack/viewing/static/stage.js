@@ -117,7 +117,7 @@ export class Stage {
     if (layer === "result")
       for (const stroke of store.get("pending")) this.#ghost(context, stroke, part, false);
     if (running) this.#ghost(context, layer === "result" ? running : { ...running, layer: null }, part, true);
-    else if (layer === "result" && store.get("preview"))
+    else if (layer === "result" && store.get("preview") && store.get("peek"))
       this.#ghost(context, store.get("preview"), part, false);
   }
 

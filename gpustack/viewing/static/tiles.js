@@ -9,6 +9,7 @@ const AT_ONCE = 5; // Browsers open six connections to a host: one stays free fo
 const KEPT_BYTES = 384 * 2 ** 20;
 const PIXEL_BYTES = 4;
 const RETRY_MS = 5000;
+const NOT_YET = 503;
 
 export class Tiles {
   #picture;
@@ -19,7 +20,7 @@ export class Tiles {
   #bytes = 0;
   #wanted = new Map();
   #running = new Map(); // key -> AbortController
-  #refused = new Map(); // key -> when it may be asked for again
+  #refused = new Map(); // key -> when it may be asked for again: refused, or only sketched
 
   /** changed: called when a tile has come. failed(layer, error): called when one was refused. */
   constructor(picture, changed, failed) {
@@ -72,6 +73,7 @@ export class Tiles {
       const [x, y] = [Number(column) * side, Number(row) * side];
       if (name !== layer || x >= right || y >= bottom || x + side <= left || y + side <= top) continue;
       found.stale = true;
+      this.#refused.delete(key);
       this.#stop(key);
     }
     for (const key of [...this.#running.keys()]) if (key.startsWith(`${layer}/`)) this.#stop(key);
@@ -105,9 +107,11 @@ export class Tiles {
     const control = new AbortController();
     this.#running.set(tile.key, control);
     try {
-      const bitmap = await createImageBitmap(await blob(this.#address(tile), control.signal));
+      const { bytes, final } = await blob(this.#address(tile), control.signal);
+      const bitmap = await createImageBitmap(bytes);
       if (control.signal.aborted) return bitmap.close();
-      this.#keep(tile.key, bitmap);
+      this.#keep(tile.key, bitmap, !final);
+      if (!final) this.#later(tile.key);
     } catch (error) {
       if (control.signal.aborted) return;
       this.#refuse(tile, error);
@@ -124,14 +128,20 @@ export class Tiles {
   }
 
   #refuse(tile, error) {
-    this.#refused.set(tile.key, performance.now() + RETRY_MS);
-    setTimeout(() => this.#next(), RETRY_MS + 1);
-    if (!(error instanceof Gone)) this.#failed(tile.layer, error);
+    this.#later(tile.key);
+    const later = error instanceof Gone || error.status === NOT_YET;
+    if (!later) this.#failed(tile.layer, error);
   }
 
-  #keep(key, bitmap) {
+  /** A tile is settled for now, and asked for again after a while. */
+  #later(key) {
+    this.#refused.set(key, performance.now() + RETRY_MS);
+    setTimeout(() => this.#next(), RETRY_MS + 1);
+  }
+
+  #keep(key, bitmap, stale) {
     this.#drop(key);
-    this.#have.set(key, { bitmap, stale: false });
+    this.#have.set(key, { bitmap, stale });
     this.#bytes += bitmap.width * bitmap.height * PIXEL_BYTES;
     for (const old of this.#have.keys()) {
       if (this.#bytes <= KEPT_BYTES) break;

@@ -35,6 +35,7 @@ FLAGS = (
     *("--disable-component-update", "--disable-sync"),
 )
 END_SECONDS = 20
+PATIENCE_MS = 60_000  # Machines that run tests are busy.
 
 
 def _chromium() -> str:
@@ -108,6 +109,7 @@ def opened(browser: Any, link: str, cookies: list[Any]) -> Iterator[Callable[...
     def open_page(width: int = 1280, height: int = 720, **options: Any) -> Screen:
         size = {"width": width, "height": height}
         context = browser.new_context(viewport=size, reduced_motion="reduce", **options)
+        context.set_default_timeout(PATIENCE_MS)
         context.add_cookies(cookies)
         screens.append(Screen(context.new_page(), link.split("?")[0]))
         return screens[-1]

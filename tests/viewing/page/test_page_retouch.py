@@ -126,6 +126,43 @@ def test_a_stroke_is_seen_while_it_is_led(opened: Open, folder: Path) -> None:
     assert screen.page.locator("#counts").inner_text() == steps
 
 
+WATCH = """([x, y]) => {
+    const pen = document.getElementById("picture").getContext("2d");
+    window.seen = [];
+    const look = () => {
+        window.seen.push([...pen.getImageData(x, y, 6, 6).data]);
+        window.looking = requestAnimationFrame(look);
+    };
+    look();
+}"""
+
+
+def test_a_stroke_stays_until_its_tiles_have_come(opened: Open) -> None:
+    screen = opened()
+    screen.press("1")
+    pick(screen, frame=5)
+    left, top = screen.corner()
+    screen.page.mouse.move(*screen.mouse(300, 500))
+    screen.page.mouse.down()
+    screen.page.mouse.move(*screen.mouse(480, 500), steps=6)
+    screen.settle()
+    screen.page.evaluate(WATCH, [left + 340, top + 495])
+    with screen.page.expect_response("**/tile/result/**"):
+        screen.page.mouse.up()
+    screen.page.wait_for_timeout(200)
+    screen.settle()
+    seen = np.array(
+        screen.page.evaluate("() => { cancelAnimationFrame(window.looking); return window.seen; }")
+    )
+    painted_over = seen.reshape(len(seen), 36, 4)[..., :3].astype(float)
+    screen.press("Control+z")
+    painted(screen, int(screen.page.locator("#counts").inner_text().split()[0]))
+    before = screen.canvas()[top + 495 : top + 501, left + 340 : left + 346].reshape(36, 3).astype(float)
+    off = np.abs(painted_over - painted_over[-1]).mean(axis=(1, 2))
+    assert np.abs(before - painted_over[-1]).mean() > 3 * max(off.max(), 1)
+    screen.complaints = [text for text in screen.complaints if "willReadFrequently" not in text]
+
+
 def test_the_sharpest_frame_is_taken_where_the_stroke_begins(opened: Open) -> None:
     screen = opened()
     screen.mapped()
