@@ -159,7 +159,7 @@ def test_neither_tiles_nor_memory_change_anything(bench: Bench, monkeypatch: pyt
     monkeypatch.setattr(stroked, "TILE", 96)  # positions are rounded from the tile's corner
     rounds = {}
     for most in (1, 5, 99):
-        monkeypatch.setattr(applying, "_most_tiles", lambda *_, most=most, **__: most)
+        monkeypatch.setattr(applying, "most_tiles", lambda *_, most=most: most)
         opened = applying._Sources.open
 
         def counted(self, source, opened=opened, most=most):  # type: ignore[no-untyped-def]
