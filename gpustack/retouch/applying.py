@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,35 +16,29 @@ import numpy.typing as npt
 from gpustack import libraries
 from gpustack.api import SOFTWARE
 from gpustack.backend.cpu import Cpu
-from gpustack.backend.memory import free_bytes
-from gpustack.engine.price import BASE_BYTES, DECODE_FACTOR
 from gpustack.engine.progress import Progress, Silent
-from gpustack.errors import InputError, PlanError
+from gpustack.errors import InputError
 from gpustack.io.decode import Decoder
 from gpustack.io.fingerprint import fingerprint
 from gpustack.io.metadata import Metadata, read_metadata
 from gpustack.io.picture import Picture, sane
 from gpustack.io.sidecar import Edits, Sidecar
 from gpustack.io.write import oriented, write_picture
-from gpustack.model.frame import Frame, Kind
+from gpustack.model.frame import Kind
 from gpustack.provenance import Digest, named
 from gpustack.retouch.edits import EditList, read_edits
 from gpustack.retouch.frames import Decoding, Frames, picture_source
 from gpustack.retouch.layers import LayersWish, write_layers
+from gpustack.retouch.painting import Paint
 from gpustack.retouch.painting import Shown as Source
 from gpustack.retouch.placing import Place
-from gpustack.retouch.stroked import TILE, Canvas, openings, paint_all
+from gpustack.retouch.price import Load, gains_bytes, most_tiles
+from gpustack.retouch.stroked import Canvas, openings, paint_all
 from gpustack.retouch.strokes import FrameSource, PictureSource, StrokeSource
-from gpustack.settings import JPEG_QUALITY, RAM_SHARE, Settings
+from gpustack.settings import JPEG_QUALITY, Settings
 from gpustack.shown import Shown, open_shown
 
 Pixels = npt.NDArray[Any]
-
-_WORK_TILES = 24
-"""Tiles' worth of float32 pixels at work beside the sums: coverage, resampling, gains, and their parts."""
-
-_LAYERS = 3
-"""Pictures held while layers are made: the fused one, and a layer as large as it, packed, too."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +82,20 @@ class Task:
         ]
         frames = [frame.path for frame in self.frames.headers]
         return [self.path, shown.path, shown.sidecar_path, *frames, *others]
+
+    def load(self, paints: Sequence[Paint], *, layered: bool) -> Load:
+        """What memory is needed for."""
+        sources = {stroke.source for stroke in self.edits.strokes}
+        others = [self.place.other(source).picture for source in sources if isinstance(source, PictureSource)]
+        picture, settings = self.place.shown.picture, self.frames.settings
+        return Load(
+            picture,
+            (*self.frames.headers, *others),
+            gains_bytes(paints, picture),
+            self.path.stat().st_size,
+            layered=layered,
+            changed=settings.flat is not None or settings.convert_profile,
+        )
 
     @staticmethod
     def open(
@@ -137,10 +145,11 @@ def retouched(task: Task, machine: Settings, layers: LayersWish | None, progress
     shown = task.place.shown
     if layers is not None:
         layers.check(shown.picture.pixel_type)
-    most = _most_tiles(task, machine, layered=layers is not None)
+    paints = task.place.paints(task.edits)
+    most = most_tiles(task.load(paints, layered=layers is not None), machine)
     pixels = picture_of(shown)
     fused = None if layers is None else pixels.copy()
-    canvas, metadata = Canvas(pixels, task.place.paints(task.edits)), _told(task)
+    canvas, metadata = Canvas(pixels, paints), _told(task)
     threads, written = machine.threads or os.cpu_count() or 1, None
     with task.frames.decoding() as frames, closing(Cpu(threads)) as backend:
         sources = _Sources(task.place, frames, backend, pixels)
@@ -199,33 +208,6 @@ def _refuse_unfit(shown: Shown) -> None:
             f"How {shown.reference.file} is turned is not known, as it is not there.",
             "Name the folder where the frames lie with --frames.",
         )
-
-
-def _most_tiles(task: Task, machine: Settings, *, layered: bool) -> int:
-    """How many tiles may be in memory at a time. Raises PlanError for none."""
-    shown = task.place.shown
-    picture = shown.picture
-    budget = machine.ram_bytes if machine.ram_bytes is not None else int(free_bytes() * RAM_SHARE)
-    tile = TILE * TILE * 4 * picture.channels
-    others = [
-        task.place.other(stroke.source).picture
-        for stroke in task.edits.strokes
-        if isinstance(stroke.source, PictureSource)
-    ]
-    read = [_decoded(frame) for frame in (*task.frames.headers, *others)]
-    held = BASE_BYTES + picture.nbytes + layered * _LAYERS * picture.nbytes
-    fixed = held + max([*read, int(picture.nbytes * DECODE_FACTOR[picture.kind])]) + _WORK_TILES * tile
-    if fixed + tile > budget:
-        raise PlanError(
-            f"Applying the strokes takes {(fixed + tile) >> 20} MiB, and {budget >> 20} MiB are allowed.",
-            "Allow more with --ram, or close other programs.",
-        )
-    return (budget - fixed) // tile
-
-
-def _decoded(frame: Frame) -> int:
-    """Bytes while a frame is decoded."""
-    return int(frame.nbytes * (1 + DECODE_FACTOR[frame.kind]))
 
 
 def _told(task: Task) -> Metadata:

@@ -73,18 +73,11 @@ class Seam:
     @staticmethod
     def of(mask: Mask, width: int, height: int) -> Seam | None:
         """That of a stroke over a picture of a size; None where it covers nothing."""
-        half = _half_width(mask)
-        level = max(0, math.floor(math.log2(half / _CELLS))) if half > _CELLS else 0
-        while True:
-            box = mask.box(width, height, level)
-            if box is None or mask.stroke.opacity == 0:
-                return None
-            if box.pixels <= _MOST_CELLS:
-                break
-            level += 1
-        sigma = max(1.0, half / (1 << level))
-        wide, high = (math.ceil(side / (1 << level)) for side in (width, height))
-        box = box.grown(math.ceil(2 * sigma), wide, high)
+        place = seam_place(mask, width, height)
+        if place is None:
+            return None
+        level, box = place
+        sigma = _sigma(mask, level)
         inside = mask.coverage(box, level) / np.float32(mask.stroke.opacity)
         padded = np.pad(inside, _margin(sigma), "edge")  # the picture's own edge is no rim
         inner = (
@@ -140,6 +133,21 @@ class Gains:
         return matched
 
 
+def seam_place(mask: Mask, width: int, height: int) -> tuple[int, Box] | None:
+    """The level and the box of a stroke's seam; None where it covers nothing."""
+    half = _half_width(mask)
+    level = max(0, math.floor(math.log2(half / _CELLS))) if half > _CELLS else 0
+    while True:
+        box = mask.box(width, height, level)
+        if box is None or mask.stroke.opacity == 0:
+            return None
+        if box.pixels <= _MOST_CELLS:
+            break
+        level += 1
+    wide, high = (math.ceil(side / (1 << level)) for side in (width, height))
+    return level, box.grown(math.ceil(2 * _sigma(mask, level)), wide, high)
+
+
 def gains_of(seam: Seam, picture: Image, source: Image, valid: Plane | None = None) -> Gains:
     """The field between the colours (h, w, c) 0..1 of a picture and of a source in the seam's box; where the
     seam weighs nothing they may be anything. `valid`: the share of each cell that the source covers."""
@@ -163,6 +171,11 @@ def _half_width(mask: Mask) -> float:
         breadth = min(x.max() - x.min(), y.max() - y.min()) / 2
     wide = min(_RIM_SHARE * breadth, _MOST_RIM_PX)
     return float(max(wide, stroke.fall_off / 2, _LEAST_RIM_PX))
+
+
+def _sigma(mask: Mask, level: int) -> float:
+    """The same in cells, one at least."""
+    return max(1.0, _half_width(mask) / (1 << level))
 
 
 def _margin(sigma: float) -> int:

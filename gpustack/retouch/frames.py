@@ -81,7 +81,7 @@ class Decoding:
         """A frame by its index, decoded, on the result's pixels."""
         shown = self.frames.shown
         frame = self.stack.frames[1 + self.frames.indices.index(index)]
-        array = backend.upload(self.source.read(frame, None))
+        array = self.source.read(frame, None)
         place = shown.sidecar.places[index].transform
         return Aligned(
             backend,

@@ -15,7 +15,7 @@ from gpustack.finishing import Finishing
 from gpustack.model.frame import PixelType
 from gpustack.model.layer import Box
 from gpustack.model.rect import cut
-from gpustack.model.transform import Transform
+from gpustack.model.transform import Transform, corners
 from gpustack.retouch.painting import Image
 from gpustack.retouch.placing import inverse_turn
 from gpustack.settings import Interpolation
@@ -24,6 +24,9 @@ from gpustack.shown import Shown
 Pixels = npt.NDArray[Any]
 
 _BAND_ROWS = 128
+
+_MARGIN_PX = 4
+"""Around what is shown of a frame: what the widest kernel reads."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +69,7 @@ class Aligned:
     backend, with the transform, tone and interpolation of the run, in the frame's dtype."""
 
     backend: Backend[Any]
-    array: Any
+    array: Pixels
     transform: Transform
     kind: PixelType
     interpolation: Interpolation
@@ -85,17 +88,31 @@ class Aligned:
         left, top, width, height = inverse_turn(self.shown.turn).upright(upright)
         shift = np.array([[1.0, 0.0, left], [0.0, 1.0, top], [0.0, 0.0, 1.0]])
         place = Transform(self.transform.matrix @ shift, self.transform.tone)
-        bands = cut(height, _BAND_ROWS)
+        place, part = cropped(place, self.array, width, height)
+        array, bands = self.backend.upload(part), cut(height, _BAND_ROWS)
         made: list[Pixels] = [np.empty(0)] * len(bands)
 
         def work(number: int) -> None:
             loaded = self.backend.load(
-                self.array, place, self.kind, width, bands[number], interpolation=self.interpolation
+                array, place, self.kind, width, bands[number], interpolation=self.interpolation
             )
             made[number] = self.backend.pack(loaded.image, self.kind, None)
 
         self.backend.each(work, range(len(bands)))
         return self.finishing.upright(np.concatenate(made))
+
+
+def cropped(place: Transform, frame: Pixels, width: int, height: int) -> tuple[Transform, Pixels]:
+    """The part of a frame (h, w, c) that `width` x `height` pixels show, and where they lie in it: only so
+    much has to become floating point."""
+    x, y = place.apply(corners(width, height)).T
+    high, wide = frame.shape[:2]
+    left, right = (int(np.clip(edge, 0, wide)) for edge in (x.min() - _MARGIN_PX, x.max() + _MARGIN_PX + 1))
+    top, bottom = (int(np.clip(edge, 0, high)) for edge in (y.min() - _MARGIN_PX, y.max() + _MARGIN_PX + 1))
+    left, top = min(left, wide - 1), min(top, high - 1)
+    back = np.array([[1.0, 0.0, -left], [0.0, 1.0, -top], [0.0, 0.0, 1.0]])
+    part = frame[top : max(bottom, top + 1), left : max(right, left + 1)]
+    return Transform(back @ place.matrix, place.tone), part
 
 
 def unit(pixels: Pixels) -> Image:

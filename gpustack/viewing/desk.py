@@ -28,6 +28,9 @@ JPEG, PNG = "image/jpeg", "image/png"
 _FRAMES_SHARE = 0.5
 """Share of the memory that decoded frames may take; the pass that makes maps may take the rest."""
 
+_STROKES_SHARE = 1 / 16
+"""Share of the memory that tiles with strokes may take, of that of frames."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -57,9 +60,9 @@ class Desk:
             Pyramid(folder, f"other-{number}", grid, channels_of(one.picture))
             for number, one in enumerate(self.others)
         ]
-        self.frames = Frames(self.shown, self._machine, int(ram * _FRAMES_SHARE))
+        self.frames = Frames(self.shown, self._machine, int(ram * (_FRAMES_SHARE - _STROKES_SHARE)))
         self.planes = Planes(self.shown, folder)
-        self.edits = Edits(self)
+        self.edits = Edits(self, int(ram * _STROKES_SHARE))
         self._thread = threading.Thread(target=self._prepare, name="desk", daemon=True)
 
     def start(self) -> None:

@@ -46,14 +46,13 @@ _SEAM_PIXELS = 1 << 20
 class Edits:
     """The strokes over the result of a desk; for any thread."""
 
-    def __init__(self, desk: Desk) -> None:
-        """Those of the list beside the result are there; what cannot be painted of it is told as a warning,
-        and then the list is not written over."""
+    def __init__(self, desk: Desk, limit: int) -> None:
+        """`limit`: bytes of painted tiles that are kept."""
         self._desk, self._lock = desk, threading.Lock()
         self._adding = threading.Lock()  # strokes stay in the order in which they come
         self.place = Place(desk.shown, desk.shown.path.absolute().parent)
         self.path = edits_of(desk.shown.path)
-        self._painted = Painted()
+        self._painted = Painted(limit)
         self._history: History[Entry] = History()
         self._saved: tuple[Entry, ...] = ()
         self._content = _digest(self.path)
@@ -62,7 +61,8 @@ class Edits:
         """Changes with the strokes, and from one run to the next: browsers keep tiles by it."""
 
     def open(self) -> None:
-        """Read the list beside the result."""
+        """Read the list beside the result. What cannot be painted of it is told as a warning, and then the
+        list is not written over."""
         if self._content is None:
             return
         try:

@@ -25,9 +25,6 @@ from gpustack.viewing.look import Look
 
 LookAt = Callable[[grid.Area], Look]
 
-_KEPT = 48
-"""Tiles that are kept, 3 MiB each in colour."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
@@ -75,7 +72,9 @@ _Key = tuple[Any, ...]
 class Painted:
     """Tiles with strokes, for any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
+        """`limit`: bytes of tiles that are kept; one takes 3 MiB in colour."""
+        self._limit, self._held = limit, 0
         self._lock = threading.Lock()
         self._kept: OrderedDict[_Key, Image] = OrderedDict()
 
@@ -108,9 +107,10 @@ class Painted:
 
     def _keep(self, key: _Key, image: Image) -> None:
         with self._lock:
-            self._kept[key] = image
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
+            if key not in self._kept:
+                self._kept[key], self._held = image, self._held + image.nbytes
+            while self._held > self._limit:
+                self._held -= self._kept.popitem(last=False)[1].nbytes
 
 
 def _key(entries: Sequence[Entry], area: Area) -> _Key:

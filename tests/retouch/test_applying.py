@@ -10,15 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from gpustack.api import stack
 from gpustack.errors import InputError, PlanError
 from gpustack.io.write import oriented
 from gpustack.metrics import psnr
 from gpustack.model.frame import PixelType
 from gpustack.model.layer import Box
 from gpustack.retouch import applying, stroked
-from gpustack.retouch.applying import apply
+from gpustack.retouch.applying import Task, apply
 from gpustack.retouch.edits import EditList, Reference, read_edits, write_edits
 from gpustack.retouch.masks import Mask
+from gpustack.retouch.price import Load, most_tiles
 from gpustack.retouch.strokes import Erase, FrameSource, PictureSource, Stroke
 from gpustack.settings import Interpolation, Settings
 from tests.retouch.results import (
@@ -159,7 +161,7 @@ def test_neither_tiles_nor_memory_change_anything(bench: Bench, monkeypatch: pyt
     monkeypatch.setattr(stroked, "TILE", 96)  # positions are rounded from the tile's corner
     rounds = {}
     for most in (1, 5, 99):
-        monkeypatch.setattr(applying, "_most_tiles", lambda *_, most=most, **__: most)
+        monkeypatch.setattr(applying, "most_tiles", lambda *_, most=most: most)
         opened = applying._Sources.open
 
         def counted(self, source, opened=opened, most=most):  # type: ignore[no-untyped-def]
@@ -192,6 +194,36 @@ def test_every_type_of_pixels(kind: PixelType, tmp_path: Path) -> None:
     assert np.array_equal(done[share == 0].view(np.uint8), fused[share == 0].view(np.uint8))
     away = np.abs(done - bench.aligned()[2].astype(np.float64))[share == 1]
     assert away.max() <= kind.white * 5e-4 + (kind is PixelType.UINT8)
+
+
+def test_raw_frames_are_developed_as_the_run_did(data: Path, tmp_path: Path) -> None:
+    """Painted all over with the reference, a result is what one frame alone gives."""
+    frames = sorted((data / "raw" / "synthetic_dng_stack_bayer").glob("*.dng"))[:3]
+    (tmp_path / "frames").mkdir()
+    for path in frames:
+        (tmp_path / "frames" / path.name).symlink_to(path)
+    bench = Bench(stacked(tmp_path, "--exposure", "0.5"))
+    everything = polygon((-9, -9), (9999, -9), (9999, 9999), (-9, 9999), feather=0.0, match=False)
+    source = FrameSource(bench.shown.reference.file)
+    alone = stack([tmp_path / "frames" / frames[1].name], replace(MACHINE, exposure=0.5)).image
+    assert np.array_equal(painted(bench, replace(everything, source=source)), alone)
+
+
+def test_many_strokes_and_points_are_priced(bench: Bench) -> None:
+    def load(*strokes: Stroke, layered: bool = False) -> Load:
+        task = Task.open(bench.draw(*strokes), machine=MACHINE)
+        return task.load(task.place.paints(task.edits), layered=layered)
+
+    one, many = load(brush((60, 100))), load(*(brush((60, 100), radius=90.0) for _ in range(50)))
+    points = load(brush(*((x / 10, 100.0) for x in range(3000))))
+    assert many.gains > 30 * one.gains > 0
+    assert many.fixed - one.fixed > many.gains - one.gains
+    assert points.fixed > one.fixed + 3000 * 100
+    assert load(brush((60, 100)), layered=True).fixed > one.fixed
+    budget = Settings(ram_bytes=one.fixed + 3 * one.tile)
+    assert most_tiles(one, budget) == 3
+    with pytest.raises(PlanError):
+        most_tiles(one, Settings(ram_bytes=one.fixed))
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 5, 6, 7, 8])
