@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gpustack.model.tone import Tone
     from gpustack.model.transform import Transform
     from gpustack.replaying import Replay, replay
+    from gpustack.reporting.writing import write_report
     from gpustack.settings import (
         BadFrame,
         Brightness,
@@ -67,6 +68,7 @@ __all__ = [
     "open_stack",
     "replay",
     "stack",
+    "write_report",
 ]
 
 _HOMES = {
@@ -98,6 +100,7 @@ _HOMES = {
     "open_stack": "gpustack.api",
     "replay": "gpustack.replaying",
     "stack": "gpustack.api",
+    "write_report": "gpustack.reporting.writing",
 }
 
 

@@ -55,6 +55,7 @@ def test_the_public_names() -> None:
         "open_stack",
         "replay",
         "stack",
+        "write_report",
     ]
     for name in gpustack.__all__:
         assert getattr(gpustack, name) is not None

@@ -78,11 +78,11 @@ def look_behind(beside: Beside[Array], optics: Optics, inner: slice) -> tuple[Ar
     """What `Backend.look_behind` says."""
     rows = slice(*inner.indices(beside.picture.shape[1])[:2])
     out = beside.picture[:, rows].copy()
-    behind = np.zeros(out.shape[1:], _F)
+    bare = np.zeros(out.shape[1:], _F)
     for own, inside, looking in _looks(beside, optics, rows):
-        better, seen = looking.better(optics.noise)
-        out[:, *own], behind[own] = better[:, *inside], seen[inside]
-    return out, behind
+        out[:, *own] = looking.better(optics.noise)[:, *inside]
+        bare[own] = looking.bare[inside]
+    return out, bare
 
 
 def _looks(
@@ -153,8 +153,13 @@ class _Look:
     def _visible(self) -> Array:
         return np.asarray(np.clip((_F(MOST_COVERED + 0.1) - self.blocked) * _F(5), _F(0), _F(1)))
 
-    def better(self, noise: float) -> tuple[Array, Array]:
-        """The picture with the ground put in, and the share of it that each pixel shows."""
+    @property
+    def bare(self) -> Array:
+        """How much of the ground each veiled pixel shows, 0..1; 0 elsewhere."""
+        return np.asarray((1 - self.cover) * self.veiled, _F)
+
+    def better(self, noise: float) -> Array:
+        """The picture with the ground put in."""
         picture, bare = self.picture, 1 - self.cover
         light = _light(self.front, self.coded) + bare * (self.clear - self.blurred)
         more = _coded(light, self.coded) - picture
@@ -165,7 +170,7 @@ class _Look:
         share *= np.minimum(bare * _F(3), _F(1))
         power = smooth(np.asarray(np.mean(np.square(more), axis=0), _F), BEHIND_SIGMA_PX)
         share *= np.maximum(power - _F(BEHIND_NOISE * noise * noise), _F(0)) / np.maximum(power, _F(1e-12))
-        return picture + share * more, share * bare
+        return np.asarray(picture + share * more, _F)
 
 
 def _look(beside: Beside[Array], box: tuple[slice, ...], optics: Optics) -> _Look:

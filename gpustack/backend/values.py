@@ -212,7 +212,7 @@ class Spread(Generic[A]):
     """Where in the stack the frames of a mean lie: (h, w) float32 planes, starting at 0.
 
     depth: the weighted mean of their indices; variance: of the indices about it; sharpest: the luma of the
-    frame of largest energy. The luma's encoding is that of the mean.
+    frame of largest energy, coded as the frames are.
     """
 
     depth: A

@@ -167,6 +167,10 @@ DepthOption = Annotated[
     Path | None, typer.Option(help="Write the depth map: .tif (float, frames) or .png (16 bit).")
 ]
 ConfidenceOption = Annotated[Path | None, typer.Option(help="Write how sure the depth is, 0 to 1.")]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option(help="Write a page that shows and tells what became of the stack: .html."),
+]
 SaveTransformsOption = Annotated[Path | None, typer.Option(help="Write the alignment as JSON.")]
 SaveStepsOption = Annotated[Path | None, typer.Option(help="Write steps of the work into this folder.")]
 NoSidecarOption = Annotated[

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gpustack.cli.resuming import Files
 from gpustack.errors import UsageError
@@ -15,32 +17,54 @@ if TYPE_CHECKING:
     from gpustack.layering import LayerFile
 
 
+@dataclass(slots=True)
 class Outputs:
     """Where results go."""
 
-    def __init__(
-        self,
-        picture: Path,
-        depth: Path | None,
-        confidence: Path | None,
-        layers: Path | None,
-        transforms: Path | None,
-        steps: Path | None,
-        overwrite: bool,
-        *,
-        sidecar: bool,
-    ) -> None:
+    picture: Path
+    depth: Path | None
+    confidence: Path | None
+    layers: Path | None
+    transforms: Path | None
+    report: Path | None
+    steps: Path | None
+    sidecar: Path | None
+    overwrite: bool
+
+    @classmethod
+    def named(cls, given: Mapping[str, Any], *, sidecar: bool) -> Outputs:
+        """Those among a command's arguments."""
         from gpustack.io.sidecar import sidecar_of
 
-        self.sidecar = sidecar_of(picture) if sidecar else None
-        self.picture, self.depth, self.confidence, self.layers = picture, depth, confidence, layers
-        self.transforms, self.steps, self.overwrite = transforms, steps, overwrite
+        return cls(
+            given["output"],
+            given["depth"],
+            given["confidence"],
+            given["layers"],
+            given["save_transforms"],
+            given["report"],
+            given["save_steps"],
+            sidecar_of(given["output"]) if sidecar else None,
+            given["overwrite"],
+        )
+
+    @property
+    def by_option(self) -> dict[str, Path]:
+        """Every file that will be written but the sidecar and the steps, by the option that names it."""
+        named = {
+            "output": self.picture,
+            "depth": self.depth,
+            "confidence": self.confidence,
+            "layers": self.layers,
+            "save-transforms": self.transforms,
+            "report": self.report,
+        }
+        return {option: path for option, path in named.items() if path is not None}
 
     @property
     def files(self) -> list[Path]:
-        """Every file that will be written, the sidecar and the steps excepted."""
-        named = (self.picture, self.depth, self.confidence, self.layers, self.transforms)
-        return [path for path in named if path is not None]
+        """These files."""
+        return list(self.by_option.values())
 
     @property
     def noted(self) -> list[Path]:
@@ -58,7 +82,8 @@ class Outputs:
         from gpustack.io.atomic import existing
 
         for path in self.noted:
-            if path.exists() and not files.may_exist(path):
+            may_exist = files.is_own if path in (self.sidecar, self.report) else files.may_exist
+            if path.exists() and not may_exist(path):
                 raise existing(path)
 
     def check_places(self, *, resume: bool = False) -> None:
@@ -76,6 +101,10 @@ class Outputs:
             check_output(self.layers, True, LAYER_ENDINGS)
         if self.transforms is not None:
             check_output(self.transforms, True, (".json",))
+        if self.report is not None:
+            from gpustack.reporting.writing import REPORT_ENDINGS
+
+            check_output(self.report, True, REPORT_ENDINGS)
         if len({path.resolve() for path in self.files}) < len(self.files):
             raise UsageError("Two outputs have the same name.", "Give each its own.")
         if self.steps is not None and resume:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,34 @@ class Files:
     def may_exist(self, path: Path) -> bool:
         """Whether a file of that name is no reason to refuse the work."""
         return self.overwrite or str(path.absolute()) in self._earlier
+
+    def is_own(self, path: Path) -> bool:
+        """Whether a file that tells of a run may be replaced: the interrupted run has written it."""
+        from gpustack.io.fingerprint import fingerprint
+
+        if self.overwrite or self._checkpoint is None or not path.is_file():
+            return self.overwrite
+        return fingerprint(path).sha256 in self._checkpoint.promised(path)
+
+    def note(self, path: Path, save: Save) -> None:
+        """Write a file that tells of the run, of its seconds too: over that of the interrupted one, of which
+        it is no copy. What it will hold is promised before it gets its name. Raises WriteError for another
+        file of its name."""
+        from gpustack.io.atomic import replacing
+        from gpustack.io.fingerprint import fingerprint
+
+        if self._checkpoint is None or self.overwrite:
+            save(path, self.overwrite)
+            return
+        given = self._checkpoint.scratch(path.name)
+        try:
+            save(given, True)
+            own = self.is_own(path)
+            self._checkpoint.promise(path, fingerprint(given).sha256)
+            with given.open("rb") as made, replacing(path, overwrite=own) as file:
+                shutil.copyfileobj(made, file)
+        finally:
+            given.unlink(missing_ok=True)
 
     def write(self, path: Path, save: Save, *, ours: bool = False) -> None:
         """Write one; `ours`: what has its name may be replaced. Raises WriteError for another file of its

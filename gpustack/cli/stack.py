@@ -53,6 +53,7 @@ def stack(
     depth: options.DepthOption = None,
     confidence: options.ConfidenceOption = None,
     layers: options.LayersOption = None,
+    report: options.ReportOption = None,
     transforms: Annotated[Path | None, typer.Option(help="Use this alignment; none is estimated.")] = None,
     save_transforms: options.SaveTransformsOption = None,
     save_steps: options.SaveStepsOption = None,
@@ -74,13 +75,11 @@ def stack(
 ) -> None:
     """Align frames and fuse them into one picture that is sharp everywhere."""
     del debug, scratch
-    wanted = depth is not None or confidence is not None
+    wanted = any(path is not None for path in (depth, confidence, report))
     settings = options.settings_of(
         locals() | {"layers": layers is not None}, depth=wanted, linear=output.suffix.lower() == ".dng"
     )
-    outputs = Outputs(
-        output, depth, confidence, layers, save_transforms, save_steps, overwrite, sidecar=not no_sidecar
-    )
+    outputs = Outputs.named(locals(), sidecar=not no_sidecar)
     outputs.check_places(resume=resume)
     find = partial(options.find, inputs, flat=flat, developer=raw_developer, every=every, quiet=quiet)
     wish = _Wish(find, settings, outputs, transforms, dry_run, json_, quiet)

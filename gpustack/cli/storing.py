@@ -25,7 +25,10 @@ NO_CHECKPOINTS = UsageError(
 _NAMES: ContextVar[dict[Path, str] | None] = ContextVar("names", default=None)
 """The names on object storage that local files stand for while a command runs."""
 
-_READ, _WRITTEN = ("transforms", "flat"), ("output", "depth", "confidence", "layers", "save_transforms")
+_READ, _WRITTEN = (
+    ("transforms", "flat"),
+    ("output", "depth", "confidence", "layers", "save_transforms", "report"),
+)
 
 
 def shown(path: Path) -> str:

@@ -78,6 +78,7 @@ def watch(
     depth: options.DepthOption = None,
     confidence: options.ConfidenceOption = None,
     layers: options.LayersOption = None,
+    report: options.ReportOption = None,
     save_transforms: options.SaveTransformsOption = None,
     save_steps: options.SaveStepsOption = None,
     backend: options.BackendOption = DEFAULT.backend,
@@ -95,13 +96,11 @@ def watch(
 ) -> None:
     """Stack while shooting: take frames as they come, show a preview, and finish when told or idle."""
     del debug
-    wanted = depth is not None or confidence is not None
+    wanted = any(path is not None for path in (depth, confidence, report))
     settings = options.settings_of(
         locals() | {"layers": layers is not None}, depth=wanted, linear=output.suffix.lower() == ".dng"
     )
-    outputs = Outputs(
-        output, depth, confidence, layers, save_transforms, save_steps, overwrite, sidecar=not no_sidecar
-    )
+    outputs = Outputs.named(locals(), sidecar=not no_sidecar)
     shown = preview or output.with_name(f"{output.stem}.preview.jpg")
     results = Files(overwrite)
     slabs = None if settings.slab is None else SlabFiles(output, results)

@@ -71,6 +71,7 @@ def carry_out(work: Work, *, json_: bool, quiet: bool) -> None:
         if steps is not None:
             steps.finish(result, frames, settings)
         _note(result, work, fingerprints, given=given is not None)
+        _report(result, work, given=given is not None)
     if json_:
         written = [] if slabs is None else [slabs.path(slab) for slab in result.report.slabs]
         typer.echo(json.dumps(_summary(result, settings, outputs.files + written), indent=1))
@@ -79,8 +80,9 @@ def carry_out(work: Work, *, json_: bool, quiet: bool) -> None:
 
 
 def _note(result: Any, work: Work, fingerprints: Any, *, given: bool) -> None:
-    """Write the sidecar, if it is wanted; over that of an interrupted run, which tells of other seconds."""
+    """Write the sidecar, if it is wanted."""
     from gpustack import provenance
+    from gpustack.io.sidecar import write_sidecar
 
     outputs, slabs = work.outputs, work.slabs
     if outputs.sidecar is None:
@@ -89,7 +91,24 @@ def _note(result: Any, work: Work, fingerprints: Any, *, given: bool) -> None:
     files = {name: path for name, path in planes.items() if path is not None}
     written = provenance.Written(files, () if slabs is None else slabs.digests)
     made = provenance.record(work.frames, work.settings, result, written, fingerprints, given=given)
-    provenance.save(made, outputs.picture, overwrite=work.files.may_exist(outputs.sidecar))
+    work.files.note(outputs.sidecar, lambda path, over: write_sidecar(path, made, overwrite=over))
+
+
+def _report(result: Any, work: Work, *, given: bool) -> None:
+    """Write the report, if it is wanted."""
+    outputs = work.outputs
+    if outputs.report is None:
+        return
+    from gpustack.reporting.command import Written
+    from gpustack.reporting.writing import write_report
+
+    named = {} if work.transforms is None else {"transforms": work.transforms}
+    written = Written(outputs.by_option | named, outputs.sidecar)
+
+    def save(path: Path, over: bool) -> None:
+        write_report(path, work.frames, work.settings, result, written=written, given=given, overwrite=over)
+
+    work.files.note(outputs.report, save)
 
 
 def _steps(outputs: Outputs, frames: Stack, settings: Settings) -> Steps | None:

@@ -4,7 +4,8 @@ nothing is seen.
 What the folds give is, for each pixel, the mean index of the frames by their sharpness, which lies between
 frames, and the variance of these indices. A single clear peak has a small variance; two peaks, of a hair and
 of what lies behind it, or a peak in noise, have a large one, and their mean is of no use. So the confidence
-is the peak's height over noise, times how narrow it is. Then single outliers go by a median; the rest is
+is the peak's height over noise, and over what the blur of edges nearby may feign (`gpustack.depth.rims`),
+times how narrow it is. Then single outliers go by a median; the rest is
 smoothed along the lines of the picture (`gpustack.depth.guide`); and areas without confidence are filled from
 their rims, by averages over ever larger neighbourhoods (pull-push, Gortler et al., "The Lumigraph", SIGGRAPH
 1996). Where all that would move a confident pixel by more than a frame, the surface steps there, and the
@@ -21,6 +22,7 @@ import numpy.typing as npt
 
 from gpustack.backend.protocol import Backend
 from gpustack.depth.guide import guided
+from gpustack.depth.rims import rims
 
 Plane = npt.NDArray[np.float32]
 
@@ -54,13 +56,14 @@ class Sight:
     """What the frames show of each pixel, (h, w) float32 each.
 
     depth: mean index of the frames by their sharpness; variance: of these indices; energy: largest focus
-    measure, below 0 where no frame covers the pixel; luma: of the sharpest frame.
+    measure, below 0 where no frame covers the pixel; luma: of the sharpest frame. coded: it is not light.
     """
 
     depth: Plane
     variance: Plane
     energy: Plane
     luma: Plane
+    coded: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +77,10 @@ class Surface:
 def surface(backend: Backend[Any], sight: Sight, floor: float, noise: float) -> Surface:
     """The surface through what was seen; `floor` is the focus measure of noise alone, `noise` a frame's luma
     noise, 0..1."""
-    confidence = _confidence(sight, floor)
     depths = _seen(sight)
     median = backend.download(backend.median(backend.lend(depths)))
+    feigned = rims(backend, sight.energy, sight.luma, median, floor, coded=sight.coded)
+    confidence = _confidence(sight, feigned)
     contrast = max(GUIDE_NOISE * noise, GUIDE_STEP)
     smooth = guided(backend, median, sight.luma, confidence, SIGMA_PX, contrast)
     top, bottom = backend.smooth_by(backend.lend(smooth), backend.lend(confidence), FILL_SIGMA_PX)
@@ -96,11 +100,13 @@ def _seen(sight: Sight) -> Plane:
     return np.where(unseen, lowest, sight.depth).astype(np.float32)
 
 
-def _confidence(sight: Sight, floor: float) -> Plane:
-    """0 where the energy is noise, rising to 1 where it is many times that; less where the peak is broader
-    than most of the stack's: a weight by the square of the variance leaves it to its neighbours."""
-    excess = np.maximum(sight.energy - np.float32(floor), 0)
-    confidence = np.asarray(excess / (excess + np.float32(floor)), np.float32)
+def _confidence(sight: Sight, floor: Plane) -> Plane:
+    """0 where the energy is below the floor (h, w), rising to 1 where it is many times that; less where the
+    peak is broader than most of the stack's: a weight by the square of the variance leaves it to its
+    neighbours. Works in the floor's own memory."""
+    confidence = np.asarray(np.maximum(sight.energy - floor, 0), np.float32)
+    floor += confidence
+    confidence /= floor
     clear = sight.variance[confidence > 0.5]
     typical = max(np.float32(np.median(clear)) if clear.size else np.float32(0), NARROWEST)
     broader = sight.variance > typical

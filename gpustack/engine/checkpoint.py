@@ -86,6 +86,21 @@ class Checkpoint:
         may be its own. (Whoever goes on compares them before they are taken for that.)"""
         self._expected = {str(path.absolute()) for path in outputs}
 
+    def promised(self, path: Path) -> frozenset[str]:
+        """The SHA-256 of what an earlier run has written, or was about to write, under a name."""
+        return frozenset(self._journal.content.get("promised", {}).get(str(path.absolute()), ()))
+
+    def promise(self, path: Path, sha256: str) -> None:
+        """Say, before a file gets its name, what it holds, so that a later run knows it for its own."""
+        if self._full:
+            return  # a later run takes the file for another's, and asks
+        told = sorted(self.promised(path) | {sha256})
+        every = self._journal.content.get("promised", {}) | {str(path.absolute()): told}
+        try:
+            self._journal.note({"promised": every})
+        except OSError:
+            self._full = True
+
     def scratch(self, name: str) -> Path:
         """Where a file of this name may lie for a while."""
         return self._journal.folder / f"{SCRATCH}{name}"

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import sharpness_halo
+from gpustack.depth.outline import outline
 from gpustack.depth.surface import Sight, Surface, surface
 from gpustack.fuse.auto import Auto
 from gpustack.fuse.average import Average
@@ -126,10 +127,8 @@ def _by_both(backend: Backend[Any], pass_over: PassOver, recipe: Recipe) -> Fuse
     fold = _auto(recipe)
     (state,) = pass_over("auto", [fold])
     winners = fold.winners(backend, state)
-    found = None
-    if recipe.depth:
-        found = _surface(backend, fold, state, recipe)
-    energies = fold.energies(backend, state)
+    sight = _sight(backend, fold, state) if recipe.depth else None
+    energies = fold.energies(backend, state) if sight is None else sight.energy
     order = Order.of(winners, energies, recipe.floor)
     steps = steps_of(backend, order.from_near(winners), energies, recipe.floor)
     del energies
@@ -137,21 +136,26 @@ def _by_both(backend: Backend[Any], pass_over: PassOver, recipe: Recipe) -> Fuse
     extent = state.levels.extent
     del state
     radius = radius if recipe.prefer is Prefer.NONE else 0.0
-    scene = Scene(picture, extent, steps, order, radius, recipe.noise)
-    return _with_ground(backend, pass_over, scene, Fused(picture, winners, found))
+    picture = _with_ground(
+        backend, pass_over, Scene(picture, extent, steps, order, radius, recipe.noise), sight
+    )
+    found = None if sight is None else surface(backend, sight, recipe.floor, recipe.noise)
+    return Fused(picture, winners, found)
 
 
-def _with_ground(backend: Backend[Any], pass_over: PassOver, scene: Scene, fused: Fused) -> Fused:
-    """With the ground beside nearer things put in, where there are such."""
+def _with_ground(
+    backend: Backend[Any], pass_over: PassOver, scene: Scene, sight: Sight | None
+) -> npt.NDArray[Any]:
+    """The picture with the ground beside nearer things put in, where there are such; their outlines go into
+    the sight."""
     if not scene.has_steps:
-        return fused
+        return scene.picture
     fold = Behind(scene)
     (state,) = pass_over("behind", [fold])
-    picture, seen = fold.finish(backend, state)
-    found = fused.surface
-    if found is not None:
-        np.copyto(found.depth, scene.order.from_near(scene.steps.far), where=seen)
-    return Fused(picture, fused.winners, found)
+    picture, bare = fold.finish(backend, state)
+    if sight is not None:
+        outline(sight, scene.steps, bare, scene.order.from_near)
+    return picture
 
 
 def _by_scale(backend: Backend[Any], pass_over: PassOver, recipe: Recipe) -> Fused:
@@ -224,7 +228,9 @@ def _surface(backend: Backend[Any], fold: Auto | Average | Sharpest, state: Any,
 
 def _sight(backend: Backend[Any], fold: Auto | Average | Sharpest, state: Any) -> Sight:
     spread = fold.spread(backend, state)
-    return Sight(spread.depth, spread.variance, fold.energies(backend, state), spread.sharpest)
+    return Sight(
+        spread.depth, spread.variance, fold.energies(backend, state), spread.sharpest, not state.canvas.linear
+    )
 
 
 def halo(method: Method, radius: float) -> int:
@@ -265,8 +271,7 @@ def passing(
             return sharpest, size.beside(MADE_SURFACE)
         case Method.AUTO:
             behind = Behind.footprint(channels, itemsize)
-            seen = (size.beside(SIGHT), behind.beside(MADE_SURFACE))
-            return seen if recipe.depth else (size, behind)
+            return (size.beside(SIGHT), behind.beside(SIGHT)) if recipe.depth else (size, behind)
         case Method.PYRAMID if recipe.depth:
             return (size.beside(sharpest),)
         case _:
@@ -280,4 +285,7 @@ def moments(
     during = passing(settings, channels, pixel_type, slabs)
     if settings.method is Method.DEPTHMAP:
         return *during, SURFACE.beside(SIGHT)
+    if settings.method is Method.AUTO and settings.depth and not slabs:
+        picture = Footprint(0.0, 0.0, float(channels * pixel_type.itemsize))
+        return *during, SURFACE.beside(SIGHT).beside(picture)
     return (*during, during[0].beside(SURFACE)) if settings.depth else during

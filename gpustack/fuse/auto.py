@@ -48,6 +48,11 @@ class AutoState:
     levels: LevelsState
     means: list[Part[Any]]
 
+    @property
+    def canvas(self) -> Canvas:
+        """What is rendered."""
+        return self.levels.canvas
+
 
 @dataclass(frozen=True, slots=True)
 class Auto:

@@ -28,7 +28,7 @@ from gpustack.model.transform import Transform
 STRIP_ROWS = 256
 """Rows that are unveiled at a time, at most: half of the work is halo then."""
 
-BEHIND_SHARE = 0.5
+BARE_SHARE = 0.5
 """Where more than this share of what a pixel shows is ground, its depth is the ground's."""
 
 
@@ -106,11 +106,11 @@ class Behind:
             backend.merge_sums(mine, theirs)
 
     def finish(self, backend: Backend[Any], state: BehindState, /) -> tuple[Pixels, npt.NDArray[np.bool_]]:
-        """The picture, made better beside steps, and a mask (h, w) of the pixels that turned out to be
-        ground."""
+        """The picture, made better beside steps, and a mask (h, w) of the pixels in front of the ground that
+        turned out to be ground."""
         canvas, scene = state.canvas, self.scene
         strips = cut(canvas.height, min(STRIP_ROWS, len(canvas.bands[0])))
-        behind = np.zeros((canvas.height, canvas.width), np.bool_)
+        bare = np.zeros((canvas.height, canvas.width), np.bool_)
 
         def strip(number: int) -> Pixels:
             rows = strips[number]
@@ -119,13 +119,13 @@ class Behind:
             wide = rows.grow(behind_halo(), canvas.height)
             beside = self._beside(backend, state, wide)
             picture, seen = backend.look_behind(beside, scene.optics(canvas), rows.within(wide))
-            behind[rows.slice] = backend.download(seen) > BEHIND_SHARE
+            bare[rows.slice] = backend.download(seen) > BARE_SHARE
             around = range_around(backend, scene.extent, canvas, rows)
             return backend.pack(picture, canvas.pixel_type, around)
 
         by_strips = replace(canvas, bands=strips)
         picture = assembled(backend, by_strips, canvas.pixel_type.value, canvas.channels, strip)
-        return picture, behind
+        return picture, bare
 
     def _beside(self, backend: Backend[Any], state: BehindState, wide: Rows) -> Beside[Any]:
         canvas, scene = state.canvas, self.scene

@@ -92,6 +92,11 @@ class Journal:
             self._commit(self.content | content)
             self._sweep()
 
+    def note(self, content: dict[str, Any]) -> None:
+        """Change the journal, and nothing else. Raises OSError."""
+        with self._guard:
+            self._commit(self.content | content)
+
     def write(self, name: str, note: dict[str, Any], fill: Callable[[PartWriter], None]) -> int:
         """Keep a part, in the place of the one that has its name; the bytes of it.
 

@@ -107,6 +107,23 @@ class Profiles:
         return fitting_profile(read_metadata(frame).icc, self._channels)
 
 
+def as_srgb(pixels: Pixels, icc: bytes | None) -> Pixels:
+    """Colours (h, w, 1 or 3) of any dtype as sRGB, or gray with its curve, the same dtype; as they are where
+    there is no profile, or none that can be converted from."""
+    gray = pixels.shape[2] == 1
+    own = fitting_profile(icc, pixels.shape[2])
+    if own is None or _same(own, None, gray):
+        return pixels
+    out = np.empty_like(pixels)
+    try:
+        for first in range(0, len(pixels), ROWS):
+            part = np.ascontiguousarray(pixels[first : first + ROWS])
+            out[first : first + ROWS] = _converted(part, own, _whole(None, gray))
+    except imagecodecs.CmsError:
+        return pixels
+    return out
+
+
 def profile_name(icc: bytes) -> str:
     """What a profile calls itself, in its first language (ICC.1, 9.2.41: a multilingual text; in version 2
     plain)."""

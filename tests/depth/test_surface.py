@@ -29,7 +29,10 @@ def seen(
 ) -> Surface:
     planes = (np.broadcast_to(np.float32(values), depths.shape) for values in (variances, energies, luma))
     return surface(
-        backend, Sight(depths.astype(np.float32), *(plane.copy() for plane in planes)), FLOOR, NOISE
+        backend,
+        Sight(depths.astype(np.float32), *(plane.copy() for plane in planes), coded=True),
+        FLOOR,
+        NOISE,
     )
 
 
@@ -170,7 +173,7 @@ def test_its_arguments_stay_as_they_were(backend: Backend[Any]) -> None:
     generator = np.random.default_rng(5)
     planes = [generator.random((20, 30), np.float32) for _ in range(4)]
     kept = [plane.copy() for plane in planes]
-    surface(backend, Sight(*planes), FLOOR, NOISE)
+    surface(backend, Sight(*planes, coded=True), FLOOR, NOISE)
     for found, wanted in zip(planes, kept, strict=True):
         np.testing.assert_array_equal(found, wanted)
 
