@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -30,30 +31,8 @@ SHOOT = Shoot(
     noise=0.5,
     pixel_type=PixelType.UINT16,
 )
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-)
 END_SECONDS = 20
 PATIENCE_MS = 60_000  # Machines that run tests are busy.
-
-
-def _chromium() -> str:
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
-    pytest.skip("there is no Chromium")
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Chromium, driven by Playwright."""
-    driver = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    path = _chromium()
-    with driver.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="session")
@@ -71,37 +50,51 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+class Server:
+    """`gpustack view sharp.tif`, and the links that it prints, each good once."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self.process = process
+        self.first = process.stdout.readline().strip()
+
+    def next_link(self) -> str:
+        """The link that was printed when the one before was used; waits for it."""
+        assert self.process.stderr is not None
+        return next(line.split()[-1] for line in self.process.stderr if "for another browser" in line)
+
+
 @pytest.fixture(scope="session")
-def link(browser: Any, folder: Path) -> Iterator[str]:
-    """The link that `gpustack view sharp.tif` prints; it ends like Ctrl-C, with exit code 0 or 130."""
-    del browser  # Without one nothing needs to be started.
+def server(chromium: str, folder: Path) -> Iterator[Server]:
+    """It runs until the tests end, and ends like Ctrl-C."""
+    del chromium  # Without one nothing needs to be started.
     pytest.importorskip("starlette", reason="the extra web is not installed")
     with subprocess.Popen(
         [sys.executable, "-m", "gpustack", "view", "sharp.tif", "--compare", "average.tif", "--no-browser"],
         cwd=folder,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
         env=surroundings(),
-    ) as server:
-        assert server.stdout is not None
-        yield server.stdout.readline().strip()
-        server.send_signal(signal.SIGINT)
-        assert server.wait(END_SECONDS) in (0, 130)
+    ) as process:
+        yield Server(process)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(END_SECONDS) == 0
 
 
 @pytest.fixture(scope="session")
-def cookies(browser: Any, link: str) -> list[Any]:
-    """What the link gave the first browser that opened it."""
-    context = browser.new_context()
-    context.new_page().goto(link)
-    found: list[Any] = context.cookies()
-    context.close()
-    return found
+def cookie(server: Server) -> dict[str, str]:
+    """What the first link was changed for, as Playwright takes it."""
+    address = urlsplit(server.first)
+    asked = HTTPConnection(address.netloc, timeout=PATIENCE_MS / 1000)
+    asked.request("GET", f"/?{address.query}")
+    name, value = asked.getresponse().headers["set-cookie"].split(";")[0].split("=", 1)
+    asked.close()
+    return {"name": name, "value": value, "url": f"http://{address.netloc}/"}
 
 
 @pytest.fixture
-def opened(browser: Any, link: str, cookies: list[Any]) -> Iterator[Callable[..., Screen]]:
+def opened(browser: Any, cookie: dict[str, str]) -> Iterator[Callable[..., Screen]]:
     """open(width, height, **context options) -> Screen. In the end none may have complained, or have asked
     another host for anything."""
     screens: list[Screen] = []
@@ -110,8 +103,8 @@ def opened(browser: Any, link: str, cookies: list[Any]) -> Iterator[Callable[...
         size = {"width": width, "height": height}
         context = browser.new_context(viewport=size, reduced_motion="reduce", **options)
         context.set_default_timeout(PATIENCE_MS)
-        context.add_cookies(cookies)
-        screens.append(Screen(context.new_page(), link.split("?")[0]))
+        context.add_cookies([cookie])
+        screens.append(Screen(context.new_page(), cookie["url"]))
         return screens[-1]
 
     yield open_page

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from tests.viewing.page.conftest import Server
 from tests.viewing.page.screen import Pixels, Screen, part
 
 Open = Callable[..., Screen]
@@ -28,13 +29,20 @@ def error(a: Pixels, b: Pixels) -> float:
     return float(np.abs(a.astype(float) - b.astype(float)).mean())
 
 
-def test_the_link_opens_one_browser_once(browser: Any, link: str, opened: Open) -> None:
-    screen = opened()
-    assert screen.page.title().startswith("sharp.tif")
-    assert "token" not in screen.page.url
+def test_the_link_opens_one_browser_once(browser: Any, server: Server, opened: Open) -> None:
+    opened()
+    link = server.next_link()
+    page = browser.new_context().new_page()
+    page.goto(link)
+    page.locator("#stage[aria-busy=false]").wait_for()
+    assert page.title().startswith("sharp.tif")
+    assert "token" not in page.url
+    (cookie,) = page.context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
     stranger = browser.new_context().new_page()
     assert stranger.goto(link).status == 401
-    stranger.context.close()
+    for each in (page, stranger):
+        each.context.close()
 
 
 @pytest.mark.parametrize("ratio", [1.0, 1.25, 2.0])
