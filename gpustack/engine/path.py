@@ -152,9 +152,9 @@ def _with_ground(
         return scene.picture
     fold = Behind(scene)
     (state,) = pass_over("behind", [fold])
-    picture, bare = fold.finish(backend, state)
+    picture, shows = fold.finish(backend, state)
     if sight is not None:
-        outline(sight, scene.steps, bare, scene.order.from_near)
+        outline(sight, scene.steps, shows, scene.order.from_near)
     return picture
 
 
