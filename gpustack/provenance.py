@@ -27,10 +27,23 @@ _ROWS = 256
 @dataclass(frozen=True, slots=True)
 class Written:
     """What a run wrote: the files of its picture, depth and confidence by these names, and of its slabs with
-    the digests of their pixels."""
+    the digests of their pixels. far: the names on object storage of files, inputs too, that stand for them
+    here."""
 
     files: Mapping[str, Path]
     slabs: Sequence[tuple[Path, Digest]] = field(default_factory=tuple)
+    far: Mapping[Path, str] = field(default_factory=dict)
+
+    def name(self, path: Path) -> str:
+        """A file as the sidecar beside the picture names it: as seen from its folder; the whole name where
+        that is on another disk, or on object storage. Beside a picture there, a file of this machine has its
+        name alone."""
+        picture = self.files["picture"]
+        if path in self.far and path.parent != picture.parent:
+            return self.far[path]
+        if picture in self.far:
+            return path.name
+        return named(path, picture.absolute().parent.resolve())
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +81,10 @@ def record(
 
     Waits for the fingerprints of its inputs. Raises InputError where one of them has gone meanwhile.
     """
-    home = written.files["picture"].absolute().parent.resolve()
     flat = None if settings.flat is None else Path(settings.flat)
     planes = {"picture": result.image, "depth": result.depth, "confidence": result.confidence}
     outputs = {
-        name: Digest.of(plane).named(named(written.files[name], home))
+        name: Digest.of(plane).named(written.name(written.files[name]))
         for name, plane in planes.items()
         if plane is not None and name in written.files
     }
@@ -81,14 +93,14 @@ def record(
         libraries.program(),
         libraries.machine(),
         settings,
-        tuple(_input(frame, home, fingerprints) for frame in frames),
+        tuple(_input(frame, written, fingerprints) for frame in frames),
         frames.reference(settings.reference),
         result.places,
         given,
         outputs,
         _report(result),
-        None if flat is None else _flat(flat, home, fingerprints),
-        tuple(digest.named(named(path, home)) for path, digest in written.slabs),
+        None if flat is None else _flat(flat, written, fingerprints),
+        tuple(digest.named(written.name(path)) for path, digest in written.slabs),
     )
 
 
@@ -106,14 +118,14 @@ def _report(result: Result) -> dict[str, Any]:
     return {name: value for name, value in told.items() if name != "checkpoint"}  # a place on the machine
 
 
-def _input(frame: Frame, home: Path, fingerprints: Fingerprints) -> Input:
-    found = fingerprints.of(frame.path)
-    return Input(named(frame.path, home), frame.page, frame.width, frame.height, found.size, found.sha256)
+def _input(frame: Frame, written: Written, fingerprints: Fingerprints) -> Input:
+    found, name = fingerprints.of(frame.path), written.name(frame.path)
+    return Input(name, frame.page, frame.width, frame.height, found.size, found.sha256)
 
 
-def _flat(path: Path, home: Path, fingerprints: Fingerprints) -> Input:
+def _flat(path: Path, written: Written, fingerprints: Fingerprints) -> Input:
     found: Fingerprint = fingerprints.of(path)
-    return Input(named(path, home), 0, 1, 1, found.size, found.sha256)
+    return Input(written.name(path), 0, 1, 1, found.size, found.sha256)
 
 
 def named(path: Path, home: Path) -> str:

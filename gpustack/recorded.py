@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from gpustack.api import open_stack
 from gpustack.errors import InputError, UsageError
 from gpustack.io.fingerprint import fingerprint
 from gpustack.io.sidecar import Input, Sidecar
+from gpustack.io.storage import is_url
 from gpustack.model.stack import Stack
 from gpustack.settings import BackendName, Settings
 
@@ -21,9 +22,13 @@ SHOWN = 5
 class Inputs:
     """The inputs of a sidecar, where they lie now."""
 
-    def __init__(self, recorded: Sidecar, path: Path, folder: Path | None) -> None:
-        """`path` is the sidecar's; `folder` where inputs lie, if not where they lay."""
+    def __init__(
+        self, recorded: Sidecar, path: Path, folder: Path | None, fetched: Mapping[str, Path] | None = None
+    ) -> None:
+        """`path` is the sidecar's; `folder` where inputs lie, if not where they lay; `fetched` where those
+        of object storage do, by their names there."""
         self._recorded, self._name, self._folder = recorded, path.name, folder
+        self._fetched = fetched or {}
         self._home = path.absolute().parent.resolve()
         self._paths = {one.file: self._place(one) for one in self._inputs}
 
@@ -35,7 +40,7 @@ class Inputs:
     def _place(self, one: Input) -> Path:
         """The file where it was, or in the folder, beside which its own folder may have come along."""
         if self._folder is None:
-            return self._home / one.file
+            return self._fetched.get(one.file, self._home / one.file)
         name = Path(one.file)
         within = self._folder / name.parent.name / name.name
         return within if name.parent.name not in ("", "..") and within.is_file() else self._folder / name.name
@@ -73,6 +78,8 @@ class Inputs:
     def problem(self, one: Input) -> str | None:
         """What is not as it was with an input, as far as that shows without reading it; as `changed`."""
         path = self._paths[one.file]
+        if is_url(one.file) and not path.is_file():
+            return f"{one.file} is on object storage, and not here"
         if not path.is_file():
             return f"{path} is missing"
         size = path.stat().st_size

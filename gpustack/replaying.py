@@ -52,6 +52,7 @@ def replay(
     path: str | Path,
     *,
     folder: str | Path | None = None,
+    fetched: Mapping[str, Path] | None = None,
     anyway: bool = False,
     backend: BackendName | None = None,
     machine: Settings | None = None,
@@ -59,10 +60,11 @@ def replay(
 ) -> Replay:
     """Make the result of a sidecar again, and compare its pixels with those that were made then.
 
-    `folder`: where the inputs lie now, by the names that they had, if not where they lay. `anyway`: go on
-    where inputs have changed. `backend`: another than was asked for then. `machine`: memory, threads and
-    devices are those of these settings, on which no pixel depends, and so is the command that develops RAW
-    files, where one did: what a file says is never run.
+    `folder`: where the inputs lie now, by the names that they had, if not where they lay. `fetched`: where
+    those that lay on object storage do, by their names there. `anyway`: go on where inputs have changed.
+    `backend`: another than was asked for then. `machine`: memory, threads and devices are those of these
+    settings, on which no pixel depends, and so is the command that develops RAW files, where one did: what a
+    file says is never run.
 
     Raises InputError for a sidecar that cannot be read, for one of a picture that was retouched, and for
     inputs that are missing or have changed; UsageError where that command is wanted.
@@ -71,7 +73,7 @@ def replay(
     home = path.absolute().parent.resolve()
     recorded = read_sidecar(path)
     _refuse_retouched(recorded)
-    found = Inputs(recorded, path, None if folder is None else Path(folder))
+    found = Inputs(recorded, path, None if folder is None else Path(folder), fetched)
     if not anyway:
         found.refuse_changed(", or go on --anyway")
     settings = found.settings(backend or recorded.settings.backend, machine or Settings())

@@ -37,6 +37,7 @@ from gpustack.backend.values import (
     STEP_FRAMES,
     STEP_REACH_PX,
     Beside,
+    Looked,
     Mix,
     Optics,
     Steps,
@@ -74,15 +75,16 @@ def _square(radius: int) -> Array:
     return np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
 
 
-def look_behind(beside: Beside[Array], optics: Optics, inner: slice) -> tuple[Array, Array]:
+def look_behind(beside: Beside[Array], optics: Optics, inner: slice) -> Looked[Array]:
     """What `Backend.look_behind` says."""
     rows = slice(*inner.indices(beside.picture.shape[1])[:2])
-    out = beside.picture[:, rows].copy()
-    bare = np.zeros(out.shape[1:], _F)
+    picture = beside.picture[:, rows].copy()
+    bare, fits = (np.zeros(picture.shape[1:], _F) for _ in range(2))
     for own, inside, looking in _looks(beside, optics, rows):
-        out[:, *own] = looking.better(optics.noise)[:, *inside]
+        better, fitting = looking.better(optics.noise)
+        picture[:, *own], fits[own] = better[:, *inside], fitting[inside]
         bare[own] = looking.bare[inside]
-    return out, bare
+    return Looked(picture, bare, fits)
 
 
 def _looks(
@@ -158,19 +160,19 @@ class _Look:
         """How much of the ground each veiled pixel shows, 0..1; 0 elsewhere."""
         return np.asarray((1 - self.cover) * self.veiled, _F)
 
-    def better(self, noise: float) -> Array:
-        """The picture with the ground put in."""
+    def better(self, noise: float) -> tuple[Array, Array]:
+        """The picture with the ground put in, and how well that fits what was seen, 0..1."""
         picture, bare = self.picture, 1 - self.cover
         light = _light(self.front, self.coded) + bare * (self.clear - self.blurred)
         more = _coded(light, self.coded) - picture
         apart, total = self.apart()
         trust = np.clip(_F(2) - apart * _F(1 / BEHIND_MISFIT), _F(0), _F(1)) * (total > _F(0.02))
-        trust *= self.veiled  # before it is smoothed: no seam where the zone ends
-        share = smooth(np.asarray(trust, _F), BEHIND_TRUST_PX) * self._visible * self.veiled
+        fits = np.asarray(trust * self.veiled, _F)  # before it is smoothed: no seam where the zone ends
+        share = smooth(fits, BEHIND_TRUST_PX) * self._visible * self.veiled
         share *= np.minimum(bare * _F(3), _F(1))
         power = smooth(np.asarray(np.mean(np.square(more), axis=0), _F), BEHIND_SIGMA_PX)
         share *= np.maximum(power - _F(BEHIND_NOISE * noise * noise), _F(0)) / np.maximum(power, _F(1e-12))
-        return np.asarray(picture + share * more, _F)
+        return np.asarray(picture + share * more, _F), fits
 
 
 def _look(beside: Beside[Array], box: tuple[slice, ...], optics: Optics) -> _Look:

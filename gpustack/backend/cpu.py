@@ -27,6 +27,7 @@ from gpustack.backend.values import (
     Extent,
     Host,
     LevelBand,
+    Looked,
     Mix,
     Optics,
     Part,
@@ -233,7 +234,7 @@ class Cpu:
     def steps(self, depth: Array, energy: Array, floor: float, inner: slice, /) -> Steps[Array]:
         return behind.steps(depth, energy, floor, inner)
 
-    def look_behind(self, beside: Beside[Array], optics: Optics, inner: slice, /) -> tuple[Array, Array]:
+    def look_behind(self, beside: Beside[Array], optics: Optics, inner: slice, /) -> Looked[Array]:
         return behind.look_behind(beside, optics, inner)
 
     def blend_in(self, sums: Mix[Array], depth: Array, frame: int, band: Band[Array], /) -> None:

@@ -21,6 +21,7 @@ from gpustack.backend.values import (
     Extent,
     Host,
     LevelBand,
+    Looked,
     Mix,
     Optics,
     Part,
@@ -266,9 +267,8 @@ class Backend(Protocol[A]):
         """
         ...
 
-    def look_behind(self, beside: Beside[A], optics: Optics, inner: slice, /) -> tuple[A, A]:
-        """The picture (c, h, w) with the ground put in beside nearer things, and how much of each pixel in
-        front of the ground turned out to be bare ground, (h, w) 0..1, 0 elsewhere; the rows `inner`.
+    def look_behind(self, beside: Beside[A], optics: Optics, inner: slice, /) -> Looked[A]:
+        """The ground put in beside nearer things, and what that told of each pixel: the rows `inner`.
 
         What stands out of the plain ground in the sums `near`, joined to itself, is the thing; spread by a
         disk of the optics' radius times the distance in frames it is the veil that `far` shows the ground

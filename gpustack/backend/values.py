@@ -260,6 +260,17 @@ class Beside(Generic[A]):
 
 
 @dataclass(frozen=True, slots=True)
+class Looked(Generic[A]):
+    """What looking behind nearer things gives: the picture (c, h, w) with the ground put in; how much of each
+    pixel in front of the ground is bare ground, (h, w) 0..1, 0 elsewhere; and how well the ground that was
+    worked out fits what was seen there, (h, w) 0..1, 0 elsewhere."""
+
+    picture: A
+    bare: A
+    fits: A
+
+
+@dataclass(frozen=True, slots=True)
 class Optics:
     """How frames blur and what they hold.
 

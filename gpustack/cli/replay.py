@@ -10,6 +10,7 @@ import typer
 
 from gpustack.cli import options
 from gpustack.cli.ending import ending
+from gpustack.cli.storing import fetched
 from gpustack.errors import UsageError
 from gpustack.settings import BackendName, Settings
 
@@ -40,6 +41,7 @@ def replay(
     vram: options.VramOption = None,
     devices: options.DevicesOption = options.DEFAULT_DEVICES,
     threads: options.ThreadsOption = None,
+    scratch: options.ScratchOption = None,
     json_: options.JsonOption = False,
     quiet: options.QuietOption = False,
     no_sidecar: options.NoSidecarOption = False,
@@ -56,17 +58,23 @@ def replay(
         raw_developer=raw_developer,
     )
     from gpustack.cli.progress import TerminalProgress
-    from gpustack.io.sidecar import beside
     from gpustack.replaying import replay as made_again
 
     if output is not None:
         _check(output, overwrite, sidecar=not no_sidecar)
-    with TerminalProgress(quiet) as progress:
+    with TerminalProgress(quiet) as progress, fetched(sidecar, frames, scratch) as (path, here):
         done = made_again(
-            beside(sidecar), folder=frames, anyway=anyway, backend=backend, machine=machine, progress=progress
+            path,
+            folder=frames,
+            fetched=here,
+            anyway=anyway,
+            backend=backend,
+            machine=machine,
+            progress=progress,
         )
-    if output is not None:
-        _write(done, output, overwrite, sidecar=not no_sidecar)
+        if output is not None:
+            far = {each: url for url, each in here.items()}
+            _write(done, output, far, overwrite, sidecar=not no_sidecar)
     if json_:
         typer.echo(json.dumps(done.as_dict(), indent=1))
     else:
@@ -78,14 +86,17 @@ def replay(
 def _check(output: Path, overwrite: bool, *, sidecar: bool) -> None:
     """Refuse before any work what could not be written after it."""
     from gpustack.io.sidecar import sidecar_of
+    from gpustack.io.storage import url_of
     from gpustack.io.write import STACK_ENDINGS, check_output
 
+    if url_of(output) is not None:
+        raise UsageError("A replay is not written to object storage.", "Name a file of this machine.")
     check_output(output, overwrite, STACK_ENDINGS)
     if sidecar:
         check_output(sidecar_of(output), overwrite, (".json",))
 
 
-def _write(done: Replay, output: Path, overwrite: bool, *, sidecar: bool) -> None:
+def _write(done: Replay, output: Path, far: dict[Path, str], overwrite: bool, *, sidecar: bool) -> None:
     """The picture, and its own sidecar. Raises UsageError for the name of an input."""
     from gpustack import provenance
     from gpustack.io.fingerprint import Fingerprints
@@ -96,7 +107,7 @@ def _write(done: Replay, output: Path, overwrite: bool, *, sidecar: bool) -> Non
     if not sidecar:
         return
     with Fingerprints() as fingerprints:
-        written = provenance.Written({"picture": output})
+        written = provenance.Written({"picture": output}, far=far)
         made = provenance.record(
             done.frames, done.settings, done.result, written, fingerprints, given=done.sidecar.given
         )

@@ -4,17 +4,19 @@ what it wrote is put there after it."""
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import typer
 
-from gpustack.errors import UsageError
+from gpustack.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from gpustack.io.scratch import Scratch
+    from gpustack.io.storage import Stored
 
 P = ParamSpec("P")
 
@@ -31,9 +33,14 @@ _READ, _WRITTEN = (
 )
 
 
+def far() -> dict[Path, str]:
+    """These names."""
+    return _NAMES.get() or {}
+
+
 def shown(path: Path) -> str:
     """The name that a file was given by the user."""
-    return (_NAMES.get() or {}).get(path, str(path))
+    return far().get(path, str(path))
 
 
 def stored(command: Callable[P, None]) -> Callable[P, None]:
@@ -50,8 +57,7 @@ def stored(command: Callable[P, None]) -> Callable[P, None]:
         with Scratch(bytes_of(_text(kwargs.get("scratch")))) as scratch:
             outputs = _Outputs(scratch, overwrite=bool(kwargs["overwrite"]))
             outputs.redirect(kwargs)
-            _fetch(kwargs, scratch)
-            token = _NAMES.set(outputs.names)
+            token = _NAMES.set(outputs.names | _fetch(kwargs, scratch))
             try:
                 command(*args, **kwargs)
             finally:
@@ -59,6 +65,39 @@ def stored(command: Callable[P, None]) -> Callable[P, None]:
             outputs.put(quiet=bool(kwargs["quiet"] or kwargs["json_"]))
 
     return run
+
+
+@contextmanager
+def fetched(
+    sidecar: Path, frames: Path | None, scratch: str | None
+) -> Iterator[tuple[Path, dict[str, Path]]]:
+    """The sidecar that is meant, which may lie on object storage, and its inputs that do, by their names
+    there, fetched to this machine while the block lasts; with a folder of `frames` none is."""
+    from gpustack.cli.options import bytes_of
+    from gpustack.io.scratch import Scratch
+    from gpustack.io.sidecar import beside, read_sidecar
+    from gpustack.io.storage import is_url, url_of
+
+    url, path = url_of(sidecar), beside(sidecar)
+    if url is None and not any(is_url(name) for name in read_sidecar(path).files):
+        yield path, {}
+        return
+    with Scratch(bytes_of(scratch)) as room:
+        if url is not None:
+            path = room.fetch(_there([url.removesuffix(sidecar.name) + path.name]))[0]
+        wanted = [name for name in read_sidecar(path).files if frames is None and is_url(name)]
+        yield path, dict(zip(wanted, room.fetch(_there(wanted)), strict=True))
+
+
+def _there(urls: Sequence[str]) -> list[Stored]:
+    """What lies there. Raises InputError for a name under which nothing does."""
+    from gpustack.io import storage
+
+    found = [(url, storage.mark(url)) for url in urls]
+    for url, each in found:
+        if each is None:
+            raise InputError(f"{url} is not there.", "Name a folder where the inputs lie with --frames.")
+    return [each for _, each in found if each is not None]
 
 
 def _text(value: object) -> str | None:
@@ -82,23 +121,32 @@ def _lines(text: str) -> list[str]:
     return listed(Path(text[1:])) if text.startswith("@") else [text]
 
 
-def _fetch(given: dict[str, Any], scratch: Scratch) -> None:
-    """Put local files in the place of inputs that lie elsewhere."""
+def _fetch(given: dict[str, Any], scratch: Scratch) -> dict[Path, str]:
+    """Put local files in the place of inputs that lie elsewhere; where each of them lies."""
     from gpustack.io.storage import is_url, pictures, url_of
 
     near: list[str] = []
+    names: dict[Path, str] = {}
+
+    def fetched(url: str) -> list[Path]:
+        stored = pictures(url)
+        paths = scratch.fetch(stored)
+        names.update(zip(paths, (each.url for each in stored), strict=True))
+        return paths
+
     for text in given["inputs"]:
         lines = _lines(text)
         if not any(is_url(line) for line in lines):
             near.append(text)
             continue
         for line in lines:
-            near += map(str, scratch.fetch(pictures(line))) if is_url(line) else [line]
+            near += map(str, fetched(line)) if is_url(line) else [line]
     given["inputs"] = near
     for name in _READ:
         url = None if given[name] is None else url_of(given[name])
         if url is not None:
-            given[name] = scratch.fetch(pictures(url))[0]
+            given[name] = fetched(url)[0]
+    return names
 
 
 class _Outputs:

@@ -93,7 +93,10 @@ def _serve(desk: Desk, host: str, place: socket.socket, *, browser: bool) -> Non
         if browser:
             _open(link(host, place, keys.token))
 
-    serve(desk, keys, place, ready)
+    def unsaved() -> None:
+        typer.echo("Strokes are not saved: save them on the page, or end without them by Ctrl-C.", err=True)
+
+    serve(desk, keys, place, ready, unsaved)
 
 
 def _open(address: str) -> None:

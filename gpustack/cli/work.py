@@ -13,7 +13,7 @@ import typer
 from gpustack.cli.outputs import Outputs
 from gpustack.cli.resuming import Files
 from gpustack.cli.slabs import SlabFiles
-from gpustack.cli.storing import shown
+from gpustack.cli.storing import far, shown
 from gpustack.model.stack import Stack
 from gpustack.settings import Settings
 
@@ -89,7 +89,7 @@ def _note(result: Any, work: Work, fingerprints: Any, *, given: bool) -> None:
         return
     planes = {"picture": outputs.picture, "depth": outputs.depth, "confidence": outputs.confidence}
     files = {name: path for name, path in planes.items() if path is not None}
-    written = provenance.Written(files, () if slabs is None else slabs.digests)
+    written = provenance.Written(files, () if slabs is None else slabs.digests, far())
     made = provenance.record(work.frames, work.settings, result, written, fingerprints, given=given)
     work.files.note(outputs.sidecar, lambda path, over: write_sidecar(path, made, overwrite=over))
 

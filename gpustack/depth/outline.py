@@ -27,19 +27,17 @@ STRIP_ROWS = 256
 def outline(
     sight: Sight,
     steps: Steps[npt.NDArray[Any]],
-    bare: npt.NDArray[np.bool_],
+    shows: npt.NDArray[np.uint8],
     from_near: Callable[[Any], Any],
 ) -> None:
-    """Put the depths right, in place, beside the `steps` (h, w), where `bare` (h, w) tells pixels of the
-    ground in front of it; `from_near` turns depths counted from the nearest into those of the frames."""
-    for rows in cut(len(bare), STRIP_ROWS):
-        depth, variance = sight.depth[rows.slice], sight.variance[rows.slice]
-        side, ground = steps.side[rows.slice], bare[rows.slice]
+    """Put the depths right, in place, beside the `steps` (h, w). `shows` (h, w): FRONT where a pixel shows
+    the nearer thing, GROUND, or 0; `from_near` turns depths counted from the nearest into the frames'."""
+    for rows in cut(len(shows), STRIP_ROWS):
+        depth, variance, what = (plane[rows.slice] for plane in (sight.depth, sight.variance, shows))
         far, near = (
             np.asarray(from_near(plane[rows.slice]), np.float32) for plane in (steps.far, steps.near)
         )
-        shown = np.where((side == GROUND) | ground, far, near)
-        mixed = (side == GROUND) | (side == FRONT)
-        mixed &= ground | (np.abs(depth - shown) > np.float32(OWN_FRAMES))
+        shown = np.where(what == GROUND, far, near)
+        mixed = ((what == GROUND) | (what == FRONT)) & (np.abs(depth - shown) > np.float32(OWN_FRAMES))
         np.copyto(depth, shown, where=mixed)
         np.copyto(variance, NARROWEST, where=mixed)

@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from gpustack.backend.choose import Choice, choose
 from gpustack.coverage.curves import Curves, cell_count, curves_bytes
-from gpustack.depth.surface import Sight, Surface, surface
+from gpustack.depth.surface import Surface, surface
 from gpustack.engine.feed import Source
 from gpustack.engine.opening import Request, open_job, within_device
+from gpustack.engine.path import sight_of
 from gpustack.engine.placing import canvas_of, surveyed
 from gpustack.engine.plan import Budget
 from gpustack.engine.progress import Progress
@@ -149,8 +150,7 @@ def _mapped(size: tuple[int, int], choice: Choice, request: Request, allowed: Bu
         sharpest = Sharpest(noise, settings.radius, settings.smoothing)
         _, state = job.pass_over("measure", [cells, sharpest])
         floor = energy_noise(noise, settings.smoothing)
-        spread = sharpest.spread(job.backend, state)
-        sight = Sight(spread.depth, spread.variance, sharpest.energies(job.backend, state), spread.sharpest)
+        sight = sight_of(job.backend, sharpest, state)
         return FocusMaps(
             Curves(np.stack(list(found.values())), tuple(found), energy_noise(noise, 1.0)),
             sharpest.winners(job.backend, state),

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.backend.protocol import Backend
-from gpustack.backend.values import FRONT, Beside, Extent, Mix, Optics, Steps, behind_halo, steps_halo
+from gpustack.backend.values import FRONT, GROUND, Beside, Extent, Mix, Optics, Steps, behind_halo, steps_halo
 from gpustack.fuse.average import empty_mix
 from gpustack.fuse.facing import Order
 from gpustack.fuse.fold import ANEW, Footprint, Pixels, View, across, assembled
@@ -30,6 +30,12 @@ STRIP_ROWS = 256
 
 BARE_SHARE = 0.5
 """Where more than this share of what a pixel shows is ground, its depth is the ground's."""
+
+FITTING_SHARE = 1 / 3
+"""Share of the bare ground that must fit what was seen for all of it to be believed. Rendered scenes
+have 0.43 to 1; a board before a bar code, whose contrast blur turns over so that steps are seen, 0.1."""
+
+_COVERED, _BARE, _FITS = np.uint8(1), np.uint8(2), np.uint8(3)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,12 +111,12 @@ class Behind:
         for mine, theirs in zip(state.near + state.far, other.near + other.far, strict=True):
             backend.merge_sums(mine, theirs)
 
-    def finish(self, backend: Backend[Any], state: BehindState, /) -> tuple[Pixels, npt.NDArray[np.bool_]]:
-        """The picture, made better beside steps, and a mask (h, w) of the pixels in front of the ground that
-        turned out to be ground."""
+    def finish(self, backend: Backend[Any], state: BehindState, /) -> tuple[Pixels, npt.NDArray[np.uint8]]:
+        """The picture, made better beside steps, and what each pixel (h, w) there shows: FRONT, GROUND, or 0
+        where that is not known."""
         canvas, scene = state.canvas, self.scene
         strips = cut(canvas.height, min(STRIP_ROWS, len(canvas.bands[0])))
-        bare = np.zeros((canvas.height, canvas.width), np.bool_)
+        seen = np.zeros((canvas.height, canvas.width), np.uint8)
 
         def strip(number: int) -> Pixels:
             rows = strips[number]
@@ -118,14 +124,15 @@ class Behind:
                 return scene.picture[rows.slice]
             wide = rows.grow(behind_halo(), canvas.height)
             beside = self._beside(backend, state, wide)
-            picture, seen = backend.look_behind(beside, scene.optics(canvas), rows.within(wide))
-            bare[rows.slice] = backend.download(seen) > BARE_SHARE
+            looked = backend.look_behind(beside, scene.optics(canvas), rows.within(wide))
+            bare, fits = (backend.download(plane) > BARE_SHARE for plane in (looked.bare, looked.fits))
+            seen[rows.slice] = np.where(bare, np.where(fits, _FITS, _BARE), _COVERED)
             around = range_around(backend, scene.extent, canvas, rows)
-            return backend.pack(picture, canvas.pixel_type, around)
+            return backend.pack(looked.picture, canvas.pixel_type, around)
 
         by_strips = replace(canvas, bands=strips)
         picture = assembled(backend, by_strips, canvas.pixel_type.value, canvas.channels, strip)
-        return picture, bare
+        return picture, _shows(seen, scene.steps.side)
 
     def _beside(self, backend: Backend[Any], state: BehindState, wide: Rows) -> Beside[Any]:
         canvas, scene = state.canvas, self.scene
@@ -141,6 +148,16 @@ class Behind:
         """Two sums and weights, two depths and the side, the range; on the host the picture before and
         after, and the steps."""
         return Footprint(9.0, 8.0 * channels + 8 + 2.0 * channels * itemsize, 2.0 * channels * itemsize + 10)
+
+
+def _shows(seen: npt.NDArray[np.uint8], side: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """What pixels show. Where looking behind fits hardly anywhere, only what fits is known."""
+    fitting, bare = (np.count_nonzero(seen == code) for code in (_FITS, _BARE))
+    shows = np.where(seen == _FITS, np.uint8(GROUND), np.uint8(0))
+    if fitting > FITTING_SHARE * (fitting + bare):
+        np.copyto(shows, GROUND, where=(seen == _BARE) | (side == GROUND))
+        np.copyto(shows, FRONT, where=(seen == _COVERED) & (side == FRONT))
+    return shows
 
 
 def steps_of(

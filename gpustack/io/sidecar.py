@@ -118,6 +118,12 @@ class Sidecar:
     slabs: tuple[Output, ...] = field(default_factory=tuple)
     edits: Edits | None = None
 
+    @property
+    def files(self) -> list[str]:
+        """Its inputs and the flat field as it names them, each once."""
+        flat = () if self.flat is None else (self.flat,)
+        return list(dict.fromkeys(one.file for one in (*self.inputs, *flat)))
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as the file has them."""
         return {

@@ -36,7 +36,7 @@ def page(told: Told, pictures: Pictures) -> str:
 def _sections(told: Told, pictures: Pictures) -> Iterator[tuple[str, str, Html]]:
     """Each section's name, title and content, in the order of the page."""
     yield "warnings", "Warnings", tables.warnings(told)
-    yield "result", "Result", figures.result(told, pictures)
+    yield "result", "Result", joined(tables.facts(told), figures.result(told, pictures))
     maps = figures.depth(told, pictures), figures.winners(told, pictures)
     yield (
         "maps",

@@ -41,6 +41,18 @@ def warnings(told: Told) -> Html:
     return element("ul", *(element("li", sentence) for sentence in sentences), class_="warnings")
 
 
+def facts(told: Told) -> Html:
+    """What is to be known of the picture that it does not show."""
+    report, (left, top, width, height) = told.report, told.report["box"]
+    said = [f"Kept are {width} x {height} pixels of the reference as stored, from {left}, {top}."]
+    if report["slabs"]:
+        said.append(f"It was fused from the pictures of {len(report['slabs'])} slabs.")
+    if report["layers"] is not None:
+        layers, none = len(report["layers"]["frames"]), len(report["layers"]["left_out"])
+        said.append(f"{layers} frames have a layer; {none} own nothing of the picture, and have none.")
+    return element("p", " ".join(said), class_="faint")
+
+
 def frames(told: Told) -> Html:
     """One row a frame."""
     caption = "Frames in stack order. Shifts are those of the middle of the picture against the reference."

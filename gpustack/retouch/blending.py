@@ -45,6 +45,9 @@ _CELLS = 3.0
 _RIM_SHARE, _LEAST_RIM_PX, _MOST_RIM_PX = 0.25, 2.0, 128.0
 """Half the width of the rim: this share of a brush's radius, at least the half of its fall-off."""
 
+_MOST_FALL_PX = 1024.0
+"""Of a fall-off's half, that much: cells stay as small as a tile, whatever a list asks for."""
+
 _MOST_CELLS = 1 << 17
 """Of a field: strokes that are larger have coarser ones."""
 
@@ -170,7 +173,7 @@ def _half_width(mask: Mask) -> float:
         x, y = np.asarray(stroke.points).T
         breadth = min(x.max() - x.min(), y.max() - y.min()) / 2
     wide = min(_RIM_SHARE * breadth, _MOST_RIM_PX)
-    return float(max(wide, stroke.fall_off / 2, _LEAST_RIM_PX))
+    return float(max(wide, min(stroke.fall_off / 2, _MOST_FALL_PX), _LEAST_RIM_PX))
 
 
 def _sigma(mask: Mask, level: int) -> float:

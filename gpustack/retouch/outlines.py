@@ -22,6 +22,9 @@ _STRAIGHT = 0.01
 """Share of a brush's radius by which its path may be straightened out: invisible, and many times faster, as
 a mouse tells of every pixel."""
 
+_AT_ONCE = 32
+"""Segments whose distances to a block are worked out together: 512 KiB a plane."""
+
 _LEAST_STRAIGHT = 0.05
 """Pixels by which any line may be straightened out."""
 
@@ -59,20 +62,30 @@ class Line:
 
     def distance(self, x: Plane, y: Plane) -> Plane:
         """From pixels at x (w,) and y (h,), relative to the origin, to the nearest point, (h, w)."""
-        least = _squares(self, x, y).min(axis=0)
+        least = _squares(self.some(0), x, y).min(axis=0)
+        for first in range(_AT_ONCE, len(self.start), _AT_ONCE):
+            np.minimum(least, _squares(self.some(first), x, y).min(axis=0), out=least)
         return np.asarray(np.sqrt(least, out=least))
+
+    def some(self, first: int) -> Line:
+        """A few of the segments."""
+        few = slice(first, first + _AT_ONCE)
+        return Line(self.start[few], self.end[few], self.origin)
 
     def inside(self, x: Plane, y: Plane) -> npt.NDArray[np.bool_]:
         """Whether pixels at x (w,) and y (h,) are within a closed line, by the nonzero rule, (h, w)."""
         top, bottom = self.start[:, 1], self.end[:, 1]
         rows = (np.minimum(top, bottom) <= y[-1]) & (np.maximum(top, bottom) > y[0])
-        winding = np.zeros((len(y), len(x)), np.int32)
-        for (x0, y0), (x1, y1) in zip(self.start[rows], self.end[rows], strict=True):
-            crossing = (y >= y0) != (y >= y1)
-            if crossing.any():
-                at = x0 + (y[crossing] - y0) * ((x1 - x0) / (y1 - y0))
-                winding[crossing] += np.where(x < at[:, None], np.int32(1 if y1 > y0 else -1), np.int32(0))
-        return np.asarray(winding != 0)
+        (x0, y0), (x1, y1) = self.start[rows].T, self.end[rows].T
+        which, row = np.nonzero((y >= y0[:, None]) != (y >= y1[:, None]))
+        x0, y0, x1, y1 = x0[which], y0[which], x1[which], y1[which]
+        at = x0 + (y[row] - y0) * ((x1 - x0) / (y1 - y0))
+        # Each crossing turns around what lies before it in its row.
+        wide, turn = len(x) + 1, np.where(y1 > y0, 1, -1)
+        steps = np.zeros(len(y) * wide, np.int64)
+        np.add.at(steps, row * wide, turn)
+        np.subtract.at(steps, row * wide + np.searchsorted(x, at), turn)
+        return np.asarray(np.cumsum(steps.reshape(-1, wide), axis=1)[:, :-1] != 0)
 
 
 def _squares(line: Line, x: Plane, y: Plane) -> Plane:

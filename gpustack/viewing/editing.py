@@ -100,6 +100,11 @@ class Edits:
             entry = self._entry(stroke)
             return self._changed(lambda history: history.added(entry))
 
+    @property
+    def unsaved(self) -> bool:
+        """Whether strokes would be lost if the page were closed."""
+        return self._history.strokes != self._saved
+
     def step(self, how: str) -> dict[str, Any]:
         """Undo, redo or clear."""
         return self._changed(_STEPS[how])
@@ -179,9 +184,8 @@ class Edits:
 
     def _state(self) -> dict[str, Any]:
         history = self._history
-        unsaved = history.strokes != self._saved
         told = {"undo": history.done, "redo": history.undone, "undone": history.undone}
-        return {"rev": self.rev, **told, "unsaved": unsaved}
+        return {"rev": self.rev, **told, "unsaved": self.unsaved}
 
     def _around(self, entries: Sequence[Entry]) -> list[int] | None:
         """The box of the reference that strokes cover: left, top, width, height."""

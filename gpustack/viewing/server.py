@@ -58,8 +58,11 @@ def link(host: str, place: socket.socket, token: str) -> str:
     return f"http://{name}:{place.getsockname()[1]}/?token={token}"
 
 
-def serve(desk: Desk, keys: Keys, place: socket.socket, ready: Callable[[], None]) -> None:
-    """Answer until Ctrl-C or SIGTERM; `ready` is called when the first request would be answered."""
+def serve(
+    desk: Desk, keys: Keys, place: socket.socket, ready: Callable[[], None], unsaved: Callable[[], None]
+) -> None:
+    """Answer until Ctrl-C or SIGTERM; `ready` is called when the first request would be answered. Where
+    strokes would be lost, the first Ctrl-C calls `unsaved`, and the second one ends it."""
     config = uvicorn.Config(
         application(desk, keys),
         log_level="critical",
@@ -72,15 +75,17 @@ def serve(desk: Desk, keys: Keys, place: socket.socket, ready: Callable[[], None
         timeout_graceful_shutdown=1,
         limit_concurrency=_MOST_AT_ONCE,
     )
-    _Server(config, ready).run(sockets=[place])
+    _Server(config, desk, ready, unsaved).run(sockets=[place])
 
 
 class _Server(uvicorn.Server):
     """Ends on a signal as on a wish: uvicorn's own would be sent the signal once more."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, desk: Desk, ready: Callable[[], None], unsaved: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._desk, self._ready, self._unsaved, self._asked = desk, ready, unsaved, False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -88,6 +93,10 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         del frame
+        if sig == signal.SIGINT and not self._asked and self._desk.edits.unsaved:
+            self._asked = True
+            self._unsaved()
+            return
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         self.should_exit = True

@@ -17,6 +17,7 @@ from gpustack.backend.values import (
     Cells,
     Extent,
     LevelBand,
+    Looked,
     Mix,
     Part,
     Preference,
@@ -25,7 +26,21 @@ from gpustack.backend.values import (
     Steps,
 )
 
-_CARRIERS = (Band, Beside, Best, Cells, Extent, LevelBand, Mix, Part, Preference, Samples, Spread, Steps)
+_CARRIERS = (
+    Band,
+    Beside,
+    Best,
+    Cells,
+    Extent,
+    LevelBand,
+    Looked,
+    Mix,
+    Part,
+    Preference,
+    Samples,
+    Spread,
+    Steps,
+)
 _AS_THEY_ARE = {"each", "info", "busy_seconds", "peak_bytes", "concurrent", "decodes"}
 _HOST_ARGUMENTS = {"upload": 0, "lend": 0, "drop": 0, "decode": 0, "alignment_sums": 2, "strip_sums": 2}
 _HOST_RESULTS = {"download", "pack", "slot", "thumbnail", "light", "noise_level"}

@@ -132,10 +132,10 @@ def test_what_is_hardly_seen_is_no_ground(backend: Backend[Any]) -> None:
 def test_the_ground_appears_beside_a_hair(backend: Backend[Any], channels: int, squared: bool) -> None:
     beside = given(backend, channels, squared)
     truth = frames(channels, squared)[0]
-    better, behind = backend.look_behind(beside, Optics(RADIUS, NOISE, squared), WHOLE)
-    found, before = backend.download(better), backend.download(beside.picture)
+    looked = backend.look_behind(beside, Optics(RADIUS, NOISE, squared), WHOLE)
+    found, before = backend.download(looked.picture), backend.download(beside.picture)
     assert psnr(found, truth) > psnr(before, truth) + 6
-    share = backend.download(behind)
+    share = backend.download(looked.bare)
     assert share[:, HAIR.start + 1 : HAIR.stop - 1].max() < 0.2
     assert share[:, HAIR.stop + 2 : HAIR.stop + 4].mean() > 0.7
 
@@ -145,14 +145,14 @@ def test_the_picture_stays_where_nothing_fits(backend: Backend[Any]) -> None:
     other = np.clip(texture(1)[:, ::-1] * 0.3, 0, 1)
     beside = given(backend, 1, False, fitting=np.ascontiguousarray(other))
     before = backend.download(beside.picture)
-    found = backend.download(backend.look_behind(beside, Optics(RADIUS, NOISE, coded=False), WHOLE)[0])
+    found = backend.download(backend.look_behind(beside, Optics(RADIUS, NOISE, coded=False), WHOLE).picture)
     assert np.abs(found - before).mean() < 1e-3
 
 
 def test_nothing_is_put_in_where_frames_are_missing(backend: Backend[Any]) -> None:
     beside = given(backend, 1, False)
     none = Mix(beside.far.mean, backend.full((HEIGHT, WIDTH), 0.0, "float32"))
-    found = backend.look_behind(replace(beside, far=none), Optics(RADIUS, NOISE, coded=False), WHOLE)[0]
+    found = backend.look_behind(replace(beside, far=none), Optics(RADIUS, NOISE, coded=False), WHOLE).picture
     np.testing.assert_array_equal(backend.download(found), backend.download(beside.picture))
 
 
@@ -164,7 +164,7 @@ def test_rows_with_their_halo_are_those_of_the_whole(backend: Backend[Any]) -> N
     part = stepped(backend, depth[cut].copy(), energy[cut].copy(), inner)
     np.testing.assert_array_equal(part.side, stepped(backend, depth, energy).side[rows])
     beside, optics = given(backend, 3, True), Optics(RADIUS, NOISE, coded=True)
-    whole = backend.download(backend.look_behind(beside, optics, WHOLE)[0])
+    whole = backend.download(backend.look_behind(beside, optics, WHOLE).picture)
     cut = slice(rows.start - behind_halo(), rows.stop + behind_halo())
     planes = beside.steps.near, beside.steps.far, beside.steps.side
     few = [backend.rows(each, cut) for each in (beside.picture, *planes)]
@@ -172,5 +172,5 @@ def test_rows_with_their_halo_are_those_of_the_whole(backend: Backend[Any]) -> N
         Mix(backend.rows(mix.mean, cut), backend.rows(mix.total, cut)) for mix in (beside.near, beside.far)
     )
     inner = slice(behind_halo(), behind_halo() + 14)
-    found = backend.look_behind(Beside(few[0], front, back, Steps(*few[1:])), optics, inner)[0]
+    found = backend.look_behind(Beside(few[0], front, back, Steps(*few[1:])), optics, inner).picture
     np.testing.assert_array_equal(backend.download(found), whole[:, rows])

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gpustack.watching import arrivals, following
 from tests.cli.calling import assert_refused, call, pixels, shots, write_tiffs
+from tests.io.dng import mosaic, write_dng
 from tests.reporting.pages import parsed, rows
 
 MINUS = "\N{MINUS SIGN}"
@@ -133,3 +135,45 @@ def test_names_of_files_are_text(tmp_path: Path) -> None:
     shown = [row[1] for row in rows(found.one("section", aria_labelledby="frames").one("table"))]
     assert sorted(shown) == sorted(names)
     assert str(tmp_path) not in page.read_text("utf-8")
+
+
+def test_what_was_watched_has_a_report_too(
+    frames: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrivals, "SETTLE_S", arrivals.SETTLE_S / 5)
+    monkeypatch.setattr(following, "POLL_S", following.POLL_S / 5)
+    page = tmp_path / "o.html"
+    words = ("watch", frames[0].parent, "-o", tmp_path / "o.png", "--report", page, "--until-idle", "300ms")
+    done = call(*words, "--align", "none", "--backend", "cpu", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["outputs"] == [str(tmp_path / "o.png"), str(page)]
+    assert "from 3 frames" in parsed(page.read_text("utf-8")).one("header").text
+    assert_refused(call(*words, "--no-sidecar"), 1, "exists already")
+
+
+def test_a_linear_dng_is_shown_as_it_is_to_be_seen(tmp_path: Path) -> None:
+    pytest.importorskip("rawpy", reason="rawpy has no build for this platform")
+    (tmp_path / "in").mkdir()
+    texture = np.random.default_rng(1).integers(0, 3000, (2, 48, 64)).astype(np.uint16)
+    for number, noise in enumerate(texture):
+        write_dng(tmp_path / "in" / f"{number}.dng", mosaic() + noise)
+    shown = []
+    for ending in ("dng", "tif"):
+        out, page = tmp_path / f"o.{ending}", tmp_path / f"{ending}.html"
+        words = (
+            "stack",
+            tmp_path / "in",
+            "-o",
+            out,
+            "--report",
+            page,
+            "--align",
+            "none",
+            "--exposure",
+            "0.5",
+        )
+        done = call(*words)
+        assert done.exit_code == 0, done.stderr
+        pictures = parsed(page.read_text("utf-8")).all("img")
+        shown.append(str(pictures[0].attributes["src"]))
+    assert shown[0] == shown[1]

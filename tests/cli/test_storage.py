@@ -14,6 +14,7 @@ import pytest
 
 from gpustack.io import storage
 from tests.cli.calling import assert_refused, call, pixels, shots, write_tiffs
+from tests.reporting.pages import parsed
 
 moto_server = pytest.importorskip("moto.server", reason="moto is not installed")
 s3fs = pytest.importorskip("s3fs", reason="the extra `cloud` is not installed")
@@ -185,3 +186,74 @@ def test_credentials_are_never_shown(store: Any, tmp_path: Path, monkeypatch: py
     assert_refused(result, 3, "s3://museum/beetle cannot be read")
     assert SECRET not in result.output
     assert "AKIA" not in result.output
+
+
+STILL = ("--method", "average", "--align", "none", "--backend", "cpu")
+
+
+def test_a_result_of_frames_in_a_bucket_is_replayed(store: Any, tmp_path: Path) -> None:
+    upload(store, tmp_path, "beetle", 3)
+    far = call(
+        "stack", f"{BUCKET}/beetle", "-o", f"{BUCKET}/out/far.tif", "--depth", f"{BUCKET}/maps/d.tif", *STILL
+    )
+    assert far.exit_code == 0, far.stderr
+    told = json.loads(store.cat_file("museum/out/far.tif.gpustack.json"))
+    assert [row["file"] for row in told["inputs"]] == [f"{BUCKET}/beetle/f{index}.tif" for index in range(3)]
+    assert [told["outputs"][name]["file"] for name in ("picture", "depth")] == [
+        "far.tif",
+        f"{BUCKET}/maps/d.tif",
+    ]
+    for name in ("far.tif", "far.tif.gpustack.json"):
+        done = call("replay", f"{BUCKET}/out/{name}", "--json")
+        assert done.exit_code == 0, done.stderr
+        assert json.loads(done.stdout)["same"] == ["picture", "depth"]
+    near = tmp_path / "near.tif"
+    assert call("stack", f"{BUCKET}/beetle", "-o", near, *STILL).exit_code == 0
+    again = tmp_path / "again.tif"
+    done = call("replay", near, "-o", again, "--json")
+    assert (done.exit_code, json.loads(done.stdout)["same"]) == (0, ["picture"]), done.stderr
+    np.testing.assert_array_equal(pixels(again), pixels(near))
+    assert json.loads((tmp_path / "again.tif.gpustack.json").read_text())["inputs"] == told["inputs"]
+    assert call("replay", again, "--frames", tmp_path / "beetle", "--json").exit_code == 0
+
+
+def test_frames_of_this_machine_are_named_alone_beside_a_picture_in_a_bucket(
+    store: Any, tmp_path: Path
+) -> None:
+    upload(store, tmp_path, "beetle")
+    assert call("stack", tmp_path / "beetle", "-o", f"{BUCKET}/out/far.tif", *STILL).exit_code == 0
+    told = store.cat_file("museum/out/far.tif.gpustack.json").decode()
+    assert [row["file"] for row in json.loads(told)["inputs"]] == ["f0.tif", "f1.tif"]
+    assert str(tmp_path) not in told
+    assert_refused(call("replay", f"{BUCKET}/out/far.tif"), 3, "f0.tif is missing", "--frames")
+    done = call("replay", f"{BUCKET}/out/far.tif", "--frames", tmp_path / "beetle", "--json")
+    assert json.loads(done.stdout)["same"] == ["picture"]
+
+
+def test_a_replay_says_what_it_misses_of_a_bucket(store: Any, tmp_path: Path) -> None:
+    upload(store, tmp_path, "beetle")
+    near = tmp_path / "near.tif"
+    assert call("stack", f"{BUCKET}/beetle", "-o", near, *STILL).exit_code == 0
+    assert_refused(call("inspect", near), 3, f"{BUCKET}/beetle/f0.tif is on object storage", "--frames")
+    assert_refused(call("replay", near, "--scratch", "1K"), 3, "--scratch")
+    assert_refused(call("replay", near, "-o", f"{BUCKET}/x.tif"), 2, "not written to object storage")
+    assert_refused(call("replay", f"{BUCKET}/none.tif"), 3, f"{BUCKET}/none.tif.gpustack.json is not there")
+    upload(store, tmp_path, "beetle", rows=64)
+    assert_refused(call("replay", near), 3, "f0.tif has", "and had")
+    store.rm("museum/beetle/f1.tif")
+    assert_refused(call("replay", near), 3, f"{BUCKET}/beetle/f1.tif is not there", "--frames")
+    told = near.with_name("near.tif.gpustack.json")
+    told.write_text(told.read_text().replace(BUCKET, "http://museum"))
+    assert_refused(call("replay", near), 2, "http:// is no object storage")
+
+
+def test_a_report_in_a_bucket(store: Any, tmp_path: Path) -> None:
+    upload(store, tmp_path, "beetle")
+    words = ("stack", f"{BUCKET}/beetle", "-o", f"{BUCKET}/out/far.tif", "--report", f"{BUCKET}/out/r.html")
+    assert call(*words, *STILL).exit_code == 0
+    page = parsed(store.cat_file("museum/out/r.html").decode())
+    assert page.one("h1").text == "far.tif"
+    assert str(tmp_path) not in page.text
+    store.rm("museum/out/far.tif")
+    store.rm("museum/out/far.tif.gpustack.json")
+    assert_refused(call(*words, *STILL), 1, "r.html exists already")

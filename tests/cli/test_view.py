@@ -107,6 +107,33 @@ def test_it_ends_cleanly(result: Path, tmp_path: Path, number: signal.Signals) -
         assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_strokes_are_not_lost_by_one_ctrl_c(result: Path, tmp_path: Path) -> None:
+    stroke = {
+        "kind": "brush",
+        "points": [[60.0, 40.0], [80.0, 50.0]],
+        "radius": 6.0,
+        "hardness": 0.5,
+        "opacity": 1.0,
+        "source": {"frame": "f0.tif"},
+        "match": False,
+    }
+    with serving(result, tmp_path) as (process, link):
+        place = urlsplit(link).netloc
+        cookie = ask(place, f"/?{urlsplit(link).query}")[1]["set-cookie"].partition(";")[0]
+        own = {"Cookie": cookie, "Origin": f"http://{place}"}
+        status, _, said = ask(place, "/api/edits/add", "POST", json.dumps(stroke).encode(), **own)
+        assert (status, json.loads(said)["unsaved"]) == (200, True)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        assert any("not saved" in line for line in iter(process.stderr.readline, ""))
+        assert ask(place, "/api/work", Cookie=cookie)[0] == 200
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+        assert process.returncode == 0
+    assert not result.with_name("sharp.tif.edits.json").exists()
+
+
 def test_a_port_that_is_taken_is_refused(result: Path, tmp_path: Path) -> None:
     with serving(result, tmp_path) as (_, link):
         port = urlsplit(link).port

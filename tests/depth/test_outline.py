@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -24,15 +22,16 @@ def steps() -> Steps[Picture]:
     return Steps(np.full(SIZE, NEAR, np.float32), np.full(SIZE, FAR, np.float32), side)
 
 
+def shows() -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    what = np.zeros(SIZE, np.uint8)
+    what[COVERED] = FRONT
+    what[BARE] = what[BEHIND] = GROUND
+    return what
+
+
 def sight(depth: float) -> Sight:
     depths, *others = (np.full(SIZE, value, np.float32) for value in (depth, 9.0, 1.0, 0.5))
     return Sight(depths, *others, coded=True)
-
-
-def bare() -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
-    mask = np.zeros(SIZE, np.bool_)
-    mask[BARE] = True
-    return mask
 
 
 @pytest.mark.parametrize("nearer_first", [True, False], ids=["near to far", "far to near"])
@@ -41,7 +40,7 @@ def test_depths_between_go_to_what_is_shown(nearer_first: bool) -> None:
         return depth if nearer_first else LAST - depth
 
     found = sight(10.0)
-    outline(found, steps(), bare(), from_near)
+    outline(found, steps(), shows(), from_near)
     near, far = from_near(np.float32(NEAR)), from_near(np.float32(FAR))
     for part, value in ((COVERED, near), (BARE, far), (BEHIND, far), (PLAIN, 10.0)):
         np.testing.assert_array_equal(found.depth[part], np.float32(value))
@@ -51,9 +50,11 @@ def test_depths_between_go_to_what_is_shown(nearer_first: bool) -> None:
 
 def test_what_lies_between_two_frames_stays_there() -> None:
     found = sight(NEAR + 0.4)
-    outline(found, replace_side(steps(), FRONT), np.zeros(SIZE, np.bool_), lambda depth: depth)
+    outline(found, steps(), np.full(SIZE, FRONT, np.uint8), lambda depth: depth)
     np.testing.assert_array_equal(found.depth, np.float32(NEAR + 0.4))
 
 
-def replace_side(found: Steps[Picture], side: int) -> Steps[Picture]:
-    return replace(found, side=np.full(SIZE, side, np.uint8))
+def test_what_is_not_known_stays() -> None:
+    found = sight(10.0)
+    outline(found, steps(), np.zeros(SIZE, np.uint8), lambda depth: depth)
+    np.testing.assert_array_equal(found.depth, np.float32(10.0))

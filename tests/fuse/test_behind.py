@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from gpustack.backend.protocol import Backend
-from gpustack.backend.values import FRONT, Band, Extent
+from gpustack.backend.values import FRONT, GROUND, Band, Extent
 from gpustack.engine.path import Recipe, render
-from gpustack.fuse.behind import Behind, Scene, steps_of
+from gpustack.fuse.behind import Behind, Scene, _shows, steps_of
 from gpustack.fuse.facing import Order
 from gpustack.metrics import psnr
 from gpustack.model.canvas import Canvas
@@ -94,13 +94,22 @@ def test_merging_equals_one_run_and_order_does_not_matter(backend: Backend[Any])
 
 def test_only_what_is_veiled_changes_and_stays_in_range(backend: Backend[Any]) -> None:
     given = scene(backend, HEIGHT)
-    picture, behind = looked(backend, HEIGHT, range(FRAMES))
+    picture, shows = looked(backend, HEIGHT, range(FRAMES))
     veiled = given.steps.side == FRONT
     np.testing.assert_array_equal(picture[~veiled], given.picture[~veiled])
-    assert not behind[~veiled].any()
-    assert behind.any()
+    np.testing.assert_array_equal(shows[~veiled], given.steps.side[~veiled])
+    assert set(np.unique(shows[veiled])) == {FRONT, GROUND}
     assert picture.min() >= np.min(frames())
     assert picture.max() <= np.max(frames())
+
+
+def test_where_nothing_fits_nothing_is_known(backend: Backend[Any]) -> None:
+    given = scene(backend, HEIGHT)
+    seen = np.full(given.steps.side.shape, 2, np.uint8)  # bare, and unlike what was seen
+    seen[:2] = 3  # but for a few
+    shows = _shows(seen, given.steps.side)
+    assert (shows[:2] == GROUND).all()
+    assert not shows[2:].any()
 
 
 def test_without_steps_or_radius_there_is_nothing_to_do(backend: Backend[Any]) -> None:

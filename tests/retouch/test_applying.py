@@ -209,6 +209,26 @@ def test_raw_frames_are_developed_as_the_run_did(data: Path, tmp_path: Path) -> 
     assert np.array_equal(painted(bench, replace(everything, source=source)), alone)
 
 
+def test_strokes_beyond_all_measure_are_only_slow(bench: Bench) -> None:
+    """A list may ask for a brush as wide as a town; it takes no more memory than another one."""
+    import tracemalloc
+
+    scribble = np.random.default_rng(0).uniform(0, 60, (20_000, 2)).tolist()
+    strokes = [
+        brush((100, 100), (105, 90), radius=1e6, hardness=0.0),
+        polygon((10, 10), (300, 20), (200, 200), feather=1e6),
+        brush(*map(tuple, scribble), radius=3.0),
+        polygon(*map(tuple, scribble[:5000])),
+    ]
+    for stroke in strokes:
+        edits = bench.draw(stroke)
+        tracemalloc.start()
+        apply(edits, machine=MACHINE)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 120 << 20
+
+
 def test_many_strokes_and_points_are_priced(bench: Bench) -> None:
     def load(*strokes: Stroke, layered: bool = False) -> Load:
         task = Task.open(bench.draw(*strokes), machine=MACHINE)

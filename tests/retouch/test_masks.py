@@ -129,6 +129,8 @@ STROKES = st.sampled_from(
         polygon(LOOP),
         polygon(WAVE),
         polygon(((10, 10), (10, 10), (10, 10)), 5),
+        brush(((75.0, 55.0), (80.0, 50.0)), 1e6, 0.0),
+        polygon(LOOP, 1e6),
     ]
 )
 
