@@ -16,7 +16,7 @@ export function acts(app) {
       if (!found && frameOf(id) === null && !picture.others.some((other) => other.id === id))
         return say("There is no such layer for this result.");
       if (found?.kind === "map" && !store.get("ready").has(id))
-        return say(`${found.name} is still being made.`);
+        return say(`${found.name} ${store.get("working") ? "is still being made" : "could not be made"}.`);
       store.set({ layer: id });
       return say(layerName(picture, id));
     },

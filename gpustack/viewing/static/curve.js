@@ -58,7 +58,8 @@ export class Curve {
       return "Point at the picture: the curve tells which frame is sharpest there. A click pins it.";
     const { picture, store } = this.#app;
     const pinned = store.get("pinned") ? "Pinned (Esc lets go). " : "";
-    if (!found.curve?.length) return `${pinned}The sharpness of the frames is still being measured.`;
+    if (!found.curve?.length)
+      return `${pinned}The sharpness of the frames is ${store.get("working") ? "still being measured" : "not known"} here.`;
     const [frame, sharpest] = [found.frame, bestFrame(found)];
     if (sharpest === null) return `${pinned}No frame shows detail here.`;
     const best = `${pinned}Sharpest is ${frameName(picture, sharpest)}`;

@@ -2,6 +2,8 @@
 import { get } from "./api.js";
 import { $, digits, el } from "./dom.js";
 
+const LATER = "The frames are still being looked at; gaps are told after that.";
+const NEVER = "Gaps cannot be told: the frames could not be looked at.";
 const SIDES = {
   before: (gap) => `Before frame ${gap.frames.at(-1) ?? 0}`,
   after: (gap) => `After frame ${gap.frames[0] ?? 0}`,
@@ -12,19 +14,19 @@ export function gapsPanel(app) {
   const { store } = app;
   const panel = $("panel-gaps");
   const say = (...children) => panel.replaceChildren(...children);
-  let asked = null;
-  store.on(["tab", "layer", "other", "ready"], async () => {
+  let asked = false;
+  store.on(["tab", "layer", "other", "ready", "working"], async () => {
     const ready = store.get("ready").has("gaps");
     const seen = [store.get("tab"), store.get("layer"), store.get("other")].includes("gaps");
-    if (!seen || asked === ready) return undefined;
+    if (!seen || (asked && ready)) return undefined;
     asked = ready;
-    if (!ready) return say(el("p", {}, "The frames are still being looked at; gaps are told after that."));
+    if (!ready) return say(el("p", {}, store.get("working") ? LATER : NEVER));
     try {
       const found = await get("/api/gaps");
       store.set({ gaps: (found.gaps ?? []).map(({ box }) => inResult(app.picture, box)) });
       return say(...told(app, found));
     } catch (error) {
-      asked = null;
+      asked = false;
       return say(el("p", {}, error.message));
     }
   });

@@ -69,6 +69,7 @@ function remembered(picture) {
     saved: null,
     rev: picture.rev,
     ready: new Set(ready),
+    working: Boolean(picture.work), // so what is not ready will be
     layersRead: picture.layers,
   });
 }

@@ -26,6 +26,7 @@ export async function followWork({ picture, say, store }) {
   let { work } = picture;
   while (true) {
     show($("work"), Boolean(work));
+    store.set({ working: Boolean(work) });
     if (!work) return;
     $("work-done").value = work.done;
     write($("work-what"), work.what);

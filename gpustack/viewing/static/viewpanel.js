@@ -8,7 +8,7 @@ export function viewPanel(app) {
   const { picture, store } = app;
   const frames = picture.frames.map((_, index) => [frameId(index), frameName(picture, index)]);
   $("panel-view").append(chooser(app, frames), comparison(app, frames), strength(app), ...settings(picture));
-  store.on(["layer", "ready"], () => markChoice(app));
+  store.on(["layer", "ready", "working"], () => markChoice(app));
 }
 
 function chooser(app, frames) {
@@ -36,13 +36,14 @@ function chooser(app, frames) {
 
 function markChoice({ picture, store }) {
   const layer = store.get("layer");
+  const waiting = store.get("working") ? "being made" : "not there";
   const chosen = frameOf(layer) === null ? layer : FRAME;
   for (const input of document.querySelectorAll("input[name=layer]")) {
     const found = picture.layers.find(({ id }) => id === input.value);
     const waits = found?.kind === "map" && !store.get("ready").has(found.id);
     input.checked = input.value === chosen;
     input.disabled = waits && !input.checked;
-    write($(`state-${input.value}`), waits ? "being made" : "");
+    write($(`state-${input.value}`), waits ? waiting : "");
   }
 }
 

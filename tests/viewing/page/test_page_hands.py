@@ -96,3 +96,18 @@ def test_a_frame_that_has_gone_is_told(opened: Open) -> None:
     assert notice.inner_text() == "The frame frame03.tif has gone. Put it back."
     assert all("422" in text for text in screen.complaints)
     screen.complaints.clear()
+
+
+def test_maps_that_cannot_be_made_are_told(opened: Open) -> None:
+    screen = opened()
+    told = {**screen.picture, "work": None}
+    told["layers"] = [{**layer, "ready": layer["kind"] != "map"} for layer in screen.picture["layers"]]
+    screen.page.route("**/api/picture", lambda route: route.fulfill(json=told))
+    screen.page.reload()
+    screen.settle()
+    assert screen.page.get_by_role("radio", name="Depth").is_disabled()
+    assert screen.page.locator("#state-depth").inner_text() == "not there"
+    screen.press("d")
+    assert screen.said.endswith("could not be made.")
+    screen.page.get_by_role("tab", name="Gaps").click()
+    assert "cannot be told" in screen.page.locator("#panel-gaps").inner_text()
