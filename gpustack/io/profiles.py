@@ -147,7 +147,7 @@ def _text(body: bytes) -> str:
 
 def is_srgb(icc: bytes | None, *, gray: bool) -> bool:
     """Whether a profile means what is taken for granted where there is none."""
-    return _same(icc, None, gray)
+    return same_colours(icc, None, gray=gray)
 
 
 def for_screen(values: Pixels, icc: bytes) -> npt.NDArray[np.uint8]:

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from gpustack.io.colour import STRIP_ROWS, developed, shown
 from gpustack.io.encode import eight_bit
+from gpustack.io.icc import fitting_profile
 from gpustack.io.profiles import for_screen, is_srgb
-from gpustack.io.write import fitting_profile
 
 Pixels = npt.NDArray[Any]
 Shown = npt.NDArray[np.uint8]
