@@ -14,6 +14,7 @@ import numpy.typing as npt
 from gpustack.io.colour import shown, srgb_profile
 from gpustack.io.decode import sensor_of, working_colour
 from gpustack.io.metadata import Metadata, read_metadata, without_gps
+from gpustack.io.screen import Screen
 from gpustack.io.write import oriented
 from gpustack.model.frame import Frame, Kind
 from gpustack.model.place import Place
@@ -45,6 +46,11 @@ class Finishing:
             metadata = replace(metadata, icc=srgb_profile())
         self.metadata = metadata
         """What the reference's file says of a picture as it is to be seen, or in linear camera RGB."""
+
+    @property
+    def screen(self) -> Screen:
+        """How pixels as decoded are shown on a screen."""
+        return Screen(None if self._matrix is not None else self.metadata.icc, self._matrix)
 
     def upright(self, pixels: Pixels) -> Pixels:
         """Pixels (h, w, c) as they are to be seen, or in linear camera RGB, turned as the EXIF says."""

@@ -120,16 +120,30 @@ def inspect(
     with api.held(decoder):
         found = measure_focus(whole, source, settings, places=places, progress=progress, keep=preview.add)
     reference = whole.frames[whole.reference(settings.reference)]
-    covers, seen = coverage(found.curves), found.curves.seen()
-    need = _needed(found.curves, seen, covers)
     names = [frame.name for frame in whole]
-    rows = looks(names, found.places, reference.size, [0.0] * len(whole), need)
-    said = (*_misordered(whole), *(() if covers is None else advice(covers, rows)))
-    warnings, box = (*_profiles(whole, settings), *found.report.warnings), found.report.box
+    judged = judge(names, found.places, reference.size, found.curves, found.report.box)
     finishing = Finishing(reference, replace(settings, linear=False))
     shown = eight_bit(finishing.upright(preview.pixels))
-    views = _views(shown, found.curves, covers, reference.orientation)
-    return Inspection(rows, covers, said, warnings, box, views)
+    return replace(
+        judged,
+        advice=(*_misordered(whole), *judged.advice),
+        warnings=(*_profiles(whole, settings), *found.report.warnings),
+        views=_views(shown, found.curves, judged.coverage, reference.orientation),
+    )
+
+
+def judge(
+    names: Sequence[str],
+    places: Sequence[Place],
+    size: tuple[int, int],
+    curves: Curves,
+    box: tuple[int, int, int, int],
+) -> Inspection:
+    """What the focus curves tell of frames that lie at some places against a reference of `size` (width,
+    height), of which the curves show the part `box`: without a map."""
+    covers, seen = coverage(curves), curves.seen()
+    rows = looks(names, places, size, [0.0] * len(names), _needed(curves, seen, covers))
+    return Inspection(rows, covers, () if covers is None else advice(covers, rows), box=box)
 
 
 def _profiles(stack: Stack, settings: Settings) -> tuple[str, ...]:
@@ -180,14 +194,17 @@ def inspect_again(
 def inspect_record(recorded: Sidecar) -> Inspection:
     """What a sidecar tells of its frames, without a look at them."""
     reference = recorded.inputs[recorded.reference]
-    rows = recorded.report["frames"]
-    places = [
-        replace(place, shaken=bool(row["shaken"])) for place, row in zip(recorded.places, rows, strict=True)
-    ]
     names = [Path(one.file).name for one in recorded.inputs]
-    shares = [float(row["share"]) for row in rows]
-    found = looks(names, places, (reference.width, reference.height), shares, None)
+    shares = [float(row["share"]) for row in recorded.report["frames"]]
+    size = reference.width, reference.height
+    found = looks(names, recorded_places(recorded), size, shares, None)
     return Inspection(found, warnings=tuple(recorded.report["warnings"]))
+
+
+def recorded_places(recorded: Sidecar) -> tuple[Place, ...]:
+    """Where the frames of a sidecar lie, with those that are shaken told."""
+    rows = zip(recorded.places, recorded.report["frames"], strict=True)
+    return tuple(replace(place, shaken=bool(row["shaken"])) for place, row in rows)
 
 
 def _needed(curves: Curves, seen: npt.NDArray[np.bool_], covers: Coverage | None) -> Needed:

@@ -43,7 +43,7 @@ class Written:
             return self.far[path]
         if picture in self.far:
             return path.name
-        return _seen_from(picture.absolute().parent.resolve(), path)
+        return named(path, picture.absolute().parent.resolve())
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +128,9 @@ def _flat(path: Path, written: Written, fingerprints: Fingerprints) -> Input:
     return Input(written.name(path), 0, 1, 1, found.size, found.sha256)
 
 
-def _seen_from(home: Path, path: Path) -> str:
-    """A file as seen from a folder. Folders are resolved: `..` leads from where a link leads to."""
+def named(path: Path, home: Path) -> str:
+    """A file as seen from a folder; its whole name where that is on another disk. Folders are resolved:
+    `..` leads from where a link leads to."""
     whole = path.absolute().parent.resolve() / path.name
     try:
         return Path(os.path.relpath(whole, home)).as_posix()

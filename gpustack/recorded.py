@@ -60,15 +60,30 @@ class Inputs:
 
     def _changes(self) -> Iterator[str]:
         for one in {one.file: one for one in self._inputs}.values():
-            path = self._paths[one.file]
-            if is_url(one.file) and not path.is_file():
-                yield f"{one.file} is on object storage, and not here"
-            elif not path.is_file():
-                yield f"{path} is missing"
-            elif path.stat().st_size != one.bytes:
-                yield f"{path} has {path.stat().st_size:,} bytes and had {one.bytes:,}"
-            elif fingerprint(path).sha256 != one.sha256:
-                yield f"{path} has another content (SHA-256)"
+            problem = self.problem(one)
+            if problem is not None:
+                yield problem
+            elif fingerprint(self._paths[one.file]).sha256 != one.sha256:
+                yield f"{self._paths[one.file]} has another content (SHA-256)"
+
+    @property
+    def folder(self) -> Path | None:
+        """Where inputs lie, if not where they lay."""
+        return self._folder
+
+    def path(self, one: Input) -> Path:
+        """Where an input lies now, if it is there."""
+        return self._paths[one.file]
+
+    def problem(self, one: Input) -> str | None:
+        """What is not as it was with an input, as far as that shows without reading it; as `changed`."""
+        path = self._paths[one.file]
+        if is_url(one.file) and not path.is_file():
+            return f"{one.file} is on object storage, and not here"
+        if not path.is_file():
+            return f"{path} is missing"
+        size = path.stat().st_size
+        return None if size == one.bytes else f"{path} has {size:,} bytes and had {one.bytes:,}"
 
     def settings(self, backend: BackendName, machine: Settings) -> Settings:
         """Those of then, on this machine, without layers, which change no pixel of the picture.

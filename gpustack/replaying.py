@@ -14,7 +14,7 @@ import numpy.typing as npt
 from gpustack import libraries
 from gpustack.api import Result, stack
 from gpustack.engine.progress import Progress
-from gpustack.errors import GpustackError
+from gpustack.errors import GpustackError, InputError
 from gpustack.io.picture import read_picture
 from gpustack.io.sidecar import Input, Output, Sidecar, read_sidecar
 from gpustack.model.place import Place
@@ -66,12 +66,13 @@ def replay(
     settings, on which no pixel depends, and so is the command that develops RAW files, where one did: what a
     file says is never run.
 
-    Raises InputError for a sidecar that cannot be read, and for inputs that are missing or have changed;
-    UsageError where that command is wanted.
+    Raises InputError for a sidecar that cannot be read, for one of a picture that was retouched, and for
+    inputs that are missing or have changed; UsageError where that command is wanted.
     """
     path = Path(path)
     home = path.absolute().parent.resolve()
     recorded = read_sidecar(path)
+    _refuse_retouched(recorded)
     found = Inputs(recorded, path, None if folder is None else Path(folder), fetched)
     if not anyway:
         found.refuse_changed(", or go on --anyway")
@@ -89,6 +90,16 @@ def replay(
     other |= _other_slabs(recorded, slabs)
     changes = (*found.changed, *_versions(recorded), *_surroundings(recorded, result))
     return Replay(result, frames, settings, recorded, same, other, (*changes, *_moved(recorded, result)))
+
+
+def _refuse_retouched(recorded: Sidecar) -> None:
+    """Raise InputError for a picture that was painted on: its strokes are in a file of their own."""
+    if recorded.edits is not None:
+        raise InputError(
+            f"{recorded.outputs['picture'].file} was retouched with the {recorded.edits.strokes} strokes of "
+            f"{recorded.edits.file}, which replay does not paint.",
+            "Replay the picture that was painted on, and give that list to gpustack apply with --picture.",
+        )
 
 
 def _versions(recorded: Sidecar) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,12 @@ settings.register_profile("gpustack", deadline=None, max_examples=int(os.environ
 settings.load_profile("gpustack")
 
 DEVICE_BYTES = 1 << 32
+
+QUIET_BROWSER = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
+"""Flags of Chromium: as root, without a screen, and asking nobody for anything."""
 
 
 def _fast() -> Backend[Any]:
@@ -76,6 +83,29 @@ def data() -> Path:
     if not folder:
         pytest.skip("GPUSTACK_DATA does not name the data folder")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of Chromium, for which Playwright must be there, too."""
+    pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next((found for name in names if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip("there is no Chromium")
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Any]:
+    """Chromium, driven by Playwright. For one file only: while it is open, an event loop counts as running,
+    and no other test of this process could run one."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=chromium, args=list(QUIET_BROWSER))
+        yield opened
+        opened.close()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,6 +8,7 @@ import typer
 
 from gpustack import __version__
 from gpustack.cli.align import align
+from gpustack.cli.apply import apply
 from gpustack.cli.batch import batch
 from gpustack.cli.bench import bench
 from gpustack.cli.compare import compare
@@ -19,6 +20,7 @@ from gpustack.cli.plan import plan
 from gpustack.cli.replay import replay
 from gpustack.cli.split import split
 from gpustack.cli.stack import stack
+from gpustack.cli.view import view
 from gpustack.cli.watch import watch
 
 app = typer.Typer(
@@ -58,6 +60,8 @@ for _command in (
     batch,
     inspect,
     replay,
+    apply,
+    view,
     compare,
     depth,
     demo,

@@ -1,4 +1,5 @@
-"""The focus curves of a stack: a survey, and one pass that measures every frame by itself."""
+"""The focus curves of a stack: a survey, and one pass that measures every frame by itself; and where the
+frames are known to lie, maps of the sharpest frame and of the depth from the same pass."""
 
 from __future__ import annotations
 
@@ -13,15 +14,20 @@ import numpy.typing as npt
 
 from gpustack.backend.choose import Choice, choose
 from gpustack.coverage.curves import Curves, cell_count, curves_bytes
+from gpustack.depth.surface import Surface, surface
 from gpustack.engine.feed import Source
 from gpustack.engine.opening import Request, open_job, within_device
+from gpustack.engine.path import sight_of
 from gpustack.engine.placing import canvas_of, surveyed
 from gpustack.engine.plan import Budget
 from gpustack.engine.progress import Progress
 from gpustack.engine.report import Report
 from gpustack.fuse.cells import FocusCells
-from gpustack.fuse.measure import energy_noise
+from gpustack.fuse.measure import Sharpest, energy_noise
+from gpustack.model.canvas import Canvas
+from gpustack.model.frame import Kind, PixelType
 from gpustack.model.place import Place
+from gpustack.model.rect import cut
 from gpustack.model.stack import Stack
 from gpustack.settings import Deghost, Method, Model, Prefer, Settings
 
@@ -38,6 +44,19 @@ class Focus:
     report: Report
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FocusMaps:
+    """The focus of a stack on a canvas of its own, (h, w) each.
+
+    curves: of the used frames. winners: uint16, the sharpest frame of each pixel, 65535 where there is none.
+    surface: depth in frames, and its confidence.
+    """
+
+    curves: Curves
+    winners: npt.NDArray[np.uint16]
+    surface: Surface
+
+
 def measure_focus(
     stack: Stack,
     source: Source,
@@ -51,9 +70,39 @@ def measure_focus(
 
     Raises as `run` does.
     """
+    given = None if places is None else tuple(places)
+    # The plan of an average holds what is held here.
+    choice, request = _asked(stack, source, settings, Method.AVERAGE, given, progress)
+    return within_device(partial(_measured, keep), choice, request)
+
+
+def measure_maps(
+    stack: Stack,
+    source: Source,
+    settings: Settings,
+    places: Sequence[Place],
+    size: tuple[int, int],
+    *,
+    progress: Progress | None = None,
+) -> FocusMaps:
+    """Measure the focus of every frame on a canvas of `size` (width, height), whose pixels the `places` map
+    to the frames. Raises as `run` does."""
+    # The first pass of a depth map, and its surface, are what is held here.
+    choice, request = _asked(stack, source, settings, Method.DEPTHMAP, tuple(places), progress)
+    return within_device(partial(_mapped, size), choice, request)
+
+
+def _asked(
+    stack: Stack,
+    source: Source,
+    settings: Settings,
+    like: Method,
+    places: tuple[Place, ...] | None,
+    progress: Progress | None,
+) -> tuple[Choice, Request]:
     settings = replace(
         settings,
-        method=Method.AVERAGE,  # its plan holds what is held here
+        method=like,
         depth=False,
         slab=None,
         layers=False,
@@ -64,9 +113,7 @@ def measure_focus(
     )
     choice = choose(settings.backend, settings.devices, settings.decoder)
     kept = curves_bytes(stack.width, stack.height, len(stack)) + 2 * stack.largest.nbytes
-    given = None if places is None else tuple(places)
-    request = Request(stack, source, settings, given, progress, kept_bytes=kept)
-    return within_device(partial(_measured, keep), choice, request)
+    return choice, Request(stack, source, settings, places, progress, kept_bytes=kept)
 
 
 def _measured(keep: KeepCells | None, choice: Choice, request: Request, allowed: Budget) -> Focus:
@@ -85,3 +132,27 @@ def _measured(keep: KeepCells | None, choice: Choice, request: Request, allowed:
         job.pass_over("measure", [fold])
         curves = Curves(np.stack(list(found.values())), tuple(found), energy_noise(survey.noise, 1.0))
         return Focus(curves, survey.places, job.report)
+
+
+def _mapped(size: tuple[int, int], choice: Choice, request: Request, allowed: Budget) -> FocusMaps:
+    stack, settings = request.stack, request.settings
+    found: dict[int, npt.NDArray[np.float32]] = {}
+    with closing(open_job(choice, request, allowed)) as job:
+        noise = surveyed(job, request).noise
+        linear = stack.kind is Kind.RAW or stack.pixel_type is PixelType.FLOAT32
+        bands = cut(size[1], job.plan.band_rows)
+        job.canvas = Canvas(
+            0, 0, *size, stack.channels, stack.pixel_type, bands, covered=False, linear=linear
+        )
+        cells = FocusCells(
+            cell_count(*size), lambda index, _, own: found.update({index: own}), settings.radius
+        )
+        sharpest = Sharpest(noise, settings.radius, settings.smoothing)
+        _, state = job.pass_over("measure", [cells, sharpest])
+        floor = energy_noise(noise, settings.smoothing)
+        sight = sight_of(job.backend, sharpest, state)
+        return FocusMaps(
+            Curves(np.stack(list(found.values())), tuple(found), energy_noise(noise, 1.0)),
+            sharpest.winners(job.backend, state),
+            surface(job.backend, sight, floor, noise),
+        )

@@ -127,7 +127,7 @@ def _by_both(backend: Backend[Any], pass_over: PassOver, recipe: Recipe) -> Fuse
     fold = _auto(recipe)
     (state,) = pass_over("auto", [fold])
     winners = fold.winners(backend, state)
-    sight = _sight(backend, fold, state) if recipe.depth else None
+    sight = sight_of(backend, fold, state) if recipe.depth else None
     energies = fold.energies(backend, state) if sight is None else sight.energy
     order = Order.of(winners, energies, recipe.floor)
     steps = steps_of(backend, order.from_near(winners), energies, recipe.floor)
@@ -176,7 +176,7 @@ def _by_weight(backend: Backend[Any], pass_over: PassOver, recipe: Recipe) -> Fu
 def _along_surface(backend: Backend[Any], pass_over: PassOver, recipe: Recipe) -> Fused:
     sharpest = _sharpest(recipe)
     (state,) = pass_over("measure", [sharpest])
-    sight = _sight(backend, sharpest, state)
+    sight = sight_of(backend, sharpest, state)
     del state
     found = surface(backend, sight, recipe.floor, recipe.noise)
     blend = Blend(found.depth)
@@ -223,10 +223,11 @@ def _average(recipe: Recipe) -> Average:
 
 
 def _surface(backend: Backend[Any], fold: Auto | Average | Sharpest, state: Any, recipe: Recipe) -> Surface:
-    return surface(backend, _sight(backend, fold, state), recipe.floor, recipe.noise)
+    return surface(backend, sight_of(backend, fold, state), recipe.floor, recipe.noise)
 
 
-def _sight(backend: Backend[Any], fold: Auto | Average | Sharpest, state: Any) -> Sight:
+def sight_of(backend: Backend[Any], fold: Auto | Average | Sharpest, state: Any) -> Sight:
+    """What the frames show of each pixel, as a fold has seen it."""
     spread = fold.spread(backend, state)
     return Sight(
         spread.depth, spread.variance, fold.energies(backend, state), spread.sharpest, not state.canvas.linear

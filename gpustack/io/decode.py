@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from gpustack.io.clip import Clip
 from gpustack.io.developer import Developer, developer_of
 from gpustack.io.guard import check_squeezed, guarded
 from gpustack.io.metadata import read_metadata
+from gpustack.io.overview import read_overview, steps_of
 from gpustack.io.recognise import kind_of
 from gpustack.io.sensor import Colour
 from gpustack.io.shots import Shot, of_exif
@@ -50,6 +51,9 @@ _DECODERS = {
     Kind.EXR: exr.decode,
 }
 
+
+_FINEST_STEPS = 3
+"""Halvings of the smallest size that JPEG files are decoded at."""
 
 _BY_FILE = {Kind.HEIC, Kind.AVIF, Kind.JXL, Kind.WEBP, Kind.EXR, Kind.VIDEO}
 """What a picture may claim is told by the size of the whole file; the readers of the others look closer."""
@@ -155,6 +159,38 @@ class Decoder:
         with guarded(frame.name):
             pixels = self._decode(frame, out)
         return _kept(frame, pixels, out)
+
+    def sketch(self, frame: Frame) -> tuple[int, npt.NDArray[Any]] | None:
+        """The picture halved some times, and how often, where its file gives that for much less than the
+        whole: (ceil(h / 2^n), ceil(w / 2^n), c), the edge repeated. Raises: as decoding does.
+        """
+        steps = steps_of(frame.width, frame.height)
+        if frame.kind is Kind.TIFF:
+            small = read_overview(frame)
+            return None if small is None else (steps, small)
+        steps = min(steps, _FINEST_STEPS)
+        if frame.kind is not Kind.JPEG or steps == 0:
+            return None
+        small = self.reduced(frame, 1 << steps, colours=True)
+        missing = (
+            -(-side >> steps) - own
+            for side, own in zip((frame.height, frame.width), small.shape, strict=False)
+        )
+        return steps, np.pad(small, [*((0, rest) for rest in missing), (0, 0)], mode="edge")
+
+    def parts(
+        self, frame: Frame, work: Callable[[int, int, npt.NDArray[Any]], None], threads: int
+    ) -> Iterator[int]:
+        """Hand the parts that a file is made of to `work`, in several threads: their first row and column,
+        and their pixels. Yields how many rows from the top are through; parts of TIFF files come one after
+        the other, and never all together. Raises: as decoding does.
+        """
+        with guarded(frame.name):
+            if frame.kind is Kind.TIFF:
+                yield from tiff.parts(frame, work, threads)
+                return
+        work(0, 0, self(frame))
+        yield frame.height
 
     def agrees(self, other: Decoder) -> bool:
         """Whether another decoder, whose reference is another frame, makes the same of every frame."""

@@ -23,6 +23,7 @@ from gpustack.io.headers import CM_PER_INCH, XMP_KEYWORD, XMP_MARK, XMP_TAG
 from gpustack.io.icc import linear_gamut
 from gpustack.io.ifd import Entry
 from gpustack.io.metadata import Metadata
+from gpustack.io.overview import overview_of, write_overview
 from gpustack.io.xmp import renewed as renewed_xmp
 
 Pixels = npt.NDArray[Any]
@@ -83,11 +84,13 @@ def encode_png(file: BinaryIO, pixels: Pixels, metadata: Metadata, software: str
 def encode_tiff(
     file: BinaryIO, pixels: Pixels, metadata: Metadata, software: str, *, big: bool = False
 ) -> None:
-    """Write uint8, uint16 or float32 pixels as TIFF: deflate with predictor, tiles, alpha unassociated.
+    """Write uint8, uint16 or float32 pixels as TIFF: deflate with predictor, tiles, alpha unassociated; large
+    ones with an overview.
 
     `file` must be empty and open for reading and writing. `big`: as BigTIFF, as more will follow.
     """
     height, width, channels = pixels.shape
+    small = overview_of(pixels)
     with tifffile.TiffWriter(file, bigtiff=big or pixels.nbytes > BIGTIFF_BYTES, byteorder="<") as tiff:
         tiff.write(
             pixels[..., 0] if channels == 1 else pixels,
@@ -102,7 +105,10 @@ def encode_tiff(
             resolutionunit="inch" if metadata.resolution else "none",
             software=software,
             metadata=None,
+            subifds=0 if small is None else 1,
         )
+        if small is not None:
+            write_overview(tiff, small)
     exif = renewed(metadata.exif or Exif(), width, height, software)
     packet = renewed_xmp(metadata.xmp, software, metadata.history)
     if packet:

@@ -50,7 +50,7 @@ class Picture:
 
     def coloured_as(self, other: Picture) -> bool:
         """Whether both have the same profile, or neither has one."""
-        return _without_making(self.icc) == _without_making(other.icc)
+        return same_profile(self.icc, other.icc)
 
 
 def read_picture(path: Path) -> Picture:
@@ -75,6 +75,11 @@ def sane(picture: Picture) -> Picture:
             f"{picture.name} holds samples that are not numbers.", "Replace them: 0 is black and 1 white."
         )
     return picture
+
+
+def same_profile(one: bytes | None, other: bytes | None) -> bool:
+    """Whether two profiles are copies of one, whenever they were made, or both are missing."""
+    return _without_making(one) == _without_making(other)
 
 
 def _without_making(icc: bytes | None) -> bytes | None:

@@ -145,6 +145,30 @@ def _text(body: bytes) -> str:
     return ""
 
 
+def is_srgb(icc: bytes | None, *, gray: bool) -> bool:
+    """Whether a profile means what is taken for granted where there is none."""
+    return same_colours(icc, None, gray=gray)
+
+
+def for_screen(values: Pixels, icc: bytes) -> npt.NDArray[np.uint8]:
+    """Colours (h, w, 1 or 3) of a profile in sRGB of 8 bits. Whole numbers are rounded to 8 bits first, which
+    Little CMS then converts in one step, without a grid; light, as floats are, is converted as it is. Raises
+    CmsError."""
+    gray = values.shape[2] == 1
+    space, float_flags = "gray" if gray else "rgb", _FLAGS if values.dtype.kind == "f" else _BLACK_POINT
+    changed = imagecodecs.cms_transform(
+        values[..., 0] if gray else values,
+        icc,
+        _whole(None, gray),
+        colorspace=space,
+        outcolorspace=space,
+        outdtype=np.uint8,
+        intent=_RELATIVE,
+        flags=float_flags,
+    )
+    return np.asarray(changed, np.uint8).reshape(values.shape)
+
+
 def _told(icc: bytes | None) -> str:
     if icc is None:
         return "has no colour profile, which is taken for sRGB"

@@ -80,13 +80,28 @@ class Output:
         return Output(row["file"].text(), shape, row["dtype"].text(16), _hash(row["sha256"]))
 
 
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """What was painted into a picture by hand: the file of the edit list, its SHA-256, and its strokes."""
+
+    file: str
+    sha256: str
+    strokes: int
+
+    @staticmethod
+    def of(row: Node) -> Edits:
+        """As the file has them. Raises Malformed."""
+        return Edits(row["file"].text(), _hash(row["sha256"]), row["strokes"].whole(0, _MOST_PIXELS))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Sidecar:
     """How a result was made.
 
     made: when, UTC. program: names and versions. machine: system and processor. inputs and places:
     one a frame; given: the places were not estimated. flat: the flat field. outputs: by what they are,
-    `picture` first. report: as `Report.as_dict`, its frames without what `places` tell.
+    `picture` first. report: as `Report.as_dict`, its frames without what `places` tell. edits: the picture is
+    not that of the stack, but was retouched.
     """
 
     made: str
@@ -101,6 +116,7 @@ class Sidecar:
     report: Mapping[str, Any]
     flat: Input | None = None
     slabs: tuple[Output, ...] = field(default_factory=tuple)
+    edits: Edits | None = None
 
     @property
     def files(self) -> list[str]:
@@ -126,7 +142,7 @@ class Sidecar:
             "outputs": {name: asdict(output) for name, output in self.outputs.items()},
             "slabs": [asdict(output) for output in self.slabs],
             "report": dict(self.report),
-        }
+        } | ({} if self.edits is None else {"edits": asdict(self.edits)})
 
 
 def sidecar_of(output: Path) -> Path:
@@ -186,6 +202,7 @@ def _parsed(content: Node) -> Sidecar:
         _report(content["report"], len(inputs)),
         Input.of(content["flat"]) if "flat" in content else None,
         tuple(Output.of(row) for row in content["slabs"].rows(MOST_FRAMES)),
+        Edits.of(content["edits"]) if "edits" in content else None,
     )
 
 

@@ -84,9 +84,17 @@ def read_json(path: Path, most_bytes: int, what: str, remedy: str) -> Node:
     if len(content) > most_bytes:
         raise InputError(f"{path.name} is too large for {what}.", remedy)
     try:
+        return parsed(content)
+    except Malformed as error:
+        raise InputError(f"{path.name} is not {what}: it is no JSON.", remedy) from error
+
+
+def parsed(content: bytes) -> Node:
+    """The value that JSON stands for. Raises Malformed for what is none."""
+    try:
         return Node(json.loads(content, parse_constant=_no_number))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path.name} is not {what}: it is no JSON.", remedy) from error
+        raise Malformed("it is no JSON") from error
 
 
 def _no_number(name: str) -> float:

@@ -6,7 +6,7 @@ OpenCV is not used: it turns or refuses pages by their orientation and returns p
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -43,6 +43,12 @@ _ASSOCIATED = 1
 _MOST_PAGES = 10_000
 """Pages of a file; their headers alone take more than half a second, and a file of eleven megabytes can hold
 a hundred thousand."""
+
+
+_READ_BYTES = 16 << 20
+"""Of parts that are read, and then decoded by threads, at a time."""
+
+Pixels = npt.NDArray[Any]
 
 
 def probe(path: Path) -> tuple[Frame, ...]:
@@ -93,6 +99,34 @@ def decode(frame: Frame) -> npt.NDArray[Any]:
             return _channels(tif, frame)
         pixels = _page_pixels(page, frame) if len(tif.pages) > 1 or frame.page == 0 else _hidden(page, frame)
     return _usual(pixels, page, frame.name)
+
+
+def parts(frame: Frame, work: Callable[[int, int, Pixels], None], threads: int) -> Iterator[int]:
+    """Hand the strips or tiles of a page to `work`, in several threads: their first row and column, and their
+    pixels as `decode` gives them. Yields how many rows from the top are through.
+
+    A page whose channels do not lie together is one part. Raises: as `decode`.
+    """
+    with TiffFile(frame.path) as tif:
+        page = tif.pages[0 if len(tif.pages) == 1 else frame.page].aspage()
+        apart = page.planarconfig != CONTIGUOUS or page.samplesperpixel != frame.channels
+        if apart or (len(tif.pages) == 1 and frame.page):
+            work(0, 0, decode(frame))
+            yield frame.height
+            return
+        _check_page(page, frame.name)
+        _check_data(page, frame.name)
+
+        def through(segment: tuple[Pixels | None, tuple[int, ...], tuple[int, ...]]) -> int:
+            pixels, (_, _, top, left, _), _ = segment  # tiles reach beyond the picture's edges
+            assert pixels is not None, "a page with parts that were never written is refused"
+            inside = pixels[:, : frame.height - top, : frame.width - left]
+            work(top, left, _usual(inside, page, frame.name))
+            return top
+
+        tops: Iterator[int] = page.segments(func=through, maxworkers=threads, buffersize=_READ_BYTES)
+        yield from tops
+        yield frame.height
 
 
 def _page_pixels(page: TiffPage, frame: Frame) -> npt.NDArray[Any]:

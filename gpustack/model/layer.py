@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -35,6 +36,21 @@ class Box:
         right = min(width, self.left + self.width + margin)
         bottom = min(height, self.top + self.height + margin)
         return Box(left, top, right - left, bottom - top)
+
+    @staticmethod
+    def around(boxes: Sequence[Box]) -> Box:
+        """The smallest that holds all of some; there is at least one."""
+        left, top = min(box.left for box in boxes), min(box.top for box in boxes)
+        right = max(box.left + box.width for box in boxes)
+        bottom = max(box.top + box.height for box in boxes)
+        return Box(left, top, right - left, bottom - top)
+
+    def common(self, other: Box) -> Box | None:
+        """What it has in common with another one of the same picture; None: nothing."""
+        left, top = max(self.left, other.left), max(self.top, other.top)
+        width = min(self.left + self.width, other.left + other.width) - left
+        height = min(self.top + self.height, other.top + other.height) - top
+        return Box(left, top, width, height) if width > 0 and height > 0 else None
 
     def turned(self, orientation: int, width: int, height: int) -> Box:
         """Where it lies once the picture, `width` x `height` as stored, is turned by EXIF orientation 1

@@ -11,6 +11,7 @@ import pytest
 from tests.cli.calling import surroundings
 
 HEAVY = ("cv2", "numpy", "imagecodecs", "tifffile", "simplejpeg", "rawpy", "numba", "cupy", "nvidia", "rich")
+HEAVY += ("starlette", "uvicorn", "anyio")
 PROGRAM = f"""
 import sys
 sys.argv[0] = "gpustack"
@@ -30,7 +31,7 @@ def imported(*arguments: object) -> set[str]:
     return set(done.stderr.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize("command", [[], ["stack"], ["plan"], ["compare"], ["doctor"]])
+@pytest.mark.parametrize("command", [[], ["stack"], ["plan"], ["compare"], ["view"], ["doctor"]])
 def test_help_imports_nothing_heavy(command: list[str]) -> None:
     assert imported(*command, "--help") == set()
 

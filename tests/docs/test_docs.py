@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS = (
-    *("stack", "align", "plan", "watch", "batch", "inspect", "replay"),
+    *("stack", "align", "plan", "watch", "batch", "inspect", "replay", "view", "apply"),
     *("compare", "demo", "doctor", "bench"),
 )
 SET_UP_AND_STACK = "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/gpustack demo"
@@ -149,6 +149,10 @@ def default_text(command: str, name: str, option: Any) -> str:
         "bench --frames": "rendered JPEG files",
         "replay --frames": "where they lay",
         "inspect --frames": "where they lay",
+        "view --frames": "where they lay",
+        "view --compare": "none",
+        "apply --frames": "where they lay",
+        "apply --picture": "what the list names",
         "replay --backend": "as was asked for then",
     }
     if option.required:

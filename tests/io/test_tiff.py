@@ -279,3 +279,45 @@ def test_division_by_alpha_is_that_of_pillow(data: Path) -> None:
     seen = other[..., -1] > 128
     assert seen.any()
     assert np.abs(found - other)[seen].max() <= 3
+
+
+@pytest.mark.parametrize(
+    ("channels", "dtype", "options"),
+    [
+        (3, "uint16", {"tile": (16, 32), "compression": "adobe_deflate", "predictor": True}),
+        (3, "uint8", {"rowsperstrip": 5, "compression": "lzw"}),
+        (1, "float32", {"rowsperstrip": 1}),
+        (4, "uint8", {"tile": (16, 16)}),
+        (2, "uint16", {}),
+        (3, "uint8", {"planarconfig": "separate", "rowsperstrip": 7}),
+    ],
+)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_parts_are_the_whole(path, channels, dtype, options, threads):
+    pixels = picture(channels, dtype)
+    write(path, pixels, channels, **options)
+    (frame,) = probe(path)
+    decoder = Decoder(frame)
+    found, through = np.zeros_like(pixels), []
+
+    def work(top, left, part):
+        found[top : top + part.shape[0], left : left + part.shape[1]] = part
+
+    for rows in decoder.parts(frame, work, threads):
+        assert np.array_equal(found[:rows], decoder(frame)[:rows])
+        through.append(rows)
+    assert through == sorted(through)
+    assert through[-1] == HEIGHT
+    assert np.array_equal(found, pixels)
+
+
+def test_damage_in_a_part_is_refused(path):
+    write(path, picture(3, "uint8"), 3, rowsperstrip=8, compression="adobe_deflate")
+    data = bytearray(path.read_bytes())
+    (frame,) = probe(path)
+    with tifffile.TiffFile(path) as tif:
+        start = tif.pages[0].dataoffsets[2]
+    data[start : start + 40] = bytes(40)
+    path.write_bytes(data)
+    with pytest.raises(DecodeError, match="damaged"):
+        list(Decoder(frame).parts(frame, lambda *_: None, 2))

@@ -40,12 +40,18 @@ _USER_MASK = 128
 @dataclass(frozen=True, slots=True, eq=False)
 class Base:
     """What lies below all layers: the fused picture (h, w, c) uint8 or uint16, c 1 to 4 and upright, what is
-    told of it, the program, and its layer's name."""
+    told of it, the program, and its layer's name; and how all layers look together, where that is not it."""
 
     pixels: Pixels
     metadata: Metadata
     software: str
     name: str
+    together: Pixels | None = None
+
+    @property
+    def merged(self) -> Pixels:
+        """How all layers look together."""
+        return self.pixels if self.together is None else self.together
 
     @property
     def depth(self) -> int:
@@ -108,7 +114,7 @@ def layered_tiff(
 ) -> Iterator[WriteLayer]:
     """The same as a TIFF, `large` as BigTIFF: every reader shows the picture, those that know the tag
     (Photoshop, Affinity, Krita) the layers."""
-    encode_tiff(file, base.pixels, base.metadata, base.software, big=large)
+    encode_tiff(file, base.merged, base.metadata, base.software, big=large)
     start = file.seek(0, os.SEEK_END)
     form = Form("<", wide=large, signature=b"8B64" if large else b"8BIM")
     file.write(_TIFF_MARK + form.key(form.signature) + form.key(b"Layr" if base.depth == 8 else b"Lr16"))
@@ -136,7 +142,7 @@ def _layers(
 
 def _merged(base: Base) -> list[Pixels]:
     """The planes of the picture without layers; where it is not opaque, over white, as Photoshop has it."""
-    planes = [base.pixels[..., number] for number in range(base.pixels.shape[2])]
+    planes = [base.merged[..., number] for number in range(base.merged.shape[2])]
     if not base.has_alpha:
         return planes
     *colours, alpha = planes

@@ -1,0 +1,1 @@
+"""The page of `gpustack view`: a result, its frames and maps as tiles, served on this machine."""

@@ -1,0 +1,260 @@
+"""The strokes that are painted on the page, and what the page asks about them."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gpustack.errors import GpustackError, InputError, UsageError, WriteError
+from gpustack.io.strict import Malformed, parsed
+from gpustack.model.layer import Box
+from gpustack.retouch.blending import Seam
+from gpustack.retouch.edits import EditList, edits_of, read_edits, stroke_of, write_edits
+from gpustack.retouch.history import History
+from gpustack.retouch.painting import Area
+from gpustack.retouch.placing import Place
+from gpustack.retouch.stroked import measured
+from gpustack.retouch.strokes import FrameSource, PictureSource, Stroke, StrokeSource
+from gpustack.viewing import grid
+from gpustack.viewing.look import Look
+from gpustack.viewing.painted import Entry, Layer, Painted
+
+if TYPE_CHECKING:
+    from gpustack.viewing.desk import Desk
+
+_STEPS: dict[str, Callable[[History[Entry]], History[Entry]]] = {
+    "undo": History.undo,
+    "redo": History.redo,
+    "clear": History.cleared,
+}
+
+
+_SEAM_PIXELS = 1 << 20
+"""Of a stroke's rim, and what it encloses, that are looked at: about a tenth of a second of resampling."""
+
+
+class Edits:
+    """The strokes over the result of a desk; for any thread."""
+
+    def __init__(self, desk: Desk, limit: int) -> None:
+        """`limit`: bytes of painted tiles that are kept."""
+        self._desk, self._lock = desk, threading.Lock()
+        self._adding = threading.Lock()  # strokes stay in the order in which they come
+        self.place = Place(desk.shown, desk.shown.path.absolute().parent)
+        self.path = edits_of(desk.shown.path)
+        self._painted = Painted(limit)
+        self._history: History[Entry] = History()
+        self._saved: tuple[Entry, ...] = ()
+        self._content = _digest(self.path)
+        self._unread: GpustackError | None = None
+        self.rev = int(time.time())
+        """Changes with the strokes, and from one run to the next: browsers keep tiles by it."""
+
+    def open(self) -> None:
+        """Read the list beside the result. What cannot be painted of it is told as a warning, and then the
+        list is not written over."""
+        if self._content is None:
+            return
+        try:
+            strokes = self.place.adopted(read_edits(self.path))
+            history = History.of(map(self._entry, strokes))
+        except GpustackError as error:
+            self._unread = error
+            self._desk.work.warn(f"The strokes of {self.path.name} are not shown. {error}")
+            return
+        with self._lock:  # something may have been painted meanwhile
+            mine = self._history
+            self._history = History((*history.steps, *mine.steps), history.done + mine.done)
+            self._saved = history.strokes
+            self.rev += 1
+
+    def over(self, look: Look, area: grid.Area) -> Look:
+        """An area of the result with the strokes painted. Raises GpustackError where a source has gone."""
+        entries, (_, _, width, height) = self._history.strokes, self._desk.shown.box
+        box = Box(area.left, area.top, area.width, area.height)
+        whole = Area(box, area.level, width, height)
+        return self._painted.over(entries, look.pixels, whole, keeps=self._desk.picture.done)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The edit list, and what can be undone and redone."""
+        with self._lock:
+            return self._list().as_dict() | self._state()
+
+    def add(self, body: bytes) -> dict[str, Any]:
+        """One stroke more. Raises GpustackError for what is none, or has a source that is not there."""
+        try:
+            stroke = stroke_of(parsed(body))
+        except Malformed as error:
+            raise UsageError(f"This is no stroke: {error}.", "Draw it again.") from error
+        with self._adding:
+            entry = self._entry(stroke)
+            return self._changed(lambda history: history.added(entry))
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether strokes would be lost if the page were closed."""
+        return self._history.strokes != self._saved
+
+    def step(self, how: str) -> dict[str, Any]:
+        """Undo, redo or clear."""
+        return self._changed(_STEPS[how])
+
+    def save(self) -> dict[str, Any]:
+        """Write the list beside the result. Raises WriteError where another one has come there meanwhile."""
+        with self._lock:
+            if self._unread is not None or _digest(self.path) != self._content:
+                why = "is another list than was opened" if self._unread is None else "could not be used"
+                raise WriteError(
+                    f"{self.path.name} {why}, and is not replaced.",
+                    "Move it elsewhere, and save again.",
+                )
+            write_edits(self.path, self._list(), overwrite=True)
+            self._saved, self._content = self._history.strokes, _digest(self.path)
+        picture = self._desk.shown.path
+        target = picture.with_name(f"{picture.stem}-retouched{picture.suffix}")
+        words = ["gpustack", "apply", str(self.path), "-o", str(target)]
+        folder = self._desk.shown.inputs.folder
+        words += [] if folder is None else ["--frames", str(folder)]
+        return {"file": self.path.name, "command": shlex.join(words)} | self._state()
+
+    def source(self, index: int) -> dict[str, Any]:
+        """What a stroke names a frame by."""
+        one = self._desk.shown.sidecar.inputs[index]
+        return FrameSource(one.file, one.page).as_dict()
+
+    def source_of(self, path: Path) -> dict[str, Any] | None:
+        """What a stroke names another picture by; None where it lies elsewhere than beside the result."""
+        try:
+            name = path.absolute().resolve().relative_to(self.place.home.resolve())
+        except ValueError:
+            return None
+        return PictureSource(name.as_posix()).as_dict()
+
+    def _entry(self, stroke: Stroke) -> Entry:
+        """A stroke made ready: what it paints with, and how bright that is to be."""
+        shown = self._desk.shown
+        if not shown.turn_known:
+            raise InputError(
+                "How the frames are turned is not known, so nothing can be painted.",
+                "Name the folder where they lie with --frames.",
+            )
+        paint = self.place.paint(stroke.moved(self.place.from_reference))
+        if paint.erases:
+            return Entry(stroke, paint)
+        name = self._source(stroke.source)
+        seam = Seam.of(paint.mask, *shown.box[2:]) if paint.matches else None
+        if seam is None:
+            _try(paint.within(_whole(shown.box)), self._layer(name))
+            return Entry(stroke, paint, self._layer(name))
+        finer = _finer(seam)
+        fused, source = (self._layer(layer, finer) for layer in ("original", name))
+        return Entry(stroke, paint, self._layer(name), measured(seam, fused, source, paint))
+
+    def _source(self, source: StrokeSource) -> str:
+        """The layer of a source. Raises InputError for a picture that was not given to compare with."""
+        if isinstance(source, FrameSource):
+            return f"frame-{self.place.index(source)}"
+        assert isinstance(source, PictureSource)
+        wanted = (self.place.home / source.file).resolve()
+        for number, other in enumerate(self._desk.others):
+            if other.picture.path.resolve() == wanted:
+                return f"other-{number}"
+        raise InputError(f"{source.file} is not open.", f"Start with --compare {source.file}.")
+
+    def _layer(self, name: str, finer: int = 0) -> Layer:
+        desk = self._desk
+        return Layer(lambda area: desk.look(name, area), grid.Grid.of(desk.shown), finer)
+
+    def _changed(self, change: Callable[[History[Entry]], History[Entry]]) -> dict[str, Any]:
+        with self._lock:
+            before, self._history = self._history, change(self._history)
+            dirty = self._around(self._history.changed(before))
+            self.rev += dirty is not None
+            return {"dirty": dirty} | self._state()
+
+    def _state(self) -> dict[str, Any]:
+        history = self._history
+        told = {"undo": history.done, "redo": history.undone, "undone": history.undone}
+        return {"rev": self.rev, **told, "unsaved": self.unsaved}
+
+    def _around(self, entries: Sequence[Entry]) -> list[int] | None:
+        """The box of the reference that strokes cover: left, top, width, height."""
+        left, top, width, height = self._desk.shown.box
+        boxes = [entry.paint.mask.box(width, height) for entry in entries]
+        found = [box for box in boxes if box is not None]
+        if not found:
+            return None
+        around = Box.around(found)
+        return [left + around.left, top + around.top, around.width, around.height]
+
+    def _list(self) -> EditList:
+        strokes = tuple(entry.stroke for entry in self._history.strokes)
+        return EditList(self._desk.shown.path.name, self.place.reference, strokes)
+
+
+def _finer(seam: Seam) -> int:
+    """How many levels finer than its own a seam is looked at: at full size, as by `gpustack apply`, unless
+    that would keep the brush waiting."""
+    finer = seam.level
+    while finer and seam.box.pixels << (2 * finer) > _SEAM_PIXELS:
+        finer -= 1
+    return finer
+
+
+def _whole(box: tuple[int, int, int, int]) -> Area:
+    _, _, width, height = box
+    return Area(Box(0, 0, width, height), 0, width, height)
+
+
+def _try(box: Box | None, layer: Layer) -> None:
+    """Look at a pixel of a source: one that has gone is told of before anything is painted."""
+    if box is not None:
+        layer.part(Box(box.left, box.top, 1, 1), 0)
+
+
+def _digest(path: Path) -> str | None:
+    """Of the content of a file; None where there is none."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _edits(request: Request) -> Edits:
+    edits: Edits = request.app.state.desk.edits
+    return edits
+
+
+def _listed(request: Request) -> Response:
+    return JSONResponse(_edits(request).as_dict())
+
+
+async def _added(request: Request) -> Response:
+    body = await request.body()
+    return JSONResponse(await run_in_threadpool(_edits(request).add, body))
+
+
+def _stepped(request: Request) -> Response:
+    return JSONResponse(_edits(request).step(request.url.path.rpartition("/")[2]))
+
+
+def _saved(request: Request) -> Response:
+    return JSONResponse(_edits(request).save())
+
+
+ROUTES = [
+    Route("/api/edits", _listed),
+    Route("/api/edits/add", _added, methods=["POST"]),
+    Route("/api/edits/save", _saved, methods=["POST"]),
+    *(Route(f"/api/edits/{how}", _stepped, methods=["POST"]) for how in _STEPS),
+]
