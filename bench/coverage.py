@@ -85,7 +85,7 @@ def main() -> None:
 def measure(picture: Plane) -> Plane:
     """The focus measure of a picture (h, w, 3) 0..1."""
     planes = np.ascontiguousarray(np.moveaxis(picture.astype(np.float32), -1, 0))
-    return filters.sharpness(filters.luma(planes), FOCUS_SIGMA_PX)
+    return filters.sharpness(filters.luma(planes), FOCUS_SIGMA_PX, slice(0, planes.shape[1]))
 
 
 def falling(scene: Rendered, energies: Plane, sharp: Plane) -> dict[str, float | None]:

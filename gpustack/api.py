@@ -154,7 +154,7 @@ def stack(
     finishing = Finishing(reference, settings, whole.every)
     if layers is not None:
         layers.check(whole)
-    with _held(decoder):
+    with held(decoder):
         outcome = run(
             whole,
             source.read,
@@ -183,13 +183,14 @@ def locate(
 ) -> tuple[Place, ...]:
     """Find where frames lie against the reference, without fusing them; takes what `stack` takes.
 
-    `keep_aligned` is called with every used frame and its aligned pixels, which costs a second pass. Raises
+    `keep_aligned` is called with every used frame and its aligned pixels, which costs a second pass. Frames
+    of several colour profiles keep them, unless `settings.convert_profile`. Raises
     as `stack` does, and AlignError where a frame cannot be aligned, or is shaken, and `settings.on_bad_frame`
     is fail.
     """
     settings = settings or Settings()
-    whole, source, decoder = opened(frames, settings)
-    with _held(decoder):
+    whole, source, decoder = opened(frames, settings, fuses=settings.convert_profile)
+    with held(decoder):
         return locate_stack(
             whole,
             source.read,
@@ -223,7 +224,7 @@ def _tell_differences(
 
 
 @contextmanager
-def _held(decoder: Decoder | None) -> Iterator[None]:
+def held(decoder: Decoder | None) -> Iterator[None]:
     """Let go in the end what a decoder has kept."""
     try:
         yield
@@ -286,11 +287,11 @@ def _converted(source: Source, profiles: Profiles) -> Source:
         assert shrink is not None
         return profiles.convert(frame, shrink(frame, by), None)
 
-    return Source(
-        lambda frame, out: profiles.convert(frame, source.read(frame, out), out),
-        None,
-        None if shrink is None else shrunk,
-    )
+    def read(frame: Frame, out: Pixels | None) -> Pixels:
+        pixels = source.read(frame, out)
+        return profiles.convert(frame, pixels, pixels if out is None and pixels.flags.writeable else out)
+
+    return Source(read, None, None if shrink is None else shrunk)
 
 
 def _flattened(read: Read, frames: Stack, path: str) -> Source:

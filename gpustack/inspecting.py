@@ -21,11 +21,12 @@ from gpustack.coverage.gaps import Coverage, Gap, coverage
 from gpustack.coverage.picture import Views, focus_map
 from gpustack.engine.focus import measure_focus
 from gpustack.engine.progress import Progress
-from gpustack.errors import UsageError
+from gpustack.errors import StackError, UsageError
 from gpustack.finishing import Finishing
 from gpustack.io.discover import natural_key
 from gpustack.io.encode import eight_bit
 from gpustack.io.metadata import Metadata
+from gpustack.io.profiles import Profiles
 from gpustack.io.sidecar import Sidecar, read_sidecar
 from gpustack.io.write import oriented, write_picture
 from gpustack.model.place import Place
@@ -109,13 +110,15 @@ def inspect(
 ) -> Inspection:
     """Look at the frames of a stack, without fusing them; takes what `gpustack.stack` takes.
 
-    Frames are aligned as for a stack, and read once more. Raises what `stack` raises.
+    Frames are aligned as for a stack, and read once more; a warning tells of profiles that `stack` would
+    refuse. Raises what `stack` raises else.
     """
     settings = settings or Settings()
-    whole, source, _ = api.opened(frames, settings)
+    whole, source, decoder = api.opened(frames, settings, fuses=settings.convert_profile)
     places = None if transforms is None else [t if isinstance(t, Place) else Place(t) for t in transforms]
     preview = _Preview()
-    found = measure_focus(whole, source, settings, places=places, progress=progress, keep=preview.add)
+    with api.held(decoder):
+        found = measure_focus(whole, source, settings, places=places, progress=progress, keep=preview.add)
     reference = whole.frames[whole.reference(settings.reference)]
     names = [frame.name for frame in whole]
     judged = judge(names, found.places, reference.size, found.curves, found.report.box)
@@ -124,7 +127,7 @@ def inspect(
     return replace(
         judged,
         advice=(*_misordered(whole), *judged.advice),
-        warnings=tuple(found.report.warnings),
+        warnings=(*_profiles(whole, settings), *found.report.warnings),
         views=_views(shown, found.curves, judged.coverage, reference.orientation),
     )
 
@@ -141,6 +144,17 @@ def judge(
     covers, seen = coverage(curves), curves.seen()
     rows = looks(names, places, size, [0.0] * len(names), _needed(curves, seen, covers))
     return Inspection(rows, covers, () if covers is None else advice(covers, rows), box=box)
+
+
+def _profiles(stack: Stack, settings: Settings) -> tuple[str, ...]:
+    """Why `stack` would refuse the frames for their colour profiles, if it would."""
+    if settings.convert_profile:
+        return ()
+    try:
+        Profiles(stack, stack.reference(settings.reference)).refuse()
+    except StackError as error:
+        return (str(error),)
+    return ()
 
 
 def _misordered(stack: Stack) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from gpustack import __version__
 LIBRARIES = ("numpy", "opencv-python-headless", "tifffile", "imagecodecs", "simplejpeg", "rawpy")
 """What computes, decodes and encodes, by the names that pip knows."""
 
-EXTRAS = ("OpenEXR", "pi-heif", "av", "cupy-cuda12x", "cupy-cuda13x")
+EXTRAS = ("OpenEXR", "pi-heif", "av", "numba", "cupy-cuda12x", "cupy-cuda13x")
 """The same, of the extras."""
 
 MISSING = "missing"

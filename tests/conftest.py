@@ -32,6 +32,13 @@ QUIET_BROWSER = (
 """Flags of Chromium: as root, without a screen, and asking nobody for anything."""
 
 
+def _fast() -> Backend[Any]:
+    pytest.importorskip("numba", reason="the extra `fast` is not installed")
+    from gpustack.backend.fast.backend import FastCpu
+
+    return FastCpu(2)
+
+
 def _cuda_on_cpu() -> Backend[Any]:
     reason = problem()
     if reason is not None:
@@ -49,12 +56,13 @@ def _cuda() -> Backend[Any]:
 
 BACKENDS: dict[str, Callable[[], Backend[Any]]] = {
     "cpu": lambda: Cpu(1),
+    "fast": _fast,
     "sealed": lambda: Sealed(Cpu(2)),
     "cuda-on-cpu": _cuda_on_cpu,
     "cuda": _cuda,
 }
-"""Every backend there is, one with two threads whose arrays nobody but itself may look into, and the GPU's
-with its kernels run by the CPU."""
+"""Every backend there is, one with compiled loops, one with two threads whose arrays nobody but itself may
+look into, and the GPU's with its kernels run by the CPU."""
 
 
 @pytest.fixture(

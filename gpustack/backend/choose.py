@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from gpustack.backend.cpu import Cpu
 from gpustack.backend.decoders import jpeg_decoder
 from gpustack.backend.detect import cuda_device, cuda_problem
+from gpustack.backend.fast.backend import FastCpu
 from gpustack.backend.gpu.backend import Gpu
 from gpustack.backend.gpu.device import Device, JpegDecoder
 from gpustack.backend.protocol import Backend
@@ -20,21 +22,26 @@ from gpustack.settings import BackendName, DecoderName
 class Choice:
     """A backend that works, and one sentence why it was taken; `devices` is empty for the CPU.
 
-    `decoders`: one for each device where JPEG files are decoded there, else empty.
+    `decoders`: one for each device where JPEG files are decoded there, else empty. `loops`: the CPU's can be
+    compiled, as the extra `fast` is installed.
     """
 
     reason: str
     devices: tuple[Device, ...] = ()
     decoders: tuple[JpegDecoder, ...] = ()
+    loops: bool = False
 
     def free_bytes(self) -> int:
         """Free memory of the device that has least; 0 for the CPU."""
         return min((device.free_bytes() for device in self.devices), default=0)
 
-    def open(self, threads: int, vram_bytes: int, *, spill: bool) -> tuple[Backend[Any], ...]:
-        """The backends: one for each device, each of which holds `vram_bytes` at most; or the CPU."""
+    def open(
+        self, threads: int, vram_bytes: int, *, spill: bool, loops: bool = False
+    ) -> tuple[Backend[Any], ...]:
+        """The backends: one for each device, each of which holds `vram_bytes` at most; or the CPU, with
+        compiled loops or without."""
         if not self.devices:
-            return (Cpu(threads),)
+            return (FastCpu(threads) if loops else Cpu(threads),)
         decoders = self.decoders or (None,) * len(self.devices)
         return tuple(
             Gpu(device, vram_bytes, spill=spill, jpeg=decoder)
@@ -52,7 +59,7 @@ def choose(wish: BackendName, numbers: Sequence[int], decoder: DecoderName = Dec
     if wish is BackendName.CPU:
         if decodes:
             raise UsageError("--decoder gpu does not go with --backend cpu.", "Leave one of them out.")
-        return Choice("The CPU was asked for.")
+        return Choice("The CPU was asked for.", loops=has_loops())
     problem = cuda_problem(numbers[0])
     if problem is not None and wish is BackendName.AUTO:
         if decodes:
@@ -60,9 +67,14 @@ def choose(wish: BackendName, numbers: Sequence[int], decoder: DecoderName = Dec
                 f"JPEG files cannot be decoded on a GPU: {problem.sentence}",
                 "Take --decoder cpu; gpustack doctor says more.",
             )
-        return Choice(f"{problem.sentence} The CPU works instead.")
+        return Choice(f"{problem.sentence} The CPU works instead.", loops=has_loops())
     devices = tuple(cuda_device(number) for number in numbers)
     names = " and ".join(device.name for device in devices)
     why = "CUDA was asked for" if wish is BackendName.CUDA else "CUDA works"
     decoders = tuple(jpeg_decoder(device) for device in devices) if decodes else ()
     return Choice(f"{why}: {names}.", devices, decoders)
+
+
+def has_loops() -> bool:
+    """Whether numba is installed, which compiles the CPU's loops; it is not imported."""
+    return importlib.util.find_spec("numba") is not None

@@ -180,7 +180,7 @@ class Cpu:
         luma = filters.luma(detail)
         energy = filters.smooth(np.square(luma, out=filters.SCRATCH.like("energy", luma)), sigma)
         if band.evidence is not None:
-            energy += np.float32(EVIDENCE) * band.evidence
+            cv2.scaleAdd(band.evidence, EVIDENCE, energy, dst=energy)
         valid = None if band.valid is None else band.valid[band.inner]
         if extent is not None:
             folding.widen(extent, band.image[:, band.inner], valid)
@@ -195,9 +195,10 @@ class Cpu:
     def fold_sharpness(
         self, part: Part[Array], frame: int, band: Band[Array], sigma: float, inner: slice, /
     ) -> None:
-        energy = filters.sharpness(filters.luma(band.image), sigma)[inner]
+        luma = filters.luma(band.image)
+        energy = filters.sharpness(luma, sigma, inner)
         valid = None if band.valid is None else band.valid[inner]
-        folding.fold_in(part, frame, band.image[:, inner], energy, valid)
+        folding.fold_in(part, frame, band.image[:, inner], energy, valid, luma[inner])
 
     def blur_misfit(
         self, mix: Mix[Array], best: Best[Array], floor: float, inner: slice, radii: Sequence[float], /

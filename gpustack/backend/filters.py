@@ -110,9 +110,10 @@ def _neighbours(pixels: Array, first: float, step: float, count: int) -> tuple[A
 
 def reduce(image: Array) -> Array:
     """Image or plane -> half size."""
-    if image.ndim == 2:
-        return cv2.pyrDown(image)
-    return np.stack([cv2.pyrDown(plane) for plane in image])
+    out = np.empty((*image.shape[:-2], -(-image.shape[-2] // 2), -(-image.shape[-1] // 2)), np.float32)
+    for plane, small in zip(image, out, strict=True) if image.ndim == 3 else [(image, out)]:
+        cv2.pyrDown(plane, dst=small)
+    return out
 
 
 def band_pass(plane: Array, coarse: Array, sigma: float) -> Array:
@@ -154,14 +155,19 @@ def detail(image: Array, coarse: Array) -> Array:
     """Image minus its expanded `reduce`: one level of a Laplacian pyramid."""
     out = np.empty_like(image)
     for plane, small, target in zip(image, coarse, out, strict=True):
-        np.subtract(plane, expand(small, *plane.shape), out=target)
+        cv2.pyrUp(small, dst=target, dstsize=plane.shape[::-1])
+        np.subtract(plane, target, out=target)
     return out
 
 
-def sharpness(plane: Array, sigma: float) -> Array:
-    """The focus measure: squared Laplacians at full and at half size, in units of their noise, smoothed."""
-    energy = _curvature(plane, sigma, FULL_SIZE_NOISE)
-    energy += expand(_curvature(cv2.pyrDown(plane), sigma / 2, HALF_SIZE_NOISE), *plane.shape)
+def sharpness(plane: Array, sigma: float, inner: slice) -> Array:
+    """The focus measure of the rows `inner`: squared Laplacians at full and at half size, in units of their
+    noise, smoothed."""
+    first, last, _ = inner.indices(len(plane))
+    reach = 1 + int(np.ceil(3 * sigma))
+    top, bottom = max(0, first - reach), min(len(plane), last + reach)  # all that the full size reads
+    energy = _curvature(plane[top:bottom], sigma, FULL_SIZE_NOISE)[first - top : last - top]
+    energy += expand(_curvature(cv2.pyrDown(plane), sigma / 2, HALF_SIZE_NOISE), *plane.shape)[inner]
     return energy
 
 

@@ -18,9 +18,16 @@ Array = npt.NDArray[Any]
 _SMALLEST_TOTAL = np.float32(1e-30)  # keeps 0/0 out where no frame covers a pixel yet
 
 
-def fold_in(part: Part[Array], frame: int, image: Array, energy: Array, valid: Array | None) -> None:
+def fold_in(
+    part: Part[Array],
+    frame: int,
+    image: Array,
+    energy: Array,
+    valid: Array | None,
+    lit: Array | None = None,
+) -> None:
     """Fold one frame in; energy below nothing counts as none. Where the frame is not valid its energy counts
-    as -2, which never wins and weighs nothing."""
+    as -2, which never wins and weighs nothing. `lit` (h, w) is the luma of the image, for who keeps it."""
     energy = np.maximum(energy, np.float32(0))
     if valid is not None:
         energy = np.where(valid != 0, energy, np.float32(-2))
@@ -31,8 +38,11 @@ def fold_in(part: Part[Array], frame: int, image: Array, energy: Array, valid: A
         if valid is not None or part.preference is not None:
             np.copyto(new, np.float32(0), where=energy < 0)
         share = _soften(part, new, old)
-        _mix_in(part.mix, part.best, share, energy, image, frame)
-    _keep_best(part.best, energy, frame, image)
+        _mix_in(part.mix, share, image, frame)
+    won = _won(part.best, energy, frame)
+    if part.mix is not None and part.mix.spread is not None:
+        cv2.copyTo(luma(image) if lit is None else lit, won, part.mix.spread.sharpest)
+    _keep_best(part.best, won, energy, frame, image)
 
 
 def merge(part: Part[Array], other: Part[Array]) -> None:
@@ -57,8 +67,7 @@ def _won(best: Best[Array], energy: Array, frame: int) -> Array:
     return won
 
 
-def _keep_best(best: Best[Array], energy: Array, frame: int, image: Array) -> None:
-    won = _won(best, energy, frame)
+def _keep_best(best: Best[Array], won: Array, energy: Array, frame: int, image: Array) -> None:
     index = SCRATCH.like("frame", best.frame)
     index.fill(frame)
     _take(best, won, energy, index, image)
@@ -83,9 +92,7 @@ def _above_noise(part: Part[Array], energy: Array, name: str) -> Array:
     return np.add(level, np.float32(part.noise), out=level)
 
 
-def _mix_in(
-    mix: Mix[Array], best: Best[Array], share: Array, energy: Array, image: Array, frame: int
-) -> None:
+def _mix_in(mix: Mix[Array], share: Array, image: Array, frame: int) -> None:
     """Give a frame its share of the mean."""
     step = SCRATCH.like("mix", share)
     for mean, value in zip(mix.mean, image[: len(mix.mean)], strict=True):
@@ -98,7 +105,6 @@ def _mix_in(
         np.add(mean, step, out=mean)
     if mix.spread is not None:
         _spread_in(mix.spread, share, np.float32(frame))
-        cv2.copyTo(luma(image), _won(best, energy, frame), mix.spread.sharpest)
 
 
 def _spread_in(spread: Spread[Array], share: Array, index: np.float32) -> None:

@@ -62,14 +62,19 @@ def _copied(frame: Array, shift: tuple[int, int], toning: Toning, width: int, ro
     """Whole-pixel shift: values are copied; pixels outside the frame repeat its edge and are marked."""
     dx, dy = shift
     height, frame_width = frame.shape[:2]
-    within = dx >= 0 and dy + rows.start >= 0 and dx + width <= frame_width and dy + rows.stop <= height
-    if within:
+    if lies_within(frame.shape, shift, width, rows):
         part = frame[dy + rows.start : dy + rows.stop, dx : dx + width]
         return Band(toning.lift(planar(part, toning.scale)))
     y, x = np.arange(rows.start, rows.stop) + dy, np.arange(width) + dx
     part = frame[np.clip(y, 0, height - 1)[:, None], np.clip(x, 0, frame_width - 1)[None, :]]
     valid = ((y >= 0) & (y < height))[:, None] & ((x >= 0) & (x < frame_width))[None, :]
     return Band(toning.lift(planar(part, toning.scale)), valid.astype(np.uint8) * np.uint8(255))
+
+
+def lies_within(shape: tuple[int, ...], shift: tuple[int, int], width: int, rows: Rows) -> bool:
+    """Whether rows of the canvas, shifted, are all in a frame of `shape` (h, w, c)."""
+    dx, dy = shift
+    return dx >= 0 and dy + rows.start >= 0 and dx + width <= shape[1] and dy + rows.stop <= shape[0]
 
 
 def _positions(place: Transform, width: int, rows: Rows) -> tuple[Array, Array]:
@@ -111,7 +116,9 @@ def _separated(image: Array) -> Array:
     """(h, w) or (h, w, c) -> (c, h, w), contiguous."""
     if image.ndim == 2:
         return image[None]
-    return np.ascontiguousarray(np.moveaxis(image, -1, 0))
+    out = np.empty((image.shape[2], *image.shape[:2]), np.float32)
+    cv2.split(image, mv=list(out))
+    return out
 
 
 def planar(part: Array, scale: Array | np.float32) -> Array:

@@ -8,6 +8,7 @@ frames, the focus jumps back against the way it went, or the picture is another 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from math import log2
 from pathlib import Path
@@ -18,8 +19,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gpustack.errors import GpustackError
+from gpustack.errors import InputError
 from gpustack.io.decode import Decoder, probe
+from gpustack.io.developer import developer_of
 from gpustack.io.discover import natural_key
 from gpustack.io.metadata import read_metadata
 from gpustack.io.taken import Taken, of_exif
@@ -74,24 +76,31 @@ class Unread:
     problem: str
 
 
-def look(paths: Sequence[Path]) -> tuple[list[Shot], list[Unread]]:
+def look(paths: Sequence[Path], developer: str | None = None) -> tuple[list[Shot], list[Unread]]:
     """Look at the only frame of each file, in the order in which they were taken (by name, where no time is
-    known)."""
+    known); at RAW ones as the program of the command `developer` makes them. Raises UsageError."""
     shots, unread = [], []
     for path in paths:
         try:
-            frame, *_ = probe(path)
-            shots.append(Shot(frame, of_exif(read_metadata(frame).exif), _icon(frame)))
-        except GpustackError as error:
+            shots.append(_shot(path, developer))
+        except InputError as error:
             unread.append(Unread(path, str(error)))
     timed = all(shot.taken.seconds is not None for shot in shots)
     names = sorted(shots, key=lambda shot: natural_key(shot.frame.path))
     return (sorted(names, key=lambda shot: shot.taken.seconds or 0.0) if timed else names), unread
 
 
-def _icon(frame: Frame) -> npt.NDArray[np.float32]:
+def _shot(path: Path, developer: str | None) -> Shot:
+    """Look at the first frame of a file. What a program makes of it is held for as long."""
+    with closing(developer_of(developer)) if developer is not None else nullcontext() as program:
+        frame, *_ = probe(path, program)
+        with closing(Decoder(frame, developer=developer)) as decoder:
+            return Shot(frame, of_exif(read_metadata(frame).exif), _icon(frame, decoder))
+
+
+def _icon(frame: Frame, decoder: Decoder) -> npt.NDArray[np.float32]:
     by = max(by for by in frame.kind.reductions if min(frame.size) // by >= _ICON or by == 1)
-    pixels = Decoder(frame).reduced(frame, by)
+    pixels = decoder.reduced(frame, by)
     gray: npt.NDArray[Any] = pixels[..., :3].mean(axis=2, dtype=np.float32)
     small = np.asarray(cv2.resize(gray, (_ICON, _ICON), interpolation=cv2.INTER_AREA), np.float32)
     small = np.sqrt(np.maximum(small, 0))  # highlights would decide alone

@@ -36,6 +36,7 @@ def align(
     interpolation: options.InterpolationOption = DEFAULT.interpolation,
     brightness: options.BrightnessOption = DEFAULT.brightness,
     flat: options.FlatOption = None,
+    convert_profile: options.ConvertProfileOption = False,
     demosaic: options.DemosaicOption = DEFAULT.demosaic,
     raw_developer: options.DeveloperOption = None,
     on_bad_frame: options.BadFrameOption = DEFAULT.on_bad_frame,
@@ -79,8 +80,9 @@ def _align(
     from gpustack.cli.progress import TerminalProgress
     from gpustack.cli.steps import AlignedFrames
 
-    turn = frames.frames[frames.reference(settings.reference)].orientation
-    writer = None if folder is None else AlignedFrames(folder, turn, overwrite)
+    reference = frames.frames[frames.reference(settings.reference)]
+    like = reference if settings.convert_profile else None
+    writer = None if folder is None else AlignedFrames(folder, reference.orientation, overwrite, like)
     with TerminalProgress(quiet) as progress:
         return api.locate(
             frames, settings, progress=progress, keep_aligned=None if writer is None else writer.write

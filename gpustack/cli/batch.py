@@ -64,11 +64,13 @@ def batch(
         Path, typer.Option("--output", "-o", help="The folder of results.", show_default=False)
     ],
     ending_: Annotated[
-        str, typer.Option("--ending", help="Format of the results: .tif, .png, .jpg or .dng.")
+        str, typer.Option("--ending", help="Format of the results: .tif, .png, .jpg, .jxl or .dng.")
     ] = ".tif",
     method: Annotated[
         str | None, typer.Option(help="As for stack, where the manifest does not say.", show_default=False)
     ] = None,
+    convert_profile: options.ConvertProfileOption = False,
+    raw_developer: options.DeveloperOption = None,
     jobs: JobsOption = None,
     retries: Annotated[int, typer.Option(help="How often a stack that failed is tried again.")] = 0,
     shard: ShardOption = None,
@@ -95,7 +97,8 @@ def batch(
         )
     share = _shard(shard)
     _check_engine(engine, scheduler, jobs, devices)
-    tasks = _tasks(source, ending_, method)[share[0] :: share[1]]
+    tasks = _tasks(source, ending_, _wishes(method, raw_developer, convert=convert_profile))
+    tasks = tasks[share[0] :: share[1]]
     if dry_run:
         _list(tasks)
         return
@@ -106,8 +109,19 @@ def batch(
         _run(_batch(output, share, wishes, tasks, client, manner), tasks, json_=json_)
 
 
-def _tasks(source: Path, ending_: str, method: str | None) -> list[Task]:
-    """What is to be made; `method` where the manifest does not say."""
+def _wishes(method: str | None, developer: str | None, *, convert: bool) -> dict[str, Any]:
+    """Options of `gpustack stack` for the stacks of which the manifest does not say, by their names. Raises
+    UsageError."""
+    from gpustack.io.developer import words_of
+
+    if developer is not None:
+        words_of(developer)
+    wishes = {"method": method, "raw-developer": developer, "convert-profile": convert or None}
+    return {name: value for name, value in wishes.items() if value is not None}
+
+
+def _tasks(source: Path, ending_: str, wishes: dict[str, Any]) -> list[Task]:
+    """What is to be made; `wishes`: settings of which the manifest does not say."""
     from gpustack.batching.work import task_of
     from gpustack.io.manifest import Entry
     from gpustack.io.write import STACK_ENDINGS
@@ -115,9 +129,8 @@ def _tasks(source: Path, ending_: str, method: str | None) -> list[Task]:
     if ending_.lower() not in STACK_ENDINGS:
         raise UsageError(f"The format {ending_} is not known.", f"Take one of {', '.join(STACK_ENDINGS)}.")
     entries = _entries(source)
-    if method is not None:
-        entries = tuple(Entry(e.name, e.frames, {"method": method} | dict(e.settings)) for e in entries)
-    return [task_of(entry, ending_) for entry in entries]
+    wished = (Entry(each.name, each.frames, wishes | dict(each.settings)) for each in entries)
+    return [task_of(entry, ending_) for entry in wished]
 
 
 def _entries(source: Path) -> tuple[Entry, ...]:

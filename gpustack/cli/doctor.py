@@ -46,7 +46,7 @@ def examine() -> dict[str, Any]:
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "libraries": {name: installed(name) for name in _LIBRARIES},
         "problems": _problems(),
-        "backends": {"cpu": {"works": True, "threads": os.cpu_count()}, "cuda": cuda},
+        "backends": {"cpu": _cpu(), "cuda": cuda},
         "kernels": _kernels(),
         "codecs": _codecs(),
         "decoders": {"cpu": {"works": True}, "gpu": jpeg_report(_working(cuda))},
@@ -54,6 +54,16 @@ def examine() -> dict[str, Any]:
         "disk_free_bytes": shutil.disk_usage(".").free,
         "self_test": _self_test(with_cuda=cuda["works"]),
     }
+
+
+def _cpu() -> dict[str, Any]:
+    """The CPU backend: its threads, and whether its loops are compiled."""
+    from gpustack.backend.choose import has_loops
+    from gpustack.io.extras import installing
+
+    numba = installed("numba")
+    loops = f"compiled by numba {numba}" if has_loops() else f"not compiled: {installing('fast')}"
+    return {"works": True, "threads": os.cpu_count(), "loops": loops}
 
 
 def _working(cuda: dict[str, Any]) -> list[int]:
@@ -123,7 +133,8 @@ def _as_text(found: dict[str, Any]) -> str:
     lines = [f"gpustack {found['gpustack']}, Python {found['python']}"]
     lines += [f"  {name} {version}" for name, version in found["libraries"].items()]
     lines += [f"PROBLEM: {problem}" for problem in found["problems"]]
-    lines.append(f"backend cpu: works, {found['backends']['cpu']['threads']} threads")
+    cpu = found["backends"]["cpu"]
+    lines.append(f"backend cpu: works, {cpu['threads']} threads, loops of large frames {cpu['loops']}")
     lines += _cuda_lines(found["backends"]["cuda"])
     lines.append(f"kernels: {found['kernels']}")
     lines.append("codecs: " + ", ".join(f"{name} {state}" for name, state in found["codecs"].items()))

@@ -40,6 +40,7 @@ def inspect(
         Path | None, typer.Option(help="Of a sidecar: the folder where the inputs lie now.")
     ] = None,
     every: options.EveryOption = 1,
+    convert_profile: options.ConvertProfileOption = False,
     raw_developer: options.DeveloperOption = None,
     align: options.AlignOption = DEFAULT.align,
     reference: options.ReferenceOption = DEFAULT.reference,

@@ -49,7 +49,7 @@ PictureOption = Annotated[
     typer.Option(
         "--output",
         "-o",
-        help="The picture: .jpg, .png or .tif; of RAW frames .dng, too.",
+        help="The picture: .jpg, .png, .tif or .jxl; of RAW frames .dng, too.",
         show_default=False,
     ),
 ]

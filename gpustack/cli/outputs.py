@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpustack.cli.resuming import Files
 from gpustack.errors import UsageError
-from gpustack.model.frame import PixelType
+from gpustack.model.frame import Kind, PixelType
 from gpustack.model.stack import Stack
 from gpustack.settings import Settings
 
@@ -114,13 +114,18 @@ class Outputs:
 
     def check_fit(self, frames: Stack, settings: Settings, files: Files) -> None:
         """Refuse before any work what does not go with the frames' kind of pixels: options, a format."""
+        from gpustack.io.icc import fitting_profile
+        from gpustack.io.jxl_writing import coding_for
         from gpustack.io.metadata import read_metadata
         from gpustack.io.write import FLOAT_ENDINGS, refuse_coded
 
         frames.refuse_raw_options(settings)
+        reference = frames.frames[frames.reference(settings.reference)]
         if self.picture.suffix.lower() == ".exr":
-            reference = frames.frames[frames.reference(settings.reference)]
             refuse_coded(self.picture, frames.pixel_type, read_metadata(reference).icc)
+        if self.picture.suffix.lower() == ".jxl" and frames.kind is not Kind.RAW:
+            icc = fitting_profile(read_metadata(reference).icc, frames.channels)
+            coding_for(self.picture, icc, gray=frames.channels < 3)
         if frames.pixel_type is PixelType.FLOAT32 and self.picture.suffix.lower() not in FLOAT_ENDINGS:
             raise UsageError(f"{self.picture.name} cannot hold floating point pixels.", "Write to .tif.")
         layers = self.layer_file(files)

@@ -24,6 +24,8 @@ def plan(
     align: options.AlignOption = DEFAULT.align,
     reference: options.ReferenceOption = DEFAULT.reference,
     interpolation: options.InterpolationOption = DEFAULT.interpolation,
+    convert_profile: options.ConvertProfileOption = False,
+    raw_developer: options.DeveloperOption = None,
     deghost: options.DeghostOption = DEFAULT.deghost,
     backend: options.BackendOption = DEFAULT.backend,
     decoder: options.DecoderOption = DEFAULT.decoder,
@@ -40,16 +42,21 @@ def plan(
     """Print passes, bands, memory and time of a run, without doing it."""
     del debug
     settings = options.settings_of(locals())
-    show_plan(options.find(inputs, every=every), settings, as_json=json_, checkpoints=resume)
+    frames = options.find(inputs, developer=raw_developer, every=every)
+    show_plan(frames, settings, as_json=json_, checkpoints=resume)
 
 
 def show_plan(frames: Stack, settings: Settings, *, as_json: bool, checkpoints: bool = False) -> None:
-    """Make the plan and print it on stdout. Raises PlanError where nothing fits."""
+    """Make the plan and print it on stdout. Raises PlanError where nothing fits, StackError for frames that
+    do not go together."""
     from gpustack.backend.choose import choose
     from gpustack.engine.opening import budget
     from gpustack.engine.plan import make_plan
+    from gpustack.io.profiles import Profiles
 
-    frames.reference(settings.reference)
+    reference = frames.reference(settings.reference)
+    if not settings.convert_profile:
+        Profiles(frames, reference).refuse()
     if settings.align is Model.NONE:
         frames.refuse_sizes()
     choice = choose(settings.backend, settings.devices, settings.decoder)
@@ -63,7 +70,8 @@ def show_plan(frames: Stack, settings: Settings, *, as_json: bool, checkpoints: 
         f"{frames.channels} x {frames.pixel_type.value}",
         f"passes    {', '.join(made.passes)} (each decodes every frame once)",
         f"bands     {len(made.bands)} of {made.band_rows} rows",
-        f"in flight {made.slots} decoded frames, {made.readers} readers, {made.threads} threads",
+        f"in flight {made.slots} decoded frames, {made.readers} readers, {made.threads} threads"
+        + (", compiled loops" if made.loops else ""),
         f"memory    {made.total_bytes / mega:.0f} MiB of {made.budget_bytes / mega:.0f} MiB: "
         f"frames {made.frame_bytes / mega:.0f}, state {made.state_bytes / mega:.0f}, "
         f"work {made.work_bytes / mega:.0f} "

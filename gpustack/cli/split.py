@@ -36,6 +36,7 @@ def split(
         float | None,
         typer.Option(help="Correlation below which two frames are not of one stack.", show_default=False),
     ] = None,
+    raw_developer: options.DeveloperOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the table and write nothing.")] = False,
     json_: options.JsonOption = False,
     overwrite: options.OverwriteOption = False,
@@ -56,7 +57,7 @@ def split(
         raise UsageError("A least number, a pause or a likeness is out of range.", "Check the numbers.")
     if output is not None:
         check_output(output, overwrite, (".toml",))
-    shots, unread = look(discover(inputs).paths)
+    shots, unread = look(discover(inputs).paths, raw_developer)
     groups = split_shots(shots, pause, LIKENESS if likeness is None else likeness)
     stacks = [group for group in groups if len(group.shots) >= least]
     if json_:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -72,7 +72,9 @@ def watch(
     flat: options.FlatOption = None,
     wb: options.WhiteBalanceOption = options.DEFAULT_BALANCE,
     exposure: options.ExposureOption = DEFAULT.exposure,
+    convert_profile: options.ConvertProfileOption = False,
     demosaic: options.DemosaicOption = DEFAULT.demosaic,
+    raw_developer: options.DeveloperOption = None,
     on_bad_frame: options.BadFrameOption = DEFAULT.on_bad_frame,
     deghost: options.DeghostOption = DEFAULT.deghost,
     depth: options.DepthOption = None,
@@ -96,6 +98,8 @@ def watch(
 ) -> None:
     """Stack while shooting: take frames as they come, show a preview, and finish when told or idle."""
     del debug
+    from gpustack.watching.session import PreviewFile, Session
+
     wanted = any(path is not None for path in (depth, confidence, report))
     settings = options.settings_of(
         locals() | {"layers": layers is not None}, depth=wanted, linear=output.suffix.lower() == ".dng"
@@ -108,8 +112,9 @@ def watch(
     ends.check()
     idle_s = None if until_idle is None else seconds_of(until_idle)
     arrivals = _arrivals(folder, match, ends.files, new=new)
-    session = _follow(arrivals, idle_s, ends)
-    _finish(session, ends, arrivals.changed())
+    with closing(Session(settings, PreviewFile(shown, overwrite), ends.warn)) as session:
+        _follow(arrivals, session, idle_s, ends)
+        _finish(session, ends, arrivals.changed())
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +173,12 @@ def _arrivals(folder: Path, match: str, ignored: list[Path], *, new: bool) -> Ar
     return arrivals
 
 
-def _follow(arrivals: Arrivals, idle_s: float | None, ends: _Ends) -> Session:
+def _follow(arrivals: Arrivals, session: Session, idle_s: float | None, ends: _Ends) -> None:
     """Take frames until no more are wanted; the first Ctrl-C says so."""
     import time
 
     from gpustack.watching.following import Until, follow
-    from gpustack.watching.session import PreviewFile, Session
 
-    session = Session(ends.settings, PreviewFile(ends.preview, ends.outputs.overwrite), ends.warn)
     ends.tell("Frames are taken as they come. Ctrl-C finishes the picture, a second one ends at once.")
 
     def take(path: Path) -> None:
@@ -186,7 +189,6 @@ def _follow(arrivals: Arrivals, idle_s: float | None, ends: _Ends) -> Session:
 
     with _interrupts() as asked:
         follow(arrivals, take, Until(idle_s, asked), sleep=time.sleep, warn=ends.warn)
-    return session
 
 
 def _finish(session: Session, ends: _Ends, changed: list[Path]) -> None:

@@ -14,6 +14,7 @@ median is kept.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.backend.protocol import Backend
-from gpustack.depth.guide import guided
+from gpustack.depth.guide import STRIP_ROWS, guided
 from gpustack.depth.rims import rims
+from gpustack.model.rect import Rows, cut
 
 Plane = npt.NDArray[np.float32]
 
@@ -37,6 +39,9 @@ measure's own."""
 STEP_FRAMES = 1.0
 """A surface that is smooth at the stack's own sampling changes less than a frame within the smoothing's
 reach."""
+
+MEDIAN_HALO, FILL_HALO = 2, 4
+"""Rows around a strip that the median reads, and that expanding the fill reads."""
 
 RIM_WEIGHT = 0.02
 """Weight of the coarser fill against a pixel's own confidence: it decides where the confidence is below
@@ -78,17 +83,64 @@ def surface(backend: Backend[Any], sight: Sight, floor: float, noise: float) -> 
     """The surface through what was seen; `floor` is the focus measure of noise alone, `noise` a frame's luma
     noise, 0..1."""
     depths = _seen(sight)
-    median = backend.download(backend.median(backend.lend(depths)))
+    median = _medians(backend, depths)
     feigned = rims(backend, sight.energy, sight.luma, median, floor, coded=sight.coded)
-    confidence = _confidence(sight, feigned)
+    confidence = _confidence(backend, sight, feigned)
     contrast = max(GUIDE_NOISE * noise, GUIDE_STEP)
     smooth = guided(backend, median, sight.luma, confidence, SIGMA_PX, contrast)
-    top, bottom = backend.smooth_by(backend.lend(smooth), backend.lend(confidence), FILL_SIGMA_PX)
-    depth = backend.download(_filled(backend, top, bottom, confidence.shape))
-    keep = (np.abs(depth - median) > STEP_FRAMES) & (confidence > 0.5)
-    np.copyto(depth, median, where=keep)
-    np.clip(depth, depths.min(), depths.max(), out=depth)
+    top, bottom = _spread_out(backend, smooth, confidence)
+    depth = _filled(backend, top, bottom, confidence.shape)
+    _keep_steps(backend, depth, median, confidence, (depths.min(), depths.max()))
     return Surface(depth, confidence)
+
+
+def _by_strips(backend: Backend[Any], height: int, work: Callable[[Rows], None]) -> None:
+    """Do it strip by strip, in parallel: what it needs on the way then stays in the caches."""
+    backend.each(work, cut(height, STRIP_ROWS))
+
+
+def _medians(backend: Backend[Any], plane: Plane) -> Plane:
+    """The plane without single outliers."""
+    out = np.empty_like(plane)
+
+    def work(rows: Rows) -> None:
+        wide = rows.grow(MEDIAN_HALO, len(plane))
+        found = backend.download(backend.median(backend.lend(plane[wide.slice])))
+        out[rows.slice] = found[rows.within(wide)]
+
+    _by_strips(backend, len(plane), work)
+    return out
+
+
+def _spread_out(backend: Backend[Any], plane: Plane, weight: Plane) -> tuple[Plane, Plane]:
+    """The weighted plane and its weight, both blurred a little."""
+    top, bottom = np.empty_like(plane), np.empty_like(plane)
+    halo = int(np.ceil(3 * FILL_SIGMA_PX))
+
+    def work(rows: Rows) -> None:
+        wide = rows.grow(halo, len(plane))
+        sums = backend.smooth_by(
+            backend.lend(plane[wide.slice]), backend.lend(weight[wide.slice]), FILL_SIGMA_PX
+        )
+        for target, found in zip((top, bottom), sums, strict=True):
+            target[rows.slice] = backend.download(found)[rows.within(wide)]
+
+    _by_strips(backend, len(plane), work)
+    return top, bottom
+
+
+def _keep_steps(
+    backend: Backend[Any], depth: Plane, median: Plane, confidence: Plane, ends: tuple[float, float]
+) -> None:
+    """Take the median where the surface left it by too much, in place; and stay between the ends."""
+
+    def work(rows: Rows) -> None:
+        part, here = depth[rows.slice], median[rows.slice]
+        keep = (np.abs(part - here) > STEP_FRAMES) & (confidence[rows.slice] > 0.5)
+        np.copyto(part, here, where=keep)
+        np.clip(part, *ends, out=part)
+
+    _by_strips(backend, len(depth), work)
 
 
 def _seen(sight: Sight) -> Plane:
@@ -100,25 +152,60 @@ def _seen(sight: Sight) -> Plane:
     return np.where(unseen, lowest, sight.depth).astype(np.float32)
 
 
-def _confidence(sight: Sight, floor: Plane) -> Plane:
+def _confidence(backend: Backend[Any], sight: Sight, floor: Plane) -> Plane:
     """0 where the energy is below the floor (h, w), rising to 1 where it is many times that; less where the
     peak is broader than most of the stack's: a weight by the square of the variance leaves it to its
     neighbours. Works in the floor's own memory."""
-    confidence = np.asarray(np.maximum(sight.energy - floor, 0), np.float32)
-    floor += confidence
-    confidence /= floor
-    clear = sight.variance[confidence > 0.5]
-    typical = max(np.float32(np.median(clear)) if clear.size else np.float32(0), NARROWEST)
-    broader = sight.variance > typical
-    narrowness = typical / np.where(broader, sight.variance, np.float32(1))
-    np.multiply(confidence, narrowness * narrowness, out=confidence, where=broader)
-    return confidence
+    clear = []
+
+    def measure(rows: Rows) -> None:
+        level = floor[rows.slice]
+        excess = np.maximum(sight.energy[rows.slice] - level, 0)
+        np.add(level, excess, out=level)
+        np.divide(excess, level, out=level)
+        clear.append(sight.variance[rows.slice][level > 0.5])
+
+    def narrow(rows: Rows) -> None:
+        part, variance = floor[rows.slice], sight.variance[rows.slice]
+        broader = variance > typical
+        narrowness = typical / np.where(broader, variance, np.float32(1))
+        np.multiply(part, narrowness * narrowness, out=part, where=broader)
+
+    _by_strips(backend, len(floor), measure)
+    typical = max(_median(np.concatenate(clear)), NARROWEST)
+    _by_strips(backend, len(floor), narrow)
+    return floor
 
 
-def _filled(backend: Backend[Any], top: Any, bottom: Any, shape: tuple[int, ...]) -> Any:
+def _median(values: Plane) -> np.float32:
+    """0 of none."""
+    return np.float32(np.median(values, overwrite_input=True)) if values.size else np.float32(0)
+
+
+def _filled(backend: Backend[Any], top: Plane, bottom: Plane, shape: tuple[int, ...]) -> Plane:
     """top / bottom where bottom is large, else the quotient over wider and wider neighbourhoods."""
+    planes = backend.upload(top), backend.upload(bottom)
+    if max(shape) == 1:
+        return np.array(backend.download(backend.fill_in(*planes, None, RIM_WEIGHT)))
+    half = tuple(-(-side // 2) for side in shape)
+    rim = _rim(backend, backend.reduce(planes[0]), backend.reduce(planes[1]), half)
+    out = np.empty_like(top)
+
+    def work(rows: Rows) -> None:
+        wide = rows.grow(FILL_HALO, len(top))
+        coarse = backend.rows(rim, Rows(wide.start // 2, -(-wide.stop // 2)).slice)
+        above, below = (backend.rows(plane, wide.slice) for plane in planes)
+        filled = backend.fill_in(above, below, coarse, RIM_WEIGHT)
+        out[rows.slice] = backend.download(filled)[rows.within(wide)]
+
+    _by_strips(backend, len(top), work)
+    return out
+
+
+def _rim(backend: Backend[Any], top: Any, bottom: Any, shape: tuple[int, ...]) -> Any:
+    """The same of what lies below, on the backend."""
     if max(shape) == 1:
         return backend.fill_in(top, bottom, None, RIM_WEIGHT)
     half = tuple(-(-side // 2) for side in shape)
-    rim = _filled(backend, backend.reduce(top), backend.reduce(bottom), half)
+    rim = _rim(backend, backend.reduce(top), backend.reduce(bottom), half)
     return backend.fill_in(top, bottom, rim, RIM_WEIGHT)

@@ -1,5 +1,6 @@
 """Checkpoints of a run: what it has found and folded so far, kept on disk so that another process can go on.
 
+    look     what the survey has seen so far        kept now and then (`Pieces`)
     survey   what it found                          kept when it is done
     passes   the states, and how many frames        kept when that is worth it (`Pace`), and where a frame
              are folded into them                   cannot be read; a pass that another follows, at its end

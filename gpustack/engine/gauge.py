@@ -96,7 +96,9 @@ def decoding(read: Read, frames: Sequence[Frame], threads: int) -> list[float]:
 
 def loading(choice: Choice, plan: Plan, pixels: Pixels, place: Transform) -> list[float]:
     """Seconds to bring a frame (h, w, c) onto a canvas of its size, band by band as a plan says."""
-    (backend, *others) = choice.open(plan.threads, plan.device_budget_bytes, spill=plan.spill)
+    (backend, *others) = choice.open(
+        plan.threads, plan.device_budget_bytes, spill=plan.spill, loops=plan.loops
+    )
     for other in others:
         other.close()
     kind, width = PixelType(pixels.dtype.name), pixels.shape[1]

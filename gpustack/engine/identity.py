@@ -28,6 +28,7 @@ LIBRARIES = (
     "pi-heif",
     "OpenEXR",
     "av",
+    "numba",
 )
 """Whose other versions may decode or compute other bits."""
 

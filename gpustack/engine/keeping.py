@@ -14,7 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gpustack.align.brightness import Light
+from gpustack.align.estimate import Link
+from gpustack.align.solve import Edge
 from gpustack.backend.protocol import Backend
+from gpustack.engine.showing import Showing
+from gpustack.engine.sightings import Piece
 from gpustack.engine.survey import Survey
 from gpustack.fuse.veil import Glow
 from gpustack.ghosts.glance import Glance
@@ -26,7 +31,8 @@ from gpustack.model.transform import Transform
 from gpustack.settings import Model
 
 MADE_OF: dict[str, Any] = {
-    kind.__name__: kind for kind in (Survey, Place, Tie, Transform, Tone, Glance, Glow, Model)
+    kind.__name__: kind
+    for kind in (Survey, Place, Tie, Transform, Tone, Glance, Glow, Model, Piece, Showing, Light, Edge, Link)
 }
 
 MOST_BEGUN = 1 << 16

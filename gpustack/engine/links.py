@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -42,9 +43,21 @@ class Links:
         self._wait(index - LINKS_AHEAD)
         self._sights.pop(index - LINK_REACH, None)
 
-    def edges(self) -> list[Edge]:
-        """All pairs, once they are matched. Raises what matching raised."""
-        return [Edge(here, there, link.result()) for (here, there), link in self._found.items()]
+    def recall(self, edges: Iterable[Edge]) -> None:
+        """Take links of the next frames that were found before."""
+        for edge in edges:
+            self._found[edge.here, edge.there] = _done(edge.link)
+
+    def see_again(self, index: int, sight: Sight) -> None:
+        """A frame whose links were recalled, for those after it."""
+        self._sights[index] = sight
+
+    def edges(self, first: int = 0) -> list[Edge]:
+        """All pairs of a frame and one before it, of frames from an index on, once they are matched. Raises
+        what matching raised."""
+        return [
+            Edge(here, there, link.result()) for (here, there), link in self._found.items() if there >= first
+        ]
 
     def close(self) -> None:
         """Let the threads and what they looked at go; what has not begun is not done any more.
@@ -61,9 +74,7 @@ class Links:
         shorter = self._found.get((here, half)), self._found.get((half, there))
         if self._pool is not None:
             return self._pool.submit(self._link, *sights, *shorter)
-        done: Future[Link] = Future()
-        done.set_result(self._link(*sights, *shorter))
-        return done
+        return _done(self._link(*sights, *shorter))
 
     def _wait(self, there: int) -> None:
         """Until the links of a frame are there."""
@@ -89,6 +100,12 @@ class Links:
         """The link, and its motion as a homography."""
         full = match(self._backend, here, there, Model.HOMOGRAPHY, link.matrix)
         return replace(link, full=full.matrix if full.trusted else link.matrix)
+
+
+def _done(link: Link) -> Future[Link]:
+    done: Future[Link] = Future()
+    done.set_result(link)
+    return done
 
 
 def _goodness(link: Link) -> tuple[bool, int, float]:

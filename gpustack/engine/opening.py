@@ -52,7 +52,7 @@ def budget(settings: Settings, choice: Choice) -> Budget:
     ram = settings.ram_bytes if settings.ram_bytes is not None else int(free_bytes() * RAM_SHARE)
     free = choice.free_bytes()
     vram = int(free * VRAM_SHARE) if settings.vram_bytes is None else min(settings.vram_bytes, free)
-    return Budget(ram, settings.threads or os.cpu_count() or 1, vram, len(choice.devices))
+    return Budget(ram, settings.threads or os.cpu_count() or 1, vram, len(choice.devices), choice.loops)
 
 
 def within_device(work: Callable[[Choice, Request, Budget], T], choice: Choice, request: Request) -> T:
@@ -86,7 +86,7 @@ def open_job(choice: Choice, request: Request, allowed: Budget) -> Job:
     )
     ahead = request.known.ahead
     if ahead is None:
-        backends = choice.open(plan.threads, allowed.vram_bytes, spill=plan.spill)
+        backends = choice.open(plan.threads, allowed.vram_bytes, spill=plan.spill, loops=plan.loops)
     else:
         backends = (ahead.backend,)
     info = backends[0].info

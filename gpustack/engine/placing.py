@@ -8,6 +8,8 @@ from gpustack.engine.bad_frames import settle
 from gpustack.engine.ghosts import glances_of
 from gpustack.engine.job import Job
 from gpustack.engine.opening import Request
+from gpustack.engine.pieces import Pieces
+from gpustack.engine.sightings import Course, Keeps, KeepsNothing
 from gpustack.engine.survey import Survey, recalled, still, survey
 from gpustack.model.canvas import Canvas
 from gpustack.model.frame import Kind, PixelType
@@ -22,7 +24,10 @@ def surveyed(job: Job, request: Request) -> Survey:
     settings, stack = request.settings, request.stack
     reference = stack.reference(settings.reference)
     with job.stage("survey"):
-        found = job.kept("survey", lambda: _found(job, request, reference))
+        pieces = None if job.checkpoint is None else Pieces(job.checkpoint, job.progress.warn)
+        found = job.kept("survey", lambda: _found(job, request, reference, pieces or KeepsNothing()))
+        if pieces is not None:
+            pieces.forget()
     if settings.brightness is Brightness.NONE:
         plain = (replace(at, transform=at.transform.with_tone(AS_IT_IS)) for at in found.places)
         found = replace(found, places=tuple(plain))
@@ -31,12 +36,13 @@ def surveyed(job: Job, request: Request) -> Survey:
     return found
 
 
-def _found(job: Job, request: Request, reference: int) -> Survey:
+def _found(job: Job, request: Request, reference: int, keeps: Keeps) -> Survey:
     settings, stack = request.settings, request.stack
     if settings.align is not Model.NONE and len(stack) > 1:
         if request.known.kept is not None:
             return recalled(job.backend, stack, job.source, reference, settings, request.known.kept)
-        return survey(job.backend, stack, job.source, reference, settings, job.plan, job.progress)
+        course = Course(job.plan, job.progress, keeps)
+        return survey(job.backend, stack, job.source, reference, settings, course)
     found = still(job.backend, stack, job.source, reference)
     if request.places is not None:
         found = Survey(request.places, found.noise)

@@ -15,6 +15,7 @@ from gpustack.engine.price import (
     DEVICE_BASE_BYTES,
     KEEPING_PIECES,
     LEFT_OUT_BYTES,
+    LOOPS_BYTES,
     Layout,
     band_halo,
     cells_bytes,
@@ -23,6 +24,7 @@ from gpustack.engine.price import (
     device_bytes,
     layers_bytes,
     passes,
+    pays_to_compile,
     predict,
     slabs,
     staging_bytes,
@@ -50,12 +52,13 @@ LEAST_DEVICE_ROWS = 256
 @dataclass(frozen=True, slots=True)
 class Budget:
     """What a run may use: bytes of RAM in all, threads, and bytes of each of `devices` GPUs (0: the CPU
-    works)."""
+    works, with compiled `loops` where these can be had)."""
 
     ram_bytes: int
     threads: int
     vram_bytes: int = 0
     devices: int = 0
+    loops: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Plan:
     `readers` threads; the bytes are peaks, `budget_bytes` the contract they stay within. On GPUs: `devices`
     share the frames, each holds `device_bytes` at most; `spill`: state of the frames' size lies in host
     memory. Where a stack is fused in `slabs`, `open_slabs` of them have begun at a time. `checkpoint_bytes`:
-    room on the disk that checkpoints take at most, 0 where none are kept.
+    room on the disk that checkpoints take at most, 0 where none are kept. `loops`: the CPU's are compiled.
     """
 
     method: Method
@@ -92,6 +95,7 @@ class Plan:
     slabs: int = 0
     open_slabs: int = 0
     checkpoint_bytes: int = 0
+    loops: bool = False
 
     @property
     def bands(self) -> tuple[Rows, ...]:
@@ -189,6 +193,7 @@ def _priced(
     stack: Stack, settings: Settings, budget: Budget, layout: Layout, threads: int, slots: int
 ) -> Plan:
     in_slabs = slabs(stack, settings)
+    loops = budget.loops and pays_to_compile(stack)
     frame, method, on_device = stack.largest, settings.method, budget.devices > 0
     readers = min(threads, slots)
     state = max(
@@ -209,7 +214,7 @@ def _priced(
         slots=slots,
         readers=readers,
         threads=threads,
-        base_bytes=BASE_BYTES + (DEVICE_BASE_BYTES if on_device else 0),
+        base_bytes=BASE_BYTES + (DEVICE_BASE_BYTES if on_device else 0) + (LOOPS_BYTES if loops else 0),
         frame_bytes=(frame.nbytes * flying + decoding_bytes(stack, readers) + staging_bytes(stack, settings))
         * max(1, budget.devices),
         state_bytes=max(int(pixels * state), layers_bytes(stack, settings))
@@ -224,4 +229,5 @@ def _priced(
         device_budget_bytes=budget.vram_bytes,
         slabs=len(in_slabs),
         open_slabs=open_at_once(in_slabs),
+        loops=loops,
     )

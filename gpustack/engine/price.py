@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpustack.align.brightness import SIDE as LIGHT_SIDE
 from gpustack.backend.values import debias_halo
 from gpustack.engine.path import PASSES, halo, moments, passing
 from gpustack.fuse.fold import Footprint
@@ -17,6 +18,7 @@ from gpustack.model.stack import Stack
 from gpustack.settings import (
     FOCUS_SIGMA_PX,
     SURVEY_SIDE,
+    Brightness,
     DecoderName,
     Demosaic,
     Interpolation,
@@ -28,6 +30,13 @@ from gpustack.settings import (
 BASE_BYTES = 132 << 20
 """The interpreter with NumPy, OpenCV and the codecs loaded, and a stack of a few pixels: 98 to 125 MiB, by
 the versions that are installed."""
+
+LOOPS_BYTES = 135 << 20
+"""What numba and the loops that it has compiled take: 90 to 133 MiB (bench/results/loops.json)."""
+
+LOOPS_MEGAPIXELS = 6.0
+"""Frames below this are folded sooner than the loops are there. Frames alone decide, not how many there are:
+what is fused while it is being shot must get the bits of a run at once."""
 
 BAND_PLANES = 30
 """Float planes of band size that one thread has alive at most, halos included (pyramid, RGB)."""
@@ -175,6 +184,9 @@ GLANCE_BYTES, LEFT_OUT_BYTES = 3.0, 1.0
 GLOW_BYTES = 3.0
 """Bytes a cell and frame of what tells where the blur of lamps lies: a value, and what is burnt out."""
 
+LOOK_BYTES = 24_000.0
+"""Bytes of what else is kept of a frame that was looked at: its detail, and its links to three others."""
+
 GLANCE_SECONDS = 0.030
 """CPU seconds a frame of all that, besides decoding."""
 
@@ -187,6 +199,11 @@ def slabs(stack: Stack, settings: Settings) -> tuple[Slab, ...]:
 def traits(stack: Stack, settings: Settings) -> tuple[Settings, int, PixelType, tuple[Slab, ...]]:
     """What the size of a run's states depends on."""
     return settings, stack.channels, stack.pixel_type, slabs(stack, settings)
+
+
+def pays_to_compile(stack: Stack) -> bool:
+    """Whether frames are large enough for compiled loops."""
+    return stack.largest.megapixels >= LOOPS_MEGAPIXELS
 
 
 def band_halo(settings: Settings) -> int:
@@ -279,13 +296,16 @@ def layers_bytes(stack: Stack, settings: Settings) -> int:
 
 
 def cells_bytes(stack: Stack, settings: Settings, cell_bytes: float) -> int:
-    """What is kept of all frames where things that moved are looked for, at so many bytes a cell; and where
-    veils are."""
-    glows = len(stack) * GLOW_BYTES * SIDE**2 if settings.lifts_veils else 0.0
-    if not settings.removes_ghosts:
-        return int(glows)
-    side = cell_side((stack.width, stack.height))
-    return int(glows + len(stack) * (-(-stack.width // side)) * (-(-stack.height // side)) * cell_bytes)
+    """What is kept of all frames: at so many bytes a cell where things that moved are looked for; where
+    veils are; and where they are aligned, their light in 16 bits, and what they are matched by."""
+    a_frame = GLOW_BYTES * SIDE**2 if settings.lifts_veils else 0.0
+    if settings.align is not Model.NONE:
+        planes = 3 if settings.brightness is Brightness.CHANNELS else 1
+        a_frame += LOOK_BYTES + 2 * planes * LIGHT_SIDE**2
+    if settings.removes_ghosts:
+        side = cell_side((stack.width, stack.height))
+        a_frame += (-(-stack.width // side)) * (-(-stack.height // side)) * cell_bytes
+    return int(len(stack) * a_frame)
 
 
 def checkpoint_bytes(stack: Stack, settings: Settings) -> int:

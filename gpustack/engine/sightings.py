@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from gpustack.align.brightness import Light
 from gpustack.align.shake import Detail
@@ -16,9 +16,12 @@ from gpustack.engine.feed import Feed, Source
 from gpustack.engine.ghosts import glance_at
 from gpustack.engine.lights import light_at
 from gpustack.engine.links import Links
+from gpustack.engine.plan import Plan
+from gpustack.engine.price import LINK_REACH
 from gpustack.engine.progress import Progress
 from gpustack.engine.showing import Showing
 from gpustack.engine.veils import glow_of
+from gpustack.errors import InputError
 from gpustack.fuse.veil import Glow
 from gpustack.ghosts.glance import Glance
 from gpustack.model.frame import Frame, Kind
@@ -51,6 +54,55 @@ class Kept:
     edges: Sequence[Edge] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The part of `Kept` that is of some frames in a row, with their links to frames before; `noise` is that
+    of the reference, if it was among all frames up to them and asked for."""
+
+    shown: tuple[Showing, ...]
+    lights: tuple[Light, ...]
+    details: tuple[Detail, ...]
+    glances: tuple[Glance, ...]
+    glows: tuple[Glow, ...]
+    edges: tuple[Edge, ...]
+    noise: float | None
+
+
+class Keeps(Protocol):
+    """Who keeps what `Sightings` see, so that another process can go on."""
+
+    def give_back(self, sightings: Sightings, frames: int) -> None:
+        """Tell new sightings what is kept of the first of so many frames."""
+
+    def offer(self, sightings: Sightings) -> None:
+        """A frame was seen: keep what was seen if it is time."""
+
+    def keep(self, sightings: Sightings) -> None:
+        """Keep what was seen: no more can be."""
+
+
+class KeepsNothing:
+    """For a survey that is not to be gone on from."""
+
+    def give_back(self, sightings: Sightings, frames: int) -> None:
+        """See `Keeps`."""
+
+    def offer(self, sightings: Sightings) -> None:
+        """See `Keeps`."""
+
+    def keep(self, sightings: Sightings) -> None:
+        """See `Keeps`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How a survey goes: by which plan, who is told, and who keeps what it has seen."""
+
+    plan: Plan
+    progress: Progress
+    keeps: Keeps
+
+
 class Sightings:
     """Looks at frames as they come, and matches each with those before it.
 
@@ -70,6 +122,7 @@ class Sightings:
         self._shown, self._levels = shown, levels
         self._links = Links(backend, settings.align, threads)
         self._kept = Kept()
+        self._noise: float | None = None
 
     def __len__(self) -> int:
         return len(self._kept.shown)
@@ -94,6 +147,7 @@ class Sightings:
     def add(self, seen: Seen) -> None:
         """The next frame of the stack."""
         kept = self._kept
+        self._noise = self._noise if seen.noise is None else seen.noise
         self._links.add(len(self), seen.sight)
         kept.shown.append(seen.shown)
         kept.lights.append(seen.light)
@@ -103,16 +157,71 @@ class Sightings:
         if seen.glow is not None:
             kept.glows.append(seen.glow)
 
-    def through(self, feed: Feed, progress: Progress, noisy: Frame | None) -> float:
-        """Look at all frames of a feed; the noise of one of them, where that is asked for."""
-        noise = 0.0
-        with feed.open(lambda frame, pixels: self.look(frame, pixels, noisy=frame is noisy)) as frames:
-            for _, seen in frames:
-                self.add(seen)
-                noise = seen.noise if seen.noise is not None else noise
-                progress.advance(feed.waiting_share)
-                del seen
-        return noise
+    @property
+    def noise(self) -> float:
+        """That of the frame of which it was asked; 0 where that was not seen."""
+        return self._noise or 0.0
+
+    def through(self, frames: Sequence[Frame], course: Course, noisy: Frame | None) -> None:
+        """Look at all frames of a stack that were not recalled, and at those that they are matched with; at
+        one of them for its noise. Raises what reading and matching raise."""
+        known, first = len(self), max(0, len(self) - LINK_REACH)
+        if known == len(frames):
+            return
+        plan, left = course.plan, frames[first:]
+        feed = Feed(
+            self._backend,
+            left,
+            self._source,
+            slots=plan.slots,
+            readers=plan.readers,
+            reduction=self.reduction,
+        )
+        course.progress.begin("survey", len(left), frames[0].megapixels)
+        try:
+            with feed.open(lambda frame, pixels: self.look(frame, pixels, noisy=frame is noisy)) as coming:
+                for number, seen in coming:
+                    if first + number < known:
+                        self._links.see_again(first + number, seen.sight)
+                    else:
+                        self.add(seen)
+                        course.keeps.offer(self)
+                    course.progress.advance(feed.waiting_share)
+                    del seen
+        except InputError:  # of reading: all frames before were seen
+            course.keeps.keep(self)
+            raise
+
+    def piece(self, first: int) -> Piece:
+        """What is known of the frames from an index on, once they are matched. Raises what matching
+        raised."""
+        kept = self._kept
+        edges = tuple(self._links.edges(first))
+        return Piece(
+            tuple(kept.shown[first:]),
+            tuple(kept.lights[first:]),
+            tuple(kept.details[first:]),
+            tuple(kept.glances[first:]),
+            tuple(kept.glows[first:]),
+            edges,
+            self._noise,
+        )
+
+    def recall(self, piece: Piece) -> None:
+        """Take what is known of the next frames."""
+        kept = self._kept
+        for name in ("shown", "lights", "details", "glances", "glows"):
+            getattr(kept, name).extend(getattr(piece, name))
+        self._links.recall(piece.edges)
+        self._noise = piece.noise
+
+    def nbytes(self, first: int) -> int:
+        """About what a piece from an index on takes."""
+        kept = self._kept
+        pictures = [light.values for light in kept.lights[first:]]
+        pictures += [glance.values for glance in kept.glances[first:]]
+        pictures += [part for glow in kept.glows[first:] for part in (glow.values, glow.burnt)]
+        return sum(part.nbytes for part in (*kept.details[first:], *pictures))
 
     def kept(self) -> Kept:
         """All that is known of the frames so far, once they are matched. Raises what matching raised."""

@@ -16,12 +16,10 @@ from gpustack.align.series import in_series
 from gpustack.align.shake import DETAIL_SIDE, shaken
 from gpustack.align.solve import Edge, Solution, solve
 from gpustack.backend.protocol import Backend
-from gpustack.engine.feed import Feed, Source
-from gpustack.engine.plan import Plan
+from gpustack.engine.feed import Source
 from gpustack.engine.price import survey_factor
-from gpustack.engine.progress import Progress
 from gpustack.engine.showing import Showing, in_frames, levels, showings
-from gpustack.engine.sightings import Kept, Sightings
+from gpustack.engine.sightings import Course, Kept, Sightings
 from gpustack.engine.ties import ties
 from gpustack.fuse.veil import Glow
 from gpustack.ghosts.glance import Glance
@@ -90,11 +88,11 @@ def survey(
     source: Source,
     reference: int,
     settings: Settings,
-    plan: Plan,
-    progress: Progress,
+    course: Course,
 ) -> Survey:
     """Match every frame with frames before it and solve for all transforms together.
 
+    What `course.keeps` has of an interrupted survey is not looked at again.
     Tones are estimated even where `settings.brightness` is none: shaken frames are told by their contrast.
     """
     factor, model = survey_factor(stack), settings.align
@@ -102,20 +100,14 @@ def survey(
     ways, first = dict(zip(stack, shown, strict=True)), stack.frames[reference]
     smaller = source.reduction(first, backend, ways[first].factor)
     noise = noise_of(backend, source, first) if smaller > 1 else None
-    sightings = Sightings(backend, source, settings, ways.__getitem__, levels(stack, factor), plan.threads)
-    feed = Feed(
-        backend,
-        stack.frames,
-        source,
-        slots=plan.slots,
-        readers=plan.readers,
-        reduction=sightings.reduction,
-    )
-    progress.begin("survey", len(stack), stack.frames[0].megapixels)
-    with closing(sightings):
-        told = sightings.through(feed, progress, first if noise is None else None)
+    threads = course.plan.threads
+    with closing(
+        Sightings(backend, source, settings, ways.__getitem__, levels(stack, factor), threads)
+    ) as sightings:
+        course.keeps.give_back(sightings, len(stack))
+        sightings.through(stack.frames, course, first if noise is None else None)
         kept = sightings.kept()
-    return _solved(_Stack(stack, reference, settings, kept), told if noise is None else noise)
+    return _solved(_Stack(stack, reference, settings, kept), sightings.noise if noise is None else noise)
 
 
 def recalled(

@@ -28,6 +28,9 @@ from gpustack.model.transform import Transform
 STRIP_ROWS = 256
 """Rows that are unveiled at a time, at most: half of the work is halo then."""
 
+MEDIAN_HALO = 2
+"""Rows around a strip that its median reads."""
+
 BARE_SHARE = 0.5
 """Where more than this share of what a pixel shows is ground, its depth is the ground's."""
 
@@ -166,8 +169,6 @@ def steps_of(
     """Where depth steps, on the host, from the sharpest frames (h, w), counted from the nearest, and their
     focus measure; `floor` is that of noise alone."""
     height, width = winners.shape
-    median = backend.median(backend.lend(np.where(energies < 0, 0, winners).astype(np.float32)))
-    energy = backend.lend(energies)
     strips = cut(height, STRIP_ROWS)
     near, far = (np.empty((height, width), np.float32) for _ in range(2))
     found: Steps[npt.NDArray[Any]] = Steps(near, far, np.empty((height, width), np.uint8))
@@ -175,9 +176,10 @@ def steps_of(
     def work(number: int) -> None:
         rows = strips[number]
         wide = rows.grow(steps_halo(), height)
-        part = backend.steps(
-            backend.rows(median, wide.slice), backend.rows(energy, wide.slice), floor, rows.within(wide)
-        )
+        around = wide.grow(MEDIAN_HALO, height)
+        depth = np.where(energies[around.slice] < 0, 0, winners[around.slice]).astype(np.float32)
+        median = backend.rows(backend.median(backend.lend(depth)), wide.within(around))
+        part = backend.steps(median, backend.lend(energies[wide.slice]), floor, rows.within(wide))
         for target, plane in zip(_planes(found), _planes(part), strict=True):
             target[rows.slice] = backend.download(plane)
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from gpustack.errors import DecodeError, UsageError
 from gpustack.io import exr, heif, jpeg, jxl, png, raw, sensor, tiff, video, webp
 from gpustack.io.clip import Clip
-from gpustack.io.developer import Developer
+from gpustack.io.developer import Developer, developer_of
 from gpustack.io.guard import check_squeezed, guarded
 from gpustack.io.metadata import read_metadata
 from gpustack.io.overview import read_overview, steps_of
@@ -59,14 +59,17 @@ _BY_FILE = {Kind.HEIC, Kind.AVIF, Kind.JXL, Kind.WEBP, Kind.EXR, Kind.VIDEO}
 """What a picture may claim is told by the size of the whole file; the readers of the others look closer."""
 
 
-def probe(path: Path) -> tuple[Frame, ...]:
-    """Describe the frames of a file from its headers: one, or one for each full-size page of a TIFF file.
+def probe(path: Path, program: Developer | None = None) -> tuple[Frame, ...]:
+    """Describe the frames of a file from its headers: one, or one for each full-size page of a TIFF file. A
+    RAW file is developed, where a program is given that does so.
 
     The content decides what the file is, its name does not. Raises: DecodeError for files that cannot be
     read, are no picture, damaged as far as headers show, too large, or of a kind that is not handled.
     """
     with guarded(path.name):
         kind = kind_of(path)
+        if kind is Kind.RAW and program is not None:
+            return (program.probe(path),)
         frames = _PROBES[kind](path)
         if kind in _BY_FILE:
             check_squeezed(path.name, frames[0].nbytes, path.stat().st_size)
@@ -83,12 +86,12 @@ def probe_all(paths: Iterable[Path], developer: str | None = None) -> tuple[Fram
         return tuple(frame for path in paths for frame in probe(path))
     first: Frame | None = None
     frames: list[Frame] = []
-    with closing(Developer(developer)) as program:
+    with closing(developer_of(developer)) as program:
         for path in paths:
             with guarded(path.name):
                 is_raw_file = kind_of(path) is Kind.RAW
             if is_raw_file:
-                first = first or program.probe(path)
+                first = first or probe(path, program)[0]
                 frames.append(replace(first, path=path))
             else:
                 frames += probe(path)
@@ -128,16 +131,22 @@ class Decoder:
         demosaic: Demosaic = DEMOSAIC,
         developer: str | None = None,
     ) -> None:
-        self._developer = None if developer is None else Developer(developer)
+        self._developer = None if developer is None else developer_of(developer)
         with guarded(reference.name):
             self._recipe = raw.lock(reference, wish, demosaic) if reference.kind is Kind.RAW else None
         self._clips: dict[Path, Clip] = {}
         self._opening = threading.Lock()
 
     def close(self) -> None:
-        """Let go what was kept on disk."""
-        if self._developer is not None:
-            self._developer.close()
+        """Let go what was kept on disk; nothing is developed after it."""
+        program, self._developer = self._developer, None
+        if program is not None:
+            program.close()
+
+    def probe(self, path: Path) -> tuple[Frame, ...]:
+        """Describe a file that goes with the stack, as `probe` does: a RAW one as the program makes it that
+        makes the frames."""
+        return probe(path, self._developer)
 
     def __call__(self, frame: Frame, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
         """The pixels of `frame`: (h, w, c), C-contiguous, of its `pixel_type`, not turned by EXIF; in `out`

@@ -29,27 +29,44 @@ _MOST_SAID = 200
 """Characters of what a program says that fit into a sentence."""
 
 
+_Version = tuple[Path, int, int]
+"""A file as it is now: its size, and the nanosecond in which it was last written to."""
+
+
 class Developer:
     """Has a program develop RAW files, one at a time, and keeps its files for later as far as there is room.
 
-    May be used by several threads at once. What was kept is removed by `close`, and with this object.
+    May be used by several threads at once. Who has it from `developer_of` closes it; what was kept is removed
+    when the last one does, and with this object.
     """
 
     def __init__(self, command: str) -> None:
         """`command` as on a command line, with {input} and {output} in it. Raises UsageError."""
         self._words = words_of(command)
         self._folder = Path(tempfile.mkdtemp(prefix="gpustack-"))
-        self.close = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._room = int(shutil.disk_usage(self._folder).free * _SHARE)
-        self._kept: dict[Path, Path] = {}
+        self._kept: dict[_Version, Path] = {}
         self._running = threading.Lock()
+        self.users = 1
+
+    def close(self) -> None:
+        """Say that it is not needed here any more."""
+        with _sharing:
+            self.users -= 1
+            if self.users <= 0:
+                self._remove()
 
     def probe(self, path: Path) -> Frame:
         """What the program makes of a RAW file. Raises as `decode` does."""
         with self._running:
+            version = _version(path)
+            kept = self._kept.get(version)
+            if kept is not None:
+                return self._described(path, kept)
             made = self._made(path)
             frame = self._described(path, made)
-            self._keep_or_drop(path, made)
+            self._keep_or_drop(version, made)
         return frame
 
     def decode(self, frame: Frame) -> npt.NDArray[Any]:
@@ -58,7 +75,8 @@ class Developer:
         Raises: UsageError where there is no such program; DecodeError where it fails, writes no TIFF file of
         16 bits or floating point, or one of another size than for the first frame.
         """
-        kept = self._kept.get(frame.path)
+        version = _version(frame.path)
+        kept = self._kept.get(version)
         if kept is not None:
             return tiff.decode(replace(frame, path=kept, kind=Kind.TIFF))
         with self._running:
@@ -77,7 +95,7 @@ class Developer:
                     )
                 return tiff.decode(replace(found, path=made, kind=Kind.TIFF))
             finally:
-                self._keep_or_drop(frame.path, made)
+                self._keep_or_drop(version, made)
 
     @property
     def _program(self) -> str:
@@ -120,16 +138,36 @@ class Developer:
         profile = read_metadata(frame).icc
         return replace(frame, path=path, kind=Kind.DEVELOPED, profile=profile)
 
-    def _keep_or_drop(self, path: Path, made: Path) -> None:
+    def _keep_or_drop(self, version: _Version, made: Path) -> None:
         size = made.stat().st_size
-        if size <= self._room:
+        if size <= self._room and version not in self._kept:
             self._room -= size
-            self._kept[path] = made
+            self._kept[version] = made
         else:
             made.unlink(missing_ok=True)
 
 
 _FORMAT = "Have it write one TIFF file of 16 bits."
+_open: weakref.WeakValueDictionary[str, Developer] = weakref.WeakValueDictionary()
+_sharing = threading.Lock()
+
+
+def developer_of(command: str) -> Developer:
+    """That of a command, one for all who have it open at a time: a frame that one of them had developed need
+    not be developed for the others. Each closes it. Raises UsageError."""
+    with _sharing:
+        found = _open.get(command)
+        if found is None or found.users <= 0:
+            found = _open[command] = Developer(command)
+        else:
+            found.users += 1
+        return found
+
+
+def _version(path: Path) -> _Version:
+    """Raises: OSError where there is no such file."""
+    found = path.stat()
+    return path, found.st_size, found.st_mtime_ns
 
 
 def words_of(command: str) -> list[str]:

@@ -38,8 +38,9 @@ _BYTE, _SHORT, _LONG = 1, 3, 4
 _SRGB = 2
 _LINEAR_RAW, _JPEG = 34892, 7
 _BLACK, _WHITE, _ACTIVE = 50714, 50717, 50829
-# Of the ways of T.81 to predict a sample this one (left, and half of what is above) packs pictures smallest.
-_PREDICTOR = 5
+# Of the ways of T.81 to predict a sample: by the one to the left. Others pack pictures smaller by 4 %, and
+# RawSpeed, with which darktable reads them, knows this one alone.
+_PREDICTOR = 1
 
 
 def encode_dng(file: BinaryIO, pixels: Pixels, metadata: Metadata, software: str) -> None:

@@ -45,14 +45,13 @@ class Flat:
     """What the frames of a stack are multiplied by; may be used by several threads at once."""
 
     def __init__(self, path: Path, stack: Stack, decoder: Decoder | None) -> None:
-        """Read a flat for a stack; `decoder` is that of its files, which RAW needs.
+        """Read a flat for a stack; `decoder` is that of its files, if it is of files.
 
         Raises DecodeError for what cannot be read, and InputError for a flat that does not fit.
         """
-        (frame, *_) = probe(path)
+        (frame, *_) = probe(path) if decoder is None else decoder.probe(path)
         _refuse_unfit(frame, stack)
-        raw = frame.kind is Kind.RAW
-        pixels = decoder(frame) if raw and decoder is not None else Decoder(frame)(frame)
+        pixels = (decoder or Decoder(frame))(frame)
         self._gain = _gains(
             pixels[..., : _colours(frame)].astype(np.float32) / np.float32(frame.pixel_type.white), frame
         )

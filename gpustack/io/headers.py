@@ -8,6 +8,8 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
 from typing import BinaryIO
 
 from gpustack.io.exif import Exif, parse, read_exif
@@ -153,6 +155,22 @@ def _page_tags(file: BinaryIO, header: Header, offset: int, page: int) -> Direct
 def resolution_of(exif: Exif | None) -> tuple[float, float] | None:
     """Pixels per inch (x, y) as EXIF has it; None where it does not say."""
     return None if exif is None else _resolution({entry.tag: entry for entry in exif.main})
+
+
+def with_resolution(exif: Exif, resolution: tuple[float, float]) -> Exif:
+    """The same with pixels per inch (x, y), for files that say it nowhere else."""
+    told = [
+        Entry(tag, 5, struct.pack("<II", *_fraction(value)))
+        for tag, value in zip((_X_RESOLUTION, _Y_RESOLUTION), resolution, strict=True)
+    ]
+    told.append(Entry(_RESOLUTION_UNIT, 3, struct.pack("<H", 2)))
+    tags = {entry.tag for entry in told}
+    return replace(exif, main=(*(entry for entry in exif.main if entry.tag not in tags), *told))
+
+
+def _fraction(value: float) -> tuple[int, int]:
+    found = Fraction(value).limit_denominator(10_000)
+    return min(found.numerator, 2**32 - 1), found.denominator
 
 
 def _resolution(tags: Directory) -> tuple[float, float] | None:

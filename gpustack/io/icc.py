@@ -22,15 +22,30 @@ _STRAIGHT = 1e-3
 Matrix = npt.NDArray[np.float64]
 
 
+def fitting_profile(icc: bytes | None, channels: int) -> bytes | None:
+    """The profile, if it is one for gray or RGB as the pixels are (ICC.1, 7.2.6)."""
+    return icc if icc and icc[16:20] == (b"GRAY" if channels < 3 else b"RGB ") else None
+
+
 def linear_gamut(icc: bytes) -> Gamut | None:
     """The chromaticities of a profile of light as it is, for gray those of sRGB; None for one of coded
     values, or of tables."""
     try:
         tags = _tags(icc)
+        curves = [tags[b"kTRC"]] if b"kTRC" in tags else [tags[name] for name in _CURVES]
+        straight = all(_is_straight(curve) for curve in curves)
+    except (KeyError, ValueError, struct.error):
+        return None
+    return gamut_of(icc) if straight else None
+
+
+def gamut_of(icc: bytes) -> Gamut | None:
+    """The chromaticities of a profile of three colorants, whatever its curves, for gray those of sRGB; None
+    for one of tables."""
+    try:
+        tags = _tags(icc)
         if b"kTRC" in tags:
-            return GAMUTS[SRGB_PRIMARIES] if _is_straight(tags[b"kTRC"]) else None
-        if not all(_is_straight(tags[name]) for name in _CURVES):
-            return None
+            return GAMUTS[SRGB_PRIMARIES]
         to_own_white = np.linalg.inv(_fixed(tags[b"chad"]).reshape(3, 3)) if b"chad" in tags else np.eye(3)
         corners = [to_own_white @ _fixed(tags[name]) for name in _COLORANTS]
         white = to_own_white @ np.array(_D50)

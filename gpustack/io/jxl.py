@@ -5,6 +5,7 @@ Samples of up to 8 bits become 8, of up to 16 bits 16, and floating point 32 bit
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,8 +18,8 @@ from gpustack.io import cicp
 from gpustack.io.boxes import Box, file_boxes
 from gpustack.io.exif import Exif, parse
 from gpustack.io.guard import EXPORT_AGAIN, check_size, damaged
-from gpustack.io.jxl_header import Header, read_header
-from gpustack.io.samples import unassociated, widened
+from gpustack.io.jxl_header import Coding, Header, deepened, read_header
+from gpustack.io.samples import STRIP_ROWS, unassociated, widened
 from gpustack.io.told import Told
 from gpustack.model.frame import Frame, Kind, PixelType
 
@@ -50,14 +51,44 @@ def probe(path: Path) -> tuple[Frame, ...]:
 
 def decode(frame: Frame) -> npt.NDArray[Any]:
     """The pixels, (h, w, c) uint8, uint16 or float32, not rotated. Raises: DecodeError for damaged data."""
-    header = _header(frame.path)
-    pixels = imagecodecs.jpegxl_decode(frame.path.read_bytes(), keeporientation=True, numthreads=1)
+    header, data = _header(frame.path), frame.path.read_bytes()
+    as_light = header.coding.icc and not header.floating
+    if as_light:
+        data, header = _deepened(frame.path, data, header)
+    pixels = imagecodecs.jpegxl_decode(data, keeporientation=True, numthreads=1)
     pixels = np.asarray(pixels).reshape(frame.height, frame.width, -1)
     if frame.pixel_type is PixelType.FLOAT32:
         pixels = pixels.astype(np.float32, copy=False)
-    elif frame.pixel_type is PixelType.UINT16:
+    elif pixels.dtype == np.uint16:
         pixels = widened(pixels, header.bits)
-    return unassociated(np.array(pixels)) if header.premultiplied else pixels
+    pixels = unassociated(np.array(pixels)) if header.premultiplied else pixels
+    return _coded(pixels, frame) if as_light else pixels
+
+
+def _deepened(path: Path, data: bytes, header: Header) -> tuple[bytes, Header]:
+    """The file with more bits a sample in its header, of which lossy data know nothing: light needs more than
+    values do that are coded."""
+    with path.open("rb") as file:
+        plain = data[:2] == CODESTREAM_MARK
+        box = None if plain else next(box for box in file_boxes(file) if box.kind in _STREAMS)
+    start = 0 if box is None else box.start + (4 if box.kind == b"jxlp" else 0)
+    head, bits = deepened(data[start : start + _HEADER_LIMIT], path.name)
+    return data[:start] + head + data[start + len(head) :], replace(header, bits=bits)
+
+
+def _coded(light: npt.NDArray[np.uint16], frame: Frame) -> npt.NDArray[Any]:
+    """Light of 16 bits as values of sRGB, of the frame's type; alpha is no light."""
+    levels = np.arange(65536) / 65535
+    curve = np.where(levels <= 0.0031308, levels * 12.92, 1.055 * levels ** (1 / 2.4) - 0.055)
+    kind = np.dtype(frame.pixel_type.value)
+    values, alphas = (np.rint(each * frame.pixel_type.white).astype(kind) for each in (curve, levels))
+    out = np.empty(light.shape, kind)
+    colours = 1 if frame.channels < 3 else 3
+    for first in range(0, len(light), STRIP_ROWS):
+        part = light[first : first + STRIP_ROWS]
+        out[first : first + STRIP_ROWS, :, :colours] = values[part[..., :colours]]
+        out[first : first + STRIP_ROWS, :, colours:] = alphas[part[..., colours:]]
+    return out
 
 
 def told(frame: Frame) -> Told:
@@ -66,13 +97,17 @@ def told(frame: Frame) -> Told:
         parts = {kind: body for box in file_boxes(file) for kind, body in _part(file, box)}
     block = parts.get(b"Exif", b"")
     exif = parse(block[4 + int.from_bytes(block[:4], "big") :]) if len(block) > 4 else Exif()
-    return Told(_profile(_header(frame.path)), exif or None, parts.get(b"xml "))
+    header = _header(frame.path)
+    if header.coding.icc:  # libjxl makes linear sRGB of XYB where it has no way to apply a profile
+        curve = cicp.LINEAR if header.floating else cicp.SRGB_CURVE
+        icc = cicp.profile(cicp.SRGB_PRIMARIES, curve, gray=header.coding.gray)
+    else:
+        icc = profile_of(header.coding)
+    return Told(icc, exif or None, parts.get(b"xml "))
 
 
-def _profile(header: Header) -> bytes | None:
-    coding = header.coding
-    if coding.icc:  # libjxl turns XYB into sRGB where it has no way to apply a profile
-        return cicp.profile(cicp.SRGB_PRIMARIES, cicp.SRGB_CURVE, gray=coding.gray)
+def profile_of(coding: Coding) -> bytes | None:
+    """The profile of colours that are told by numbers."""
     if coding.gamma is not None:
         return cicp.made(coding.gamut, coding.gamma, gray=coding.gray)
     return cicp.coded(coding.gamut, coding.transfer, gray=coding.gray)

@@ -6,7 +6,7 @@ color_encoding_internal.cc).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gpustack.errors import DecodeError
 from gpustack.io.cicp import GAMUTS, SRGB_CURVE, SRGB_PRIMARIES, XY, Gamut
@@ -18,12 +18,13 @@ Choice = tuple[int, int]
 _SIZE = ((1, 9), (1, 13), (1, 18), (1, 30))
 _ENUM = ((0, 0), (1, 0), (2, 4), (18, 6))
 _RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
-_RGB, _GRAY, _XYB = 0, 1, 2
-_CUSTOM, _EQUAL_ENERGY, _DCI = 2, 10, 11
+RGB, GRAY = 0, 1
+CUSTOM, _EQUAL_ENERGY, _DCI = 2, 10, 11
 _ALPHA, _SPOT, _CFA = 0, 2, 5
+_TWELVE, _UNUSUAL = 2, 3  # ways to say how many bits a sample has
 _WHITES = {1: GAMUTS[1].white, _EQUAL_ENERGY: (1 / 3, 1 / 3), _DCI: GAMUTS[11].white}
 # Chromaticities in millionths, with the sign in the lowest bit.
-_COORDINATE = ((0, 19), (524_288, 19), (1_048_576, 20), (2_097_152, 21))
+COORDINATE = ((0, 19), (524_288, 19), (1_048_576, 20), (2_097_152, 21))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,17 @@ class Header:
     coding: Coding = Coding()
 
 
-class _Bits:
+class Bits:
     """Reads numbers, lowest bit first."""
 
     def __init__(self, data: bytes, name: str) -> None:
-        self._all, self._left, self._name = int.from_bytes(data, "little"), 8 * len(data), name
+        self._all, self._count, self._name = int.from_bytes(data, "little"), 8 * len(data), name
+        self._left = self._count
+
+    @property
+    def taken(self) -> int:
+        """How many bits were read."""
+        return self._count - self._left
 
     def take(self, count: int) -> int:
         """The next bits as a number. Raises: DecodeError at the end."""
@@ -88,31 +95,81 @@ def read_header(data: bytes, name: str) -> Header:
 
     Raises: DecodeError where it is cut, and for animations.
     """
-    bits = _Bits(data[2:], name)
+    bits = Bits(data[2:], name)
+    header, usual, _ = _before_coding(bits, name)
+    return header if usual else replace(header, coding=_coding(bits))
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where, in bits after the first two bytes of a codestream, its colours are told, and where its header
+    ends."""
+
+    start: int
+    stop: int
+    end: int
+
+
+def coding_span(data: bytes, name: str) -> Span:
+    """Find the colours in the header of a codestream that tells them by numbers, and shows one picture.
+
+    Raises: DecodeError where it is cut, or tells more than is understood.
+    """
+    bits = Bits(data[2:], name)
+    _, usual, extra = _before_coding(bits, name)
+    start = bits.taken
+    coding = Coding() if usual else _coding(bits)
+    if usual or coding.icc:
+        raise damaged(name, "it does not tell its colours by numbers")
+    # The intent of rendering follows, where not all of it is as usual: a flag alone.
+    if bits.taken > start + 1:
+        bits.enum()
+    stop = bits.taken
+    if extra and not bits.flag():  # how bright the screen is to be
+        bits.take(49)
+    if bits.take(2):
+        raise damaged(name, "its header is extended")
+    bits.flag()  # the transform of colours, as usual without loss
+    return Span(start, stop, bits.taken)
+
+
+def deepened(data: bytes, name: str) -> tuple[bytes, int]:
+    """The start of a codestream with as many bits a sample as can be said without moving anything, and how
+    many: 12 instead of 8 or 10, and 16 instead of unusual numbers. Raises: DecodeError where it is cut."""
+    bits = Bits(data[2:], name)
+    _size(bits)
+    usual = bits.flag()
+    if not usual and bits.flag():
+        _extra_fields(bits, name)
+    if usual or bits.flag():
+        raise damaged(name, "it does not say how many bits its samples have")
+    way, value = bits.take(2), int.from_bytes(data[2:], "little")
+    if way == _UNUSUAL:
+        depth, said, at, count = 16, 16 - 1, bits.taken, 6
+    else:
+        depth, said, at, count = 12, _TWELVE, bits.taken - 2, 2
+    value = value & ~(((1 << count) - 1) << at) | said << at
+    return data[:2] + value.to_bytes(len(data) - 2, "little"), depth
+
+
+def _before_coding(bits: Bits, name: str) -> tuple[Header, bool, bool]:
+    """What is told before the colours; whether these and all else are as usual, and not told; and whether
+    there were extra fields."""
     width, height = _size(bits)
-    if bits.flag():  # all as usual
-        return Header(width, height)
-    turn = _extra_fields(bits, name) if bits.flag() else 1
+    if bits.flag():
+        return Header(width, height), True, False
+    extra = bits.flag()
+    turn = _extra_fields(bits, name) if extra else 1
     floating, depth = _bit_depth(bits)
     bits.flag()  # whether 16 bits suffice for decoding
-    extra = [_extra_channel(bits) for _ in range(bits.choose((0, 0), (1, 0), (2, 4), (1, 12)))]
-    alphas = [premultiplied for kind, premultiplied in extra if kind == _ALPHA]
-    lossy = bits.flag()
-    return Header(
-        width,
-        height,
-        depth,
-        floating,
-        turn,
-        len(alphas),
-        any(alphas),
-        len(extra) - len(alphas),
-        lossy,
-        _coding(bits),
-    )
+    more = [_extra_channel(bits) for _ in range(bits.choose((0, 0), (1, 0), (2, 4), (1, 12)))]
+    alphas = [premultiplied for kind, premultiplied in more if kind == _ALPHA]
+    others = len(more) - len(alphas)
+    header = Header(width, height, depth, floating, turn, len(alphas), any(alphas), others, bits.flag())
+    return header, False, extra
 
 
-def _size(bits: _Bits) -> tuple[int, int]:
+def _size(bits: Bits) -> tuple[int, int]:
     small = bits.flag()
 
     def side() -> int:
@@ -126,7 +183,7 @@ def _size(bits: _Bits) -> tuple[int, int]:
     return height * across // down, height
 
 
-def _extra_fields(bits: _Bits, name: str) -> int:
+def _extra_fields(bits: Bits, name: str) -> int:
     """The orientation. Raises: DecodeError for what is no single picture."""
     turn = 1 + bits.take(3)
     if bits.flag():  # a size that it is to be shown at
@@ -138,7 +195,7 @@ def _extra_fields(bits: _Bits, name: str) -> int:
     return turn
 
 
-def _preview_size(bits: _Bits) -> None:
+def _preview_size(bits: Bits) -> None:
     eighths = bits.flag()
     ways = ((16, 0), (32, 0), (1, 5), (33, 9)) if eighths else ((1, 6), (65, 8), (321, 10), (1345, 12))
     bits.choose(*ways)
@@ -146,7 +203,7 @@ def _preview_size(bits: _Bits) -> None:
         bits.choose(*ways)
 
 
-def _bit_depth(bits: _Bits) -> tuple[bool, int]:
+def _bit_depth(bits: Bits) -> tuple[bool, int]:
     if bits.flag():
         depth = bits.choose((32, 0), (16, 0), (24, 0), (1, 6))
         bits.take(4)
@@ -154,7 +211,7 @@ def _bit_depth(bits: _Bits) -> tuple[bool, int]:
     return False, bits.choose((8, 0), (10, 0), (12, 0), (1, 6))
 
 
-def _extra_channel(bits: _Bits) -> tuple[int, bool]:
+def _extra_channel(bits: Bits) -> tuple[int, bool]:
     """The kind of a channel, and whether colours are multiplied with it."""
     if bits.flag():
         return _ALPHA, False
@@ -170,31 +227,31 @@ def _extra_channel(bits: _Bits) -> tuple[int, bool]:
     return kind, kind == _ALPHA and bits.flag()
 
 
-def _coding(bits: _Bits) -> Coding:
+def _coding(bits: Bits) -> Coding:
     if bits.flag():
         return Coding()
     icc, space = bits.flag(), bits.enum()
-    gray = space == _GRAY
-    if icc or space not in (_RGB, _GRAY):
+    gray = space == GRAY
+    if icc or space not in (RGB, GRAY):
         return Coding(gray, icc=icc)
     white = bits.enum()
-    at = _xy(bits) if white == _CUSTOM else _WHITES.get(white, GAMUTS[1].white)
+    at = _xy(bits) if white == CUSTOM else _WHITES.get(white, GAMUTS[1].white)
     gamut = Gamut(at, *_corners(bits, gray=gray))
     if bits.flag():
         return Coding(gray, gamut=gamut, transfer=0, gamma=1e7 / max(1, bits.take(24)))
     return Coding(gray, gamut=gamut, transfer=bits.enum())
 
 
-def _corners(bits: _Bits, *, gray: bool) -> tuple[XY, XY, XY]:
+def _corners(bits: Bits, *, gray: bool) -> tuple[XY, XY, XY]:
     primaries = SRGB_PRIMARIES if gray else bits.enum()
-    if primaries == _CUSTOM:
+    if primaries == CUSTOM:
         return _xy(bits), _xy(bits), _xy(bits)
     gamut = GAMUTS.get(primaries, GAMUTS[SRGB_PRIMARIES])
     return gamut.red, gamut.green, gamut.blue
 
 
-def _xy(bits: _Bits) -> XY:
-    x, y = (bits.choose(*_COORDINATE) for _ in range(2))
+def _xy(bits: Bits) -> XY:
+    x, y = (bits.choose(*COORDINATE) for _ in range(2))
     return _signed(x) / 1e6, _signed(y) / 1e6
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from gpustack.errors import UsageError
 from gpustack.io.atomic import replacing
 from gpustack.io.encode import BIGTIFF_BYTES
+from gpustack.io.icc import fitting_profile
 from gpustack.io.psd.files import Base, WriteLayer, layered_tiff, photoshop_file
 from gpustack.io.psd.layers import Record
-from gpustack.io.write import check_output, fitting_profile
+from gpustack.io.write import check_output
 from gpustack.model.frame import PixelType
 from gpustack.model.stack import Stack
 

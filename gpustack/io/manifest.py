@@ -32,6 +32,7 @@ SETTINGS = frozenset(f"{_LOOK} {_GEOMETRY}".split())
 """Options of `gpustack stack` that a manifest may hold: those that neither write files nor share the
 machine."""
 
+_COMMAND = "raw-developer"
 _NAME = re.compile(r"[^/\\:*?\"<>|\x00-\x1f]{1,200}")
 _KEYS = {"name", "frames", "settings"}
 _SEE = "See docs/cli.md for what a manifest holds."
@@ -137,6 +138,11 @@ def _settings(found: Any, where: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InputError(f"{where}: settings are no table.", _SEE)
     for name, value in found.items():
+        if name == _COMMAND:
+            raise InputError(
+                f"{where}: {name} is a command, and none is run because a manifest says so.",
+                f"Give it to gpustack batch, as --{name}.",
+            )
         if name not in SETTINGS:
             raise InputError(
                 f"{where}: {name} cannot be set in a manifest.", f"Known are {', '.join(sorted(SETTINGS))}."

@@ -22,8 +22,8 @@ import numpy.typing as npt
 
 from gpustack.errors import DecodeError, StackError
 from gpustack.io.colour import srgb_profile
+from gpustack.io.icc import fitting_profile
 from gpustack.io.metadata import read_metadata
-from gpustack.io.write import fitting_profile
 from gpustack.model.frame import Frame, Kind
 from gpustack.model.stack import Stack
 
@@ -39,7 +39,7 @@ ROWS = 64
 _RELATIVE = 1
 _NO_OPTIMISING, _BLACK_POINT, _NO_NEGATIVES = 0x100, 0x2000, 0x8000
 _FLAGS = _NO_OPTIMISING | _BLACK_POINT | _NO_NEGATIVES
-_GRID, _STEPS = 9, 256
+_GRID, _STEPS, _DARKEST = 9, 256, 1 / 32
 _NAME_TAG = b"desc"
 
 
@@ -55,7 +55,8 @@ class Profiles:
         self._own = self._profile(self._reference)
         files = {} if stack.kind in (Kind.RAW, Kind.ARRAY) else {_key(frame): frame for frame in stack}
         found = {key: self._profile(frame) for key, frame in files.items()}
-        self._odd = {key: icc for key, icc in found.items() if not _same(icc, self._own, self._gray)}
+        gray = self._gray
+        self._odd = {key: icc for key, icc in found.items() if not same_colours(icc, self._own, gray=gray)}
         self._first = next((frame for frame in stack if _key(frame) in self._odd), None)
 
     def __bool__(self) -> bool:
@@ -112,7 +113,7 @@ def as_srgb(pixels: Pixels, icc: bytes | None) -> Pixels:
     there is no profile, or none that can be converted from."""
     gray = pixels.shape[2] == 1
     own = fitting_profile(icc, pixels.shape[2])
-    if own is None or _same(own, None, gray):
+    if own is None or same_colours(own, None, gray=gray):
         return pixels
     out = np.empty_like(pixels)
     try:
@@ -142,11 +143,6 @@ def _text(body: bytes) -> str:
         size, start = struct.unpack_from(">II", body, 20)
         return body[start : start + size].decode("utf-16-be", "replace").rstrip("\0")
     return ""
-
-
-def is_srgb(icc: bytes | None, *, gray: bool) -> bool:
-    """Whether a profile means what is taken for granted where there is none."""
-    return _same(icc, None, gray)
 
 
 def for_screen(values: Pixels, icc: bytes) -> npt.NDArray[np.uint8]:
@@ -185,8 +181,8 @@ def _copied(pixels: Pixels, out: Pixels) -> Pixels:
 
 
 @lru_cache(maxsize=64)
-def _same(one: bytes | None, other: bytes | None, gray: bool) -> bool:
-    """Whether two profiles make the same colours of the same values."""
+def same_colours(one: bytes | None, other: bytes | None, *, gray: bool) -> bool:
+    """Whether two profiles, None for that of sRGB, make the same colours of the same values."""
     if one == other:
         return True
     values = _ramp() if gray else _grid()
@@ -221,8 +217,9 @@ def _srgb_gray() -> bytes:
 
 
 def _grid() -> npt.NDArray[np.float32]:
-    """Colours all over RGB."""
-    steps = np.linspace(0, 1, _GRID, dtype=np.float32)
+    """Colours all over RGB, but for the darkest: where curves are powers they rise without end, so that the
+    last digit of a chromaticity is a level there."""
+    steps = np.linspace(_DARKEST, 1, _GRID, dtype=np.float32)
     return _listed(np.meshgrid(steps, steps, steps))
 
 

@@ -16,13 +16,14 @@ from gpustack.io import exr
 from gpustack.io.atomic import existing, replacing, unwritable
 from gpustack.io.dng import encode_dng
 from gpustack.io.encode import BIGTIFF_BYTES, STRIP_ROWS, encode_exr, encode_jpeg, encode_png, encode_tiff
-from gpustack.io.icc import linear_gamut
+from gpustack.io.icc import fitting_profile, linear_gamut
+from gpustack.io.jxl_writing import coding_for, encode_jxl
 from gpustack.io.metadata import Metadata, described
 from gpustack.model.frame import PixelType
 
 OUTPUT_ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
-STACK_ENDINGS = (*OUTPUT_ENDINGS, ".dng", ".exr")
-FLOAT_ENDINGS = (".tif", ".tiff", ".exr")
+STACK_ENDINGS = (*OUTPUT_ENDINGS, ".jxl", ".dng", ".exr")
+FLOAT_ENDINGS = (".tif", ".tiff", ".jxl", ".exr")
 PLANE_ENDINGS = (".tif", ".tiff", ".png")
 
 JPEG_SIDE = 65_500
@@ -55,11 +56,13 @@ def write_picture(
     software: str,
     quality: int = 95,
 ) -> None:
-    """Write (h, w, c) uint8, uint16 or float32 pixels, c 1 to 4 and upright, as JPEG, PNG, TIFF or, where
-    they are linear floats, OpenEXR; those that are linear camera RGB, as `metadata.sensor` tells, as DNG.
+    """Write (h, w, c) uint8, uint16 or float32 pixels, c 1 to 4 and upright, as JPEG, PNG, TIFF, JPEG XL or,
+    where they are linear floats, OpenEXR; those that are linear camera RGB, as `metadata.sensor` tells, as
+    DNG.
 
-    JPEG is 8 bit, 4:4:4, without alpha; PNG keeps 8 or 16 bit; TIFF keeps all three. EXIF is carried over
-    with the size, orientation 1 and `software`; a profile of another colour model than the pixels is dropped.
+    JPEG is 8 bit, 4:4:4, without alpha; PNG keeps 8 or 16 bit; TIFF and JPEG XL keep all three. EXIF is
+    carried over with the size, orientation 1 and `software`; a profile of another colour model than the
+    pixels is dropped.
     Raises what `check_output` raises; UsageError for pixels that the format cannot hold; WriteError, the old
     file untouched and no new one left, when writing fails.
     """
@@ -72,6 +75,9 @@ def write_picture(
             encode_jpeg(file, pixels, metadata, software, quality)
         elif ending == ".png":
             encode_png(file, pixels, metadata, software)
+        elif ending == ".jxl":
+            coding = coding_for(path, metadata.icc, gray=pixels.shape[2] < 3)
+            encode_jxl(file, pixels, metadata, software, coding)
         elif ending == ".exr":
             encode_exr(file, pixels, metadata, software)
         elif ending == ".dng":
@@ -157,11 +163,6 @@ def refuse_coded(path: Path, kind: PixelType, icc: bytes | None) -> None:
         raise UsageError(
             f"{path.name} is for linear floating point pixels, and these are coded.", "Write to .tif."
         )
-
-
-def fitting_profile(icc: bytes | None, channels: int) -> bytes | None:
-    """The profile, if it is one for gray or RGB as the pixels are (ICC.1, 7.2.6)."""
-    return icc if icc and icc[16:20] == (b"GRAY" if channels < 3 else b"RGB ") else None
 
 
 def _sixteen_bit(plane: npt.NDArray[np.float32], top: float) -> npt.NDArray[np.uint16]:

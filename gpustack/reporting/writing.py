@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from gpustack.api import Pixels, Result, opened
+from gpustack.api import Pixels, Result, held, opened
 from gpustack.io.atomic import replacing
 from gpustack.io.write import check_output
 from gpustack.model.stack import Stack
@@ -39,8 +39,15 @@ def write_report(
     """
     path, settings = Path(path), settings or Settings()
     check_output(path, overwrite, REPORT_ENDINGS)
-    whole = frames if isinstance(frames, Stack) else opened(frames, settings)[0]
+    whole = frames if isinstance(frames, Stack) else _stack_of(frames, settings)
     told = told_of(whole, settings, result, written or Written(), given=given)
     content = page(told, pictures_of(result))
     with replacing(path, overwrite=overwrite) as file:
         file.write(content.encode())
+
+
+def _stack_of(frames: Sequence[str | Path | Pixels], settings: Settings) -> Stack:
+    """The stack that files or arrays are; what was read for it is let go."""
+    whole, _, decoder = opened(frames, settings)
+    with held(decoder):
+        return whole

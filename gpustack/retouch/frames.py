@@ -17,9 +17,10 @@ from gpustack.errors import InputError
 from gpustack.finishing import Finishing
 from gpustack.io.decode import Decoder, probe_all
 from gpustack.io.fingerprint import fingerprint
+from gpustack.io.icc import fitting_profile
 from gpustack.io.metadata import read_metadata
 from gpustack.io.picture import Picture, same_profile, sane
-from gpustack.io.write import fitting_profile, oriented
+from gpustack.io.write import oriented
 from gpustack.model.frame import Frame
 from gpustack.model.stack import Stack
 from gpustack.retouch.sources import Aligned, Beside

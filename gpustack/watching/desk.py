@@ -49,8 +49,11 @@ class Desk:
             vram_bytes=max(0, allowed.vram_bytes - device),
         )
         self._plan = self.refuse_unfit(alone)
-        (self._backend,) = choice.open(self._plan.threads, allowed.vram_bytes, spill=self._plan.spill)
-        _, small, _ = api.opened(alone, replace(settings, reference="first"), colours=True)
+        (self._backend,) = choice.open(
+            self._plan.threads, allowed.vram_bytes, spill=self._plan.spill, loops=self._plan.loops
+        )
+        _, small, other = api.opened(alone, replace(settings, reference="first"), colours=True)
+        self._decoders = [each for each in (decoder, other) if each is not None]
         self.preview = Preview(preview, self._backend, small, first, settings)
         self._places = (
             None
@@ -114,17 +117,24 @@ class Desk:
 
     def drop(self) -> None:
         """Give everything back; nothing is known."""
+        self._let_go()
         if self._places is not None:
             self._places.close()
         self._backend.close()
 
     def close(self, stack: Stack, *, usable: bool) -> Known:
         """What is known of the frames of the whole stack, if it is `usable` there; the preview ends."""
+        self._let_go()
         kept = None if self._places is None else self._places.close()
         if usable and self._ahead is not None:
             return Known(None, self._ahead)
         self._backend.close()
         return Known(kept) if usable and len(stack) > 1 else Known()
+
+    def _let_go(self) -> None:
+        """Let decoders go, and what they have kept."""
+        for decoder in self._decoders:
+            decoder.close()
 
 
 def _folds_ahead(settings: Settings) -> bool:

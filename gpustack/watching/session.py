@@ -9,8 +9,10 @@ from pathlib import Path
 from gpustack.engine.known import Known
 from gpustack.errors import StackError, WriteError
 from gpustack.io.decode import Decoder, probe
+from gpustack.io.developer import developer_of
 from gpustack.io.discover import natural_key
-from gpustack.model.frame import Frame
+from gpustack.io.profiles import Profiles
+from gpustack.model.frame import Frame, Kind
 from gpustack.model.stack import Stack
 from gpustack.settings import Model, Settings
 from gpustack.watching.desk import Desk
@@ -28,8 +30,10 @@ class Session:
     """The frames of a stack as they come, and what is found out about them until all of them are there."""
 
     def __init__(self, settings: Settings, preview: PreviewFile, warn: Callable[[str], None]) -> None:
-        """`warn` is told what the user should know while shooting."""
+        """`warn` is told what the user should know while shooting. Raises UsageError."""
         self._settings, self._preview, self._warn = settings, preview, warn
+        command = settings.raw_developer
+        self._program = None if command is None else developer_of(command)
         self._frames: tuple[Frame, ...] = ()
         self._desk: Desk | None = None
         self._written, self._refused = False, ""
@@ -49,11 +53,12 @@ class Session:
         with those before; UsageError for options that do not go with the first one; PlanError where so many
         frames do not fit the memory.
         """
-        fresh = probe(path)
+        fresh = self._probed(path)
         whole = Stack((*self._frames, *fresh))
         whole.refuse_raw_options(self._settings)
         if self._settings.align is Model.NONE:
             whole.refuse_sizes()
+        odd = self._odd_colours(Stack((whole.frames[0], *fresh)))
         desk = self._desk or Desk(fresh[0], self._settings, self._preview.path, self._warn)
         try:
             desk.refuse_unfit(whole)
@@ -62,8 +67,35 @@ class Session:
             if self._desk is None:
                 desk.drop()  # the next file is the first one
             raise
+        desk.doubt = desk.doubt or odd
         self._desk, self._frames = desk, whole.frames
         self._show(desk)
+
+    def _probed(self, path: Path) -> tuple[Frame, ...]:
+        """The frames of a file; a RAW one's as the program makes it that develops them."""
+        frames = probe(path, self._program)
+        if self._program is not None and frames[0].kind is not Kind.DEVELOPED:
+            raise StackError(
+                f"{path.name} is developed, and --raw-developer takes RAW frames.", "Name those with --match."
+            )
+        return frames
+
+    def _odd_colours(self, stack: Stack) -> str:
+        """What is to be said of frames whose profile means other colours than the first one's; nothing where
+        none does. Raises StackError where they are not to be converted."""
+        profiles = Profiles(stack, 0)
+        if not self._settings.convert_profile:
+            profiles.refuse()
+        if not profiles:
+            return ""
+        name = stack.frames[-1].name
+        self._warn(f"{name} has another colour profile than the first frame; the preview shows it as it is.")
+        return f"{name} is to be converted to another colour profile"
+
+    def close(self) -> None:
+        """Let go what was made of the frames."""
+        if self._program is not None:
+            self._program.close()
 
     def _show(self, desk: Desk) -> None:
         """Write the preview. Where that fails the frames are taken all the same: room may be made."""
@@ -102,7 +134,7 @@ class Session:
         kept = [frame for frame in self._frames if frame.path not in changed]
         for path in changed:
             if path.exists():
-                kept += probe(path)
+                kept += self._probed(path)
             else:
                 self._warn(f"{path.name} has gone, and is left out.")
         return kept

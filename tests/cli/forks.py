@@ -2,11 +2,11 @@
 be killed at any moment.
 
 `python -m tests.cli.forks` reads one JSON object a line, runs the command of its `arguments` in a fork, and
-prints an `Ended`. `keeping` is the work to a second of checkpoints. The run is
-killed at its `event`-th event, counted from 1, or after so many `seconds`; events are what touches the disk,
-and frames that are folded in. `full` is the write of a part from which on the disk is full. With `after`
-frames folded in, a file is given another name (`rename`: [from, to]) or other rights (`chmod`: [path, mode]),
-or the run is killed (`kill`). `plain`: root, too, obeys the modes of files.
+prints an `Ended`. `keeping` is the work to a second of checkpoints, `looking` the least of a survey. The run
+is killed at its `event`-th event, counted from 1, or after so many `seconds`; events are what touches the
+disk, and frames that are folded in. `full` is the write of a part from which on there is no room.
+With `after` frames folded in, a file is given another name (`rename`: [from, to]) or other rights (`chmod`:
+[path, mode]), or the run is killed (`kill`). `plain`: root, too, obeys the modes of files.
 """
 
 from __future__ import annotations
@@ -124,6 +124,7 @@ def _set_up(order: dict[str, Any], counter: Path) -> None:
     from gpustack.io.parts import PartWriter
 
     pace.WORK_TO_KEEPING = order.get("keeping", pace.WORK_TO_KEEPING)
+    pace.LOOKING_SECONDS = order.get("looking", pace.LOOKING_SECONDS)
     event = _Events(counter, order.get("event"))
     for owner, names in (
         (os, ("fsync", "mkdir")),

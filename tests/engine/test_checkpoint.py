@@ -24,7 +24,7 @@ from gpustack.engine.pace import Pace
 from gpustack.engine.path import PASSES
 from gpustack.engine.plan import Budget, make_plan
 from gpustack.engine.price import Layout
-from gpustack.errors import CheckpointError, UsageError
+from gpustack.errors import CheckpointError, DecodeError, UsageError
 from gpustack.model.place import Place
 from gpustack.model.transform import Transform
 from gpustack.scenes import Rendered, Shoot, render
@@ -125,6 +125,85 @@ def test_on_the_cpu(
     assert len(found.report.checkpoint.resumed) == 1 + passes
 
 
+class CuttingSurvey:
+    """A progress that ends the run after some frames of the survey, and notes how many it had to look at."""
+
+    def __init__(self, after: int) -> None:
+        self._left, self.looked = after, 0
+
+    def begin(self, stage: str, frames: int, megapixels: float) -> None:
+        del megapixels
+        self._left = self._left if stage == "survey" else -1
+        self.looked += frames * (stage == "survey")
+
+    def advance(self, waiting_share: float) -> None:
+        del waiting_share
+        self._left -= 1
+        if self._left == 0:
+            raise Cut
+
+    def warn(self, sentence: str) -> None:
+        raise AssertionError(sentence)
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [{}, {"align": Model.AUTO, "brightness": "channels", "reference": "first"}],
+    ids=["usual", "auto"],
+)
+def test_a_survey_goes_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wishes: dict[str, Any]) -> None:
+    """Of 10 frames 3 are looked at, then 4 more, and then the last 3; of those before, 4 once more."""
+    monkeypatch.setattr(pace, "WORK_TO_KEEPING", 0.0)
+    monkeypatch.setattr(pace, "LOOKING_SECONDS", 0.0)
+    frames, folder = write_tiffs(tmp_path, frames_of(macro(frames=10, width=160, height=120))), tmp_path / "c"
+    settings = Settings(depth=True, threads=2, **wishes)
+    wanted, looked = api.stack(frames, settings), []
+    for after in (3, 7, -1):
+        progress, checkpoint = CuttingSurvey(after), Checkpoint(folder)
+        if after > 0:
+            with pytest.raises(Cut):
+                api.stack(frames, settings, progress=progress, checkpoint=checkpoint)
+        else:
+            found = api.stack(frames, settings, progress=progress, checkpoint=checkpoint)
+        looked.append(progress.looked)
+        assert bool(list(folder.glob("look-*"))) == (after > 0)
+        checkpoint.leave()
+    same(found, wanted)
+    assert looked == [10, 10, 7]
+    assert found.report.checkpoint is not None
+    assert found.report.checkpoint.resumed == ["survey: 7 of 10 frames"]
+    assert found.report.warnings == wanted.report.warnings
+    for mine, theirs in zip(found.places, wanted.places, strict=True):
+        assert (mine.confidence, mine.residual_px, mine.links) == (
+            theirs.confidence,
+            theirs.residual_px,
+            theirs.links,
+        )
+
+
+def test_what_was_seen_before_a_bad_frame_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whatever the clock says."""
+    monkeypatch.setattr(pace, "LOOKING_SECONDS", 1e9)
+    frames = write_tiffs(tmp_path, frames_of(macro(frames=10, width=160, height=120)))
+    settings, folder, away = Settings(threads=1), tmp_path / "c", tmp_path / "away"
+    wanted = api.stack(frames, settings)
+
+    class Vanishing(CuttingSurvey):
+        def advance(self, waiting_share: float) -> None:
+            del waiting_share
+            if frames[9].exists():
+                frames[9].rename(away)
+
+    with Checkpoint(folder) as checkpoint, pytest.raises(DecodeError, match=frames[9].name):
+        api.stack(frames, settings, progress=Vanishing(-1), checkpoint=checkpoint)
+    away.rename(frames[9])
+    progress = CuttingSurvey(-1)
+    with Checkpoint(folder) as checkpoint:
+        found = api.stack(frames, settings, progress=progress, checkpoint=checkpoint)
+    np.testing.assert_array_equal(found.image, wanted.image)
+    assert progress.looked == 5
+
+
 @on_devices
 @pytest.mark.parametrize("method", Method)
 @pytest.mark.parametrize("spill", [False, True])
@@ -191,7 +270,8 @@ def test_few_checkpoints_are_kept_where_they_are_dear(
 
 
 def _slow(self: Pace) -> None:
-    self.started, self.spent, self.rate = time.perf_counter(), 0.0, 1.0
+    self.started = self.last = time.perf_counter()
+    self.spent, self.rate = 0.0, 1.0
 
 
 def test_the_clock() -> None:

@@ -126,6 +126,22 @@ def test_burnt_out_places_are_white(tmp_path: Path) -> None:
     np.testing.assert_allclose(developed(tmp_path / "out.dng")[110:150, 110:150], 65535, atol=3)
 
 
+def test_tiles_are_coded_as_rawspeed_reads_them(frame: Path, tmp_path: Path) -> None:
+    """Lossless JPEG that predicts by the sample to the left; darktable refuses all other ways."""
+    stacked([frame], tmp_path / "out.dng")
+    with tifffile.TiffFile(tmp_path / "out.dng") as tiff:
+        page = tiff.pages[0].pages[0]
+        assert isinstance(page, tifffile.TiffPage)
+        starts, sizes = page.dataoffsets, page.databytecounts
+    data = (tmp_path / "out.dng").read_bytes()
+    for start, size in zip(starts, sizes, strict=True):
+        tile = data[start : start + size]
+        scan = tile.index(b"\xff\xda")
+        channels = tile[scan + 4]
+        assert (tile[tile.index(b"\xff\xc3") + 4], channels) == (16, 3)
+        assert tile[scan + 5 + 2 * channels] == 1
+
+
 @pytest.mark.parametrize("turn", [1, 3, 6, 8])
 def test_the_picture_is_upright(turn: int, tmp_path: Path) -> None:
     source = write_dng(tmp_path / "a.dng", scene(), turn=turn)

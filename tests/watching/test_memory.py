@@ -53,4 +53,5 @@ def test_a_watch_takes_less_than_planned(align: str, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
     assert 0.45 * found["planned"] < found["peak"] <= found["planned"]
-    assert found["shooting"] <= found["peak"]
+    # The kernel counts pages by threads, and so a peak may be told as a little less later.
+    assert found["shooting"] <= found["peak"] + (1 << 20)

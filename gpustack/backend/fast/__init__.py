@@ -1,0 +1,1 @@
+"""The CPU backend with its busiest operations as compiled loops: the extra `fast`."""

@@ -1,0 +1,71 @@
+"""What the compiled loops are given: arrays, and tuples of them. Knows no numba."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+class Planes(NamedTuple):
+    """The planes (h, w) of an image, whole rows each: where they lie, and how far one is from the next.
+
+    `flat` (n,) is of one kind for any number of them, so that a loop is compiled once.
+    """
+
+    flat: Array
+    step: int
+    channels: int
+    width: int
+
+    @staticmethod
+    def of(image: Array) -> Planes:
+        """Those of an image (c, h, w), whose rows may be some of a larger one's; written to, if it may be."""
+        channels, height, width = image.shape
+        if channels and image.strides[1:] != (width * 4, 4):
+            image = np.ascontiguousarray(image)
+        step = image.strides[0] // 4
+        size = (channels - 1) * step + height * width if channels else 0
+        return Planes(np.lib.stride_tricks.as_strided(image, (size,), (4,)), step, channels, width)
+
+
+class Shown(NamedTuple):
+    """A band of a frame: its image, the mask (h, w) or (0, 0), and its rows `first` to `last` without the
+    halo."""
+
+    image: Planes
+    valid: Array
+    first: int
+    last: int
+
+
+class Kept(NamedTuple):
+    """A part's arrays, each (h, w); what it does not keep is (0, 0)."""
+
+    energy: Array
+    frame: Array
+    total: Array
+    mean: Planes
+    depth: Array
+    variance: Array
+    sharpest: Array
+
+
+class Way(NamedTuple):
+    """How a frame is weighed: its number, the noise, and what the part says of its mean."""
+
+    number: Any
+    noise: Any
+    steep: bool
+    squared: bool
+
+
+class Room(NamedTuple):
+    """Rows (w,) to work in: arrays of their own, or the compiler has to take them for one and the same."""
+
+    energy: Array
+    new: Array
+    old: Array
