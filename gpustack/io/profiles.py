@@ -145,11 +145,6 @@ def _text(body: bytes) -> str:
     return ""
 
 
-def is_srgb(icc: bytes | None, *, gray: bool) -> bool:
-    """Whether a profile means what is taken for granted where there is none."""
-    return same_colours(icc, None, gray=gray)
-
-
 def for_screen(values: Pixels, icc: bytes) -> npt.NDArray[np.uint8]:
     """Colours (h, w, 1 or 3) of a profile in sRGB of 8 bits. Whole numbers are rounded to 8 bits first, which
     Little CMS then converts in one step, without a grid; light, as floats are, is converted as it is. Raises

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from gpustack.io.colour import STRIP_ROWS, developed, shown
 from gpustack.io.encode import eight_bit
 from gpustack.io.icc import fitting_profile
-from gpustack.io.profiles import for_screen, is_srgb
+from gpustack.io.profiles import for_screen, same_colours
 
 Pixels = npt.NDArray[Any]
 Shown = npt.NDArray[np.uint8]
@@ -39,7 +39,11 @@ class Screen:
         if colours.dtype == np.float32:
             return _of_light(colours) if icc is None else self._converted(colours, icc)
         plain = _rounded(colours)
-        return plain if is_srgb(icc, gray=plain.shape[2] == 1) or icc is None else self._converted(plain, icc)
+        return (
+            plain
+            if same_colours(icc, None, gray=plain.shape[2] == 1) or icc is None
+            else self._converted(plain, icc)
+        )
 
     def _converted(self, colours: Pixels, icc: bytes) -> Shown:
         """In strips; as they are where Little CMS does not take the profile: what is shown is better than
