@@ -16,7 +16,8 @@ import numpy as np
 from measure import measure
 from sweep import Sweep, repeated, to_and_fro, write_files
 
-from gpustack.engine.plan import Budget, Plan, make_plan
+from gpustack.engine.plan import make_plan
+from gpustack.engine.planned import Budget, Plan
 from gpustack.errors import PlanError
 from gpustack.model.frame import Frame, Kind, PixelType
 from gpustack.model.stack import Stack

@@ -13,6 +13,7 @@ from gpustack.backend.detect import cuda_device, cuda_problem
 from gpustack.backend.fast.backend import FastCpu
 from gpustack.backend.gpu.backend import Gpu
 from gpustack.backend.gpu.device import Device, JpegDecoder
+from gpustack.backend.paged import Paged
 from gpustack.backend.protocol import Backend
 from gpustack.errors import BackendError, UsageError
 from gpustack.settings import BackendName, DecoderName
@@ -36,12 +37,18 @@ class Choice:
         return min((device.free_bytes() for device in self.devices), default=0)
 
     def open(
-        self, threads: int, vram_bytes: int, *, spill: bool, loops: bool = False
+        self,
+        threads: int,
+        vram_bytes: int,
+        *,
+        spill: bool,
+        loops: bool = False,
+        paged: Paged | None = None,
     ) -> tuple[Backend[Any], ...]:
         """The backends: one for each device, each of which holds `vram_bytes` at most; or the CPU, with
-        compiled loops or without."""
+        compiled loops or without, and with what is `paged` in a file."""
         if not self.devices:
-            return (FastCpu(threads) if loops else Cpu(threads),)
+            return (FastCpu(threads, paged) if loops else Cpu(threads, paged),)
         decoders = self.decoders or (None,) * len(self.devices)
         return tuple(
             Gpu(device, vram_bytes, spill=spill, jpeg=decoder)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import cv2
@@ -14,7 +16,8 @@ import numpy.typing as npt
 
 from gpustack.backend import behind, debias, filters, folding, matching
 from gpustack.backend.demosaic.develop import developed
-from gpustack.backend.memory import free_bytes
+from gpustack.backend.memory import free_bytes, give_back
+from gpustack.backend.paged import LEAST_BYTES, Paged
 from gpustack.backend.protocol import Backend
 from gpustack.backend.resample import resample
 from gpustack.backend.values import (
@@ -51,10 +54,10 @@ _SMALLEST_WEIGHT = np.float32(1e-6)  # a weight below this is rounding: the surf
 
 
 class Cpu:
-    """NumPy and OpenCV; arrays are NumPy's own."""
+    """NumPy and OpenCV; arrays are NumPy's own, those of the picture's size `paged` where that is given."""
 
-    def __init__(self, threads: int | None = None) -> None:
-        self._threads = threads or os.cpu_count() or 1
+    def __init__(self, threads: int | None = None, paged: Paged | None = None) -> None:
+        self._threads, self._paged = threads or os.cpu_count() or 1, paged
         self._pool = ThreadPoolExecutor(self._threads, "band") if self._threads > 1 else None
         cv2.setNumThreads(1)  # the strips are the threads; OpenCV's own would only contend with them
 
@@ -73,11 +76,12 @@ class Cpu:
         return host
 
     def each(self, work: Callable[[T], None], items: Iterable[T], /) -> None:
+        tidily = work if self._paged is None else partial(_tidily, work, self._paged)
         if self._pool is None:
             for item in items:
-                work(item)
+                tidily(item)
             return
-        for _ in self._pool.map(work, items):
+        for _ in self._pool.map(tidily, items):
             pass
 
     def upload(self, host: Host, /) -> Array:
@@ -88,6 +92,8 @@ class Cpu:
 
     def pieces(self, array: Array, /) -> Iterator[tuple[slice, Host]]:
         yield slice(0, array.shape[-2]), np.ascontiguousarray(array)
+        if self._paged is not None:
+            self._paged.tidy()
 
     @property
     def busy_seconds(self) -> dict[str, float]:
@@ -115,11 +121,20 @@ class Cpu:
         """Nothing: the host knows how long it works."""
 
     def settle(self) -> None:
-        """Nothing: every operation is done when it returns."""
+        """Let go of what the pass has freed; every operation is done when it returns."""
+        give_back()
 
     def full(self, shape: tuple[int, ...], value: float, dtype: str, /, *, afar: bool = False) -> Array:
         del afar
-        return np.full(shape, value, dtype)
+        if self._paged is None or _nbytes(shape, dtype) < LEAST_BYTES:
+            return np.full(shape, value, dtype) if value else np.zeros(shape, dtype)
+        return self._paged.full(shape, value, dtype)
+
+    def room(self, shape: tuple[int, ...], dtype: str, /) -> Host:
+        if self._paged is None or _nbytes(shape, dtype) < LEAST_BYTES:
+            give_back()  # what is freed before results are made is as large as they are
+            return np.empty(shape, dtype)
+        return self._paged.room(shape, dtype)
 
     def rows(self, array: Array, rows: slice, /) -> Array:
         return array[..., rows, :]
@@ -175,12 +190,16 @@ class Cpu:
         sigma: float,
         extent: Extent[Array] | None,
         /,
+        *,
+        keep: bool = True,
     ) -> Array:
         detail = filters.detail(band.image, band.coarse)
         luma = filters.luma(detail)
         energy = filters.smooth(np.square(luma, out=filters.SCRATCH.like("energy", luma)), sigma)
         if band.evidence is not None:
             cv2.scaleAdd(band.evidence, EVIDENCE, energy, dst=energy)
+        if not keep:
+            return energy
         valid = None if band.valid is None else band.valid[band.inner]
         if extent is not None:
             folding.widen(extent, band.image[:, band.inner], valid)
@@ -341,6 +360,16 @@ class Cpu:
 
     def best_shift(self, here: Array, there: Array, /) -> tuple[float, float]:
         return matching.best_shift(here, there)
+
+
+def _tidily(work: Callable[[T], None], paged: Paged, item: T) -> None:
+    """Do a piece of work, and let go of what it has touched."""
+    work(item)
+    paged.tidy()
+
+
+def _nbytes(shape: tuple[int, ...], dtype: str) -> int:
+    return math.prod(shape) * np.dtype(dtype).itemsize
 
 
 CPU: type[Backend[Array]] = Cpu  # the type checker compares it with the Protocol here

@@ -4,12 +4,52 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+_M_ARENA_MAX = -8  # malloc.h
+_shared = False
 
 
 def free_bytes() -> int:
     """Bytes of RAM that can be used without swapping, within the limits of a control group."""
     return min(_available(), _cgroup_room())
+
+
+def share_arena() -> None:
+    """Let all threads take memory from one place, where the C library is GNU's, for the rest of the process.
+
+    It has a place of its own for each thread otherwise, and what a thread has freed waits there for nobody.
+    Whoever has set MALLOC_ARENA_MAX has decided.
+    """
+    global _shared
+    library = _gnu_library()
+    if library is not None and "MALLOC_ARENA_MAX" not in os.environ:
+        _shared = library.mallopt(_M_ARENA_MAX, 1) == 1
+
+
+def arena_is_shared() -> bool:
+    """Whether threads take memory from one place."""
+    return _shared or os.environ.get("MALLOC_ARENA_MAX") == "1"
+
+
+def give_back() -> None:
+    """Return to the system what was freed, where the C library is GNU's, which keeps it while anything that
+    was taken later is still there."""
+    library = _gnu_library()
+    if library is not None:
+        library.malloc_trim(0)
+
+
+@cache
+def _gnu_library() -> Any:
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    library = ctypes.CDLL(None)
+    return library if hasattr(library, "gnu_get_libc_version") else None
 
 
 def peak_bytes() -> int:

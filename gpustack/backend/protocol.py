@@ -121,6 +121,10 @@ class Backend(Protocol[A]):
         """A new filled array; `afar`: state of the frames' size, which may live outside device memory."""
         ...
 
+    def room(self, shape: tuple[int, ...], dtype: str, /) -> Host:
+        """A host array of any content, for results of the picture's size; in a file where memory is short."""
+        ...
+
     def rows(self, array: A, rows: slice, /) -> A:
         """A view of some rows of a plane or image; writing to it writes to `array`."""
         ...
@@ -188,10 +192,18 @@ class Backend(Protocol[A]):
         ...
 
     def fold_level(
-        self, part: Part[A], frame: int, band: LevelBand[A], sigma: float, extent: Extent[A] | None, /
+        self,
+        part: Part[A],
+        frame: int,
+        band: LevelBand[A],
+        sigma: float,
+        extent: Extent[A] | None,
+        /,
+        *,
+        keep: bool = True,
     ) -> A:
         """Fold the detail of a level's band into `part`, and its values into `extent`, in place; returns its
-        energy.
+        energy. Without `keep` that is all: both stay as they are.
 
         The detail is the image minus its expanded `coarse`; its energy the squared luma, smoothed by sigma
         pixels, plus EVIDENCE times the finer levels' energy. `part` and `extent` have the rows `inner`, the

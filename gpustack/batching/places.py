@@ -12,7 +12,8 @@ from pathlib import Path
 from gpustack.backend.driver import driver
 from gpustack.backend.memory import free_bytes
 from gpustack.batching.work import Task
-from gpustack.engine.plan import Budget, make_plan
+from gpustack.engine.plan import make_plan
+from gpustack.engine.planned import Budget
 from gpustack.errors import GpustackError
 from gpustack.io.decode import probe
 from gpustack.io.scratch import free_bytes as free_scratch

@@ -9,6 +9,7 @@ from typing import NoReturn, ParamSpec
 
 import typer
 
+from gpustack.backend.memory import share_arena
 from gpustack.errors import GpustackError
 
 INTERRUPTED = 130
@@ -21,6 +22,7 @@ def ending(command: Callable[P, None]) -> Callable[P, None]:
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        share_arena()
         try:
             command(*args, **kwargs)
         except GpustackError as error:

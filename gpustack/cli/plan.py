@@ -75,7 +75,8 @@ def show_plan(frames: Stack, settings: Settings, *, as_json: bool, checkpoints: 
         f"memory    {made.total_bytes / mega:.0f} MiB of {made.budget_bytes / mega:.0f} MiB: "
         f"frames {made.frame_bytes / mega:.0f}, state {made.state_bytes / mega:.0f}, "
         f"work {made.work_bytes / mega:.0f} "
-        f"(or survey {made.survey_bytes / mega:.0f}), program {made.base_bytes / mega:.0f}",
+        f"(or survey {made.survey_bytes / mega:.0f}, or end {made.finish_bytes / mega:.0f}), "
+        f"program {made.base_bytes / mega:.0f}",
         f"time      about {made.seconds:.0f} s",
     ]
     if made.slabs:
@@ -86,6 +87,15 @@ def show_plan(frames: Stack, settings: Settings, *, as_json: bool, checkpoints: 
             -1,
             f"device    {made.device_bytes / mega:.0f} MiB of {made.device_budget_bytes / mega:.0f} MiB "
             f"on each of {made.devices}, state {where}",
+        )
+    if made.folder:
+        turns = ", ".join(f"{name} {len(each)}" for name, each in made.turns.items())
+        lines[1] = f"passes    {', '.join(made.passes)} (frames are decoded so often: {turns})"
+        lines.insert(
+            -1,
+            f"spills    {made.disk_bytes / mega:.0f} MiB to {made.folder}, of which "
+            f"{made.resident_bytes / mega:.0f} MiB are in memory at a time; "
+            f"takes {made.slowdown:.1f} times as long as in memory",
         )
     if checkpoints:
         lines.insert(-1, f"disk      {made.checkpoint_bytes / mega:.0f} MiB at most for checkpoints")

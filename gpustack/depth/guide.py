@@ -32,7 +32,7 @@ def guided(
     What varies by less than `contrast` in the guide tells nothing.
     """
     height, halo = len(depth), 2 * int(np.ceil(3 * sigma))
-    out = np.empty_like(depth)
+    out = backend.room(depth.shape, "float32")
 
     def work(rows: Rows) -> None:
         wide = rows.grow(halo, height)

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gpustack.backend.protocol import Backend
 from gpustack.backend.values import FRONT, GROUND, Steps
 from gpustack.depth.surface import NARROWEST, Sight
-from gpustack.model.rect import cut
+from gpustack.model.rect import Rows, cut
 
 OWN_FRAMES = 1.0
 """A mean index that is so close to the depth of what is shown is of it alone, and finer."""
@@ -25,6 +26,7 @@ STRIP_ROWS = 256
 
 
 def outline(
+    backend: Backend[Any],
     sight: Sight,
     steps: Steps[npt.NDArray[Any]],
     shows: npt.NDArray[np.uint8],
@@ -32,7 +34,8 @@ def outline(
 ) -> None:
     """Put the depths right, in place, beside the `steps` (h, w). `shows` (h, w): FRONT where a pixel shows
     the nearer thing, GROUND, or 0; `from_near` turns depths counted from the nearest into the frames'."""
-    for rows in cut(len(shows), STRIP_ROWS):
+
+    def work(rows: Rows) -> None:
         depth, variance, what = (plane[rows.slice] for plane in (sight.depth, sight.variance, shows))
         far, near = (
             np.asarray(from_near(plane[rows.slice]), np.float32) for plane in (steps.far, steps.near)
@@ -41,3 +44,5 @@ def outline(
         mixed = ((what == GROUND) | (what == FRONT)) & (np.abs(depth - shown) > np.float32(OWN_FRAMES))
         np.copyto(depth, shown, where=mixed)
         np.copyto(variance, NARROWEST, where=mixed)
+
+    backend.each(work, cut(len(shows), STRIP_ROWS))

@@ -59,7 +59,7 @@ def rims(
     `energy`: the largest focus measure, `luma` and `depth` of the frame that has it, (h, w) float32; `floor`:
     the focus measure of noise; `coded`: values are not light, but about its root.
     """
-    out = np.empty_like(energy)
+    out = backend.room(energy.shape, "float32")
 
     def work(rows: Rows) -> None:
         wide = rows.grow(_HALO, len(energy))

@@ -14,7 +14,6 @@ median is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.backend.protocol import Backend
-from gpustack.depth.guide import STRIP_ROWS, guided
+from gpustack.depth.fill import filled
+from gpustack.depth.guide import guided
+from gpustack.depth.quantile import median_of
 from gpustack.depth.rims import rims
 from gpustack.model.rect import Rows, cut
 
@@ -32,25 +33,19 @@ SIGMA_PX = 2.0
 """Reach of the smoothing, which is done twice: the focus measure itself cannot tell depths apart that lie
 closer than its own blur."""
 
-FILL_SIGMA_PX = 1.0
-"""Blur with which confident depths reach into what is filled in, so that no seam shows; as fine as the focus
-measure's own."""
-
 STEP_FRAMES = 1.0
 """A surface that is smooth at the stack's own sampling changes less than a frame within the smoothing's
 reach."""
-
-MEDIAN_HALO, FILL_HALO = 2, 4
-"""Rows around a strip that the median reads, and that expanding the fill reads."""
-
-RIM_WEIGHT = 0.02
-"""Weight of the coarser fill against a pixel's own confidence: it decides where the confidence is below
-this."""
 
 GUIDE_NOISE, GUIDE_STEP = 3.0, 1 / 255
 """What varies in the picture by less than so many standard deviations of noise, or by less than this share of
 white, is no line to follow."""
 
+STRIP_ROWS = 128
+"""Rows that are worked on at a time."""
+
+MEDIAN_HALO = 2
+"""Rows that the median reads on both sides."""
 
 NARROWEST = np.float32(0.25)
 """Variance of the indices of two frames next to each other: how narrow a narrower peak is cannot be seen."""
@@ -82,130 +77,92 @@ class Surface:
 def surface(backend: Backend[Any], sight: Sight, floor: float, noise: float) -> Surface:
     """The surface through what was seen; `floor` is the focus measure of noise alone, `noise` a frame's luma
     noise, 0..1."""
-    depths = _seen(sight)
-    median = _medians(backend, depths)
+    seen = _Seen(sight, *_reach(backend, sight))
+    median = _median(backend, seen)
     feigned = rims(backend, sight.energy, sight.luma, median, floor, coded=sight.coded)
     confidence = _confidence(backend, sight, feigned)
     contrast = max(GUIDE_NOISE * noise, GUIDE_STEP)
     smooth = guided(backend, median, sight.luma, confidence, SIGMA_PX, contrast)
-    top, bottom = _spread_out(backend, smooth, confidence)
-    depth = _filled(backend, top, bottom, confidence.shape)
-    _keep_steps(backend, depth, median, confidence, (depths.min(), depths.max()))
+    depth = filled(backend, smooth, confidence)
+
+    def work(rows: Rows) -> None:
+        own, middle = depth[rows.slice], median[rows.slice]
+        keep = (np.abs(own - middle) > STEP_FRAMES) & (confidence[rows.slice] > 0.5)
+        np.copyto(own, middle, where=keep)
+        np.clip(own, seen.lowest, seen.highest, out=own)
+
+    backend.each(work, _strips(sight.depth))
     return Surface(depth, confidence)
 
 
-def _by_strips(backend: Backend[Any], height: int, work: Callable[[Rows], None]) -> None:
-    """Do it strip by strip, in parallel: what it needs on the way then stays in the caches."""
-    backend.each(work, cut(height, STRIP_ROWS))
+def _strips(plane: Plane) -> tuple[Rows, ...]:
+    return cut(len(plane), STRIP_ROWS)
 
 
-def _medians(backend: Backend[Any], plane: Plane) -> Plane:
-    """The plane without single outliers."""
-    out = np.empty_like(plane)
-
-    def work(rows: Rows) -> None:
-        wide = rows.grow(MEDIAN_HALO, len(plane))
-        found = backend.download(backend.median(backend.lend(plane[wide.slice])))
-        out[rows.slice] = found[rows.within(wide)]
-
-    _by_strips(backend, len(plane), work)
-    return out
-
-
-def _spread_out(backend: Backend[Any], plane: Plane, weight: Plane) -> tuple[Plane, Plane]:
-    """The weighted plane and its weight, both blurred a little."""
-    top, bottom = np.empty_like(plane), np.empty_like(plane)
-    halo = int(np.ceil(3 * FILL_SIGMA_PX))
-
-    def work(rows: Rows) -> None:
-        wide = rows.grow(halo, len(plane))
-        sums = backend.smooth_by(
-            backend.lend(plane[wide.slice]), backend.lend(weight[wide.slice]), FILL_SIGMA_PX
-        )
-        for target, found in zip((top, bottom), sums, strict=True):
-            target[rows.slice] = backend.download(found)[rows.within(wide)]
-
-    _by_strips(backend, len(plane), work)
-    return top, bottom
-
-
-def _keep_steps(
-    backend: Backend[Any], depth: Plane, median: Plane, confidence: Plane, ends: tuple[float, float]
-) -> None:
-    """Take the median where the surface left it by too much, in place; and stay between the ends."""
-
-    def work(rows: Rows) -> None:
-        part, here = depth[rows.slice], median[rows.slice]
-        keep = (np.abs(part - here) > STEP_FRAMES) & (confidence[rows.slice] > 0.5)
-        np.copyto(part, here, where=keep)
-        np.clip(part, *ends, out=part)
-
-    _by_strips(backend, len(depth), work)
-
-
-def _seen(sight: Sight) -> Plane:
+@dataclass(frozen=True, slots=True)
+class _Seen:
     """The depths, with the lowest of them where no frame covers a pixel and there is none."""
-    unseen = sight.energy < 0
-    if not unseen.any():
-        return sight.depth
-    lowest = 0 if unseen.all() else sight.depth[~unseen].min()
-    return np.where(unseen, lowest, sight.depth).astype(np.float32)
+
+    sight: Sight
+    lowest: np.float32
+    highest: np.float32
+
+    def rows(self, rows: Rows) -> Plane:
+        """Some rows of them."""
+        unseen = self.sight.energy[rows.slice] < 0
+        return np.where(unseen, self.lowest, self.sight.depth[rows.slice])
+
+
+def _reach(backend: Backend[Any], sight: Sight) -> tuple[np.float32, np.float32]:
+    """The lowest and the highest depth that was seen; 0 where nothing was."""
+    ends: list[tuple[np.float32, np.float32]] = []
+
+    def work(rows: Rows) -> None:
+        depths = sight.depth[rows.slice][sight.energy[rows.slice] >= 0]
+        if depths.size:
+            ends.append((depths.min(), depths.max()))
+
+    backend.each(work, _strips(sight.depth))
+    nought = np.float32(0)
+    return min((low for low, _ in ends), default=nought), max((high for _, high in ends), default=nought)
+
+
+def _median(backend: Backend[Any], seen: _Seen) -> Plane:
+    """The median of the depths around each pixel: single outliers go."""
+    height = len(seen.sight.depth)
+    out = backend.room(seen.sight.depth.shape, "float32")
+
+    def work(rows: Rows) -> None:
+        wide = rows.grow(MEDIAN_HALO, height)
+        median = backend.download(backend.median(backend.lend(seen.rows(wide))))
+        out[rows.slice] = median[rows.within(wide)]
+
+    backend.each(work, _strips(out))
+    return out
 
 
 def _confidence(backend: Backend[Any], sight: Sight, floor: Plane) -> Plane:
     """0 where the energy is below the floor (h, w), rising to 1 where it is many times that; less where the
     peak is broader than most of the stack's: a weight by the square of the variance leaves it to its
     neighbours. Works in the floor's own memory."""
-    clear = []
+    confidence, strips = floor, _strips(floor)
 
-    def measure(rows: Rows) -> None:
-        level = floor[rows.slice]
-        excess = np.maximum(sight.energy[rows.slice] - level, 0)
-        np.add(level, excess, out=level)
-        np.divide(excess, level, out=level)
-        clear.append(sight.variance[rows.slice][level > 0.5])
+    def height(rows: Rows) -> None:
+        own = floor[rows.slice]
+        excess = np.maximum(sight.energy[rows.slice] - own, 0)
+        np.divide(excess, own + excess, out=own)
+
+    def clear(rows: Rows) -> Plane:
+        return np.asarray(sight.variance[rows.slice][confidence[rows.slice] > 0.5])
+
+    backend.each(height, strips)
+    typical = max(median_of(backend, clear, strips), NARROWEST)
 
     def narrow(rows: Rows) -> None:
-        part, variance = floor[rows.slice], sight.variance[rows.slice]
+        variance, own = sight.variance[rows.slice], confidence[rows.slice]
         broader = variance > typical
         narrowness = typical / np.where(broader, variance, np.float32(1))
-        np.multiply(part, narrowness * narrowness, out=part, where=broader)
+        np.multiply(own, narrowness * narrowness, out=own, where=broader)
 
-    _by_strips(backend, len(floor), measure)
-    typical = max(_median(np.concatenate(clear)), NARROWEST)
-    _by_strips(backend, len(floor), narrow)
-    return floor
-
-
-def _median(values: Plane) -> np.float32:
-    """0 of none."""
-    return np.float32(np.median(values, overwrite_input=True)) if values.size else np.float32(0)
-
-
-def _filled(backend: Backend[Any], top: Plane, bottom: Plane, shape: tuple[int, ...]) -> Plane:
-    """top / bottom where bottom is large, else the quotient over wider and wider neighbourhoods."""
-    planes = backend.upload(top), backend.upload(bottom)
-    if max(shape) == 1:
-        return np.array(backend.download(backend.fill_in(*planes, None, RIM_WEIGHT)))
-    half = tuple(-(-side // 2) for side in shape)
-    rim = _rim(backend, backend.reduce(planes[0]), backend.reduce(planes[1]), half)
-    out = np.empty_like(top)
-
-    def work(rows: Rows) -> None:
-        wide = rows.grow(FILL_HALO, len(top))
-        coarse = backend.rows(rim, Rows(wide.start // 2, -(-wide.stop // 2)).slice)
-        above, below = (backend.rows(plane, wide.slice) for plane in planes)
-        filled = backend.fill_in(above, below, coarse, RIM_WEIGHT)
-        out[rows.slice] = backend.download(filled)[rows.within(wide)]
-
-    _by_strips(backend, len(top), work)
-    return out
-
-
-def _rim(backend: Backend[Any], top: Any, bottom: Any, shape: tuple[int, ...]) -> Any:
-    """The same of what lies below, on the backend."""
-    if max(shape) == 1:
-        return backend.fill_in(top, bottom, None, RIM_WEIGHT)
-    half = tuple(-(-side // 2) for side in shape)
-    rim = _rim(backend, backend.reduce(top), backend.reduce(bottom), half)
-    return backend.fill_in(top, bottom, rim, RIM_WEIGHT)
+    backend.each(narrow, strips)
+    return confidence

@@ -19,7 +19,7 @@ from gpustack.engine.feed import Source
 from gpustack.engine.opening import Request, open_job, within_device
 from gpustack.engine.path import sight_of
 from gpustack.engine.placing import canvas_of, surveyed
-from gpustack.engine.plan import Budget
+from gpustack.engine.planned import Budget
 from gpustack.engine.progress import Progress
 from gpustack.engine.report import Report
 from gpustack.fuse.cells import FocusCells
@@ -125,6 +125,7 @@ def _measured(keep: KeepCells | None, choice: Choice, request: Request, allowed:
         if keep is not None:
             keep(pixels, cells)
 
+    allowed = replace(allowed, disk_bytes=0)  # what is held is of one frame, and wanted with every frame
     with closing(open_job(choice, request, allowed)) as job:
         survey = surveyed(job, request)
         job.canvas = canvas_of(job, settings.crop, stack.reference(settings.reference))

@@ -12,7 +12,7 @@ import numpy as np
 
 from gpustack.backend.choose import Choice
 from gpustack.engine.feed import Pixels, Read
-from gpustack.engine.plan import Plan
+from gpustack.engine.planned import Plan
 from gpustack.model.frame import Frame, PixelType
 from gpustack.model.rect import Rows
 from gpustack.model.transform import Transform

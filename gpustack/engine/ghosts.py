@@ -10,7 +10,7 @@ import numpy as np
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import Band, Host
 from gpustack.engine.feed import Feed, Source
-from gpustack.engine.plan import Plan
+from gpustack.engine.planned import Plan
 from gpustack.engine.progress import Progress
 from gpustack.engine.report import GhostReport
 from gpustack.ghosts.glance import Aligned, Glance, aligned, cell_side, glance

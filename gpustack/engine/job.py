@@ -21,7 +21,8 @@ from gpustack.engine.gather import fetched, lent
 from gpustack.engine.ghosts import without
 from gpustack.engine.known import Ahead
 from gpustack.engine.lane import Keeper, Lane
-from gpustack.engine.plan import Plan
+from gpustack.engine.plan import settled
+from gpustack.engine.planned import Plan
 from gpustack.engine.progress import Progress
 from gpustack.engine.report import Report
 from gpustack.engine.veils import Feigned
@@ -29,13 +30,14 @@ from gpustack.errors import InputError
 from gpustack.fuse.fold import Fold, View
 from gpustack.fuse.veil import Veils
 from gpustack.ghosts.mask import LeftOut
+from gpustack.model.band_turn import WHOLE, Turn
 from gpustack.model.canvas import Canvas
 from gpustack.model.frame import Frame
 from gpustack.model.place import Place
 from gpustack.model.rect import Rows
 from gpustack.model.slab import Slab
 from gpustack.model.stack import Stack
-from gpustack.settings import Interpolation
+from gpustack.settings import Interpolation, Settings
 
 T = TypeVar("T")
 
@@ -92,6 +94,12 @@ class Job:
         yield
         self.report.seconds[name] = self.report.seconds.get(name, 0.0) + time.perf_counter() - started
 
+    def settle(self, settings: Settings) -> None:
+        """Tell in the report what memory was planned once it is known what is rendered."""
+        assert self.canvas is not None
+        self.plan = settled(self.plan, self.stack, settings, self.canvas)
+        self.report.plan = self.plan.as_dict()
+
     def kept(self, name: str, make: Callable[[], T]) -> T:
         """What is found before the passes: now, or by an earlier run that kept it."""
         return make() if self.checkpoint is None else self.checkpoint.value(name, make, self._warn)
@@ -134,7 +142,13 @@ class Job:
         keeper = None
         if self.checkpoint is not None:
             keeper = Keeper(self.checkpoint, number, name != self.plan.renders[-1], self._warn, self._there)
-        return Lane(name, self.canvas, folds, run, keeper)
+        turns = self._turns(name, len(self.canvas.bands)) if folds else (WHOLE,)
+        return Lane(name, self.canvas, folds, run * len(turns), keeper, turns=turns)
+
+    def _turns(self, name: str, bands: int) -> tuple[Turn, ...]:
+        """The turns of a pass; those in which nothing is left of a canvas that was cropped fall out."""
+        planned = self.plan.turns.get(name, (WHOLE,))
+        return tuple(turn for turn in planned if turn.first or turn.of(bands))
 
     def _there(self, folded: Sequence[int]) -> bool:
         """Whether the pictures of slabs that ended with these frames are still there."""
@@ -171,11 +185,11 @@ class Job:
 
     def _fold(self, backend: Backend[Any], lane: Lane, states: list[Any], index: int, frame: Any) -> None:
         """Fold one frame into the states."""
-        view = self._view(backend, lane.canvas, index, frame)
+        view, turn = self._view(backend, lane.canvas, index, frame), lane.turn
         known_by = self.numbers[index] if self.numbers else index
         for fold, state in zip(lane.folds, states, strict=True):
-            fold.add(backend, state, known_by, view)
-        if lane.name == self.plan.renders[0]:
+            fold.add(backend, state, known_by, view, turn)
+        if lane.name == self.plan.renders[0] and turn.first:
             self._keep(backend, lane.canvas, index, view)
 
     def _view(self, backend: Backend[Any], canvas: Canvas, index: int, frame: Any) -> View:

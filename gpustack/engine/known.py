@@ -8,7 +8,7 @@ from typing import Any
 
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import Band
-from gpustack.engine.plan import Budget
+from gpustack.engine.planned import Budget
 from gpustack.engine.sightings import Kept
 from gpustack.fuse.fold import Fold
 from gpustack.model.canvas import Canvas

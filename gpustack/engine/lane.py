@@ -12,6 +12,7 @@ from gpustack.engine.checkpoint import Checkpoint, Warn
 from gpustack.engine.keeping import read_states, write_states
 from gpustack.fuse.fold import Fold
 from gpustack.io.parts import DamagedError
+from gpustack.model.band_turn import WHOLE, Turn
 from gpustack.model.canvas import Canvas
 
 States = list[Any]
@@ -37,8 +38,8 @@ class Keeper:
 
 @dataclass(slots=True)
 class Lane:
-    """A pass, the canvas and the folds of it, and the indices of the frames that one backend folds, in order;
-    `count` of them are folded in so far."""
+    """A pass, the canvas and the folds of it, and the indices of the frames that one backend folds, in order:
+    all of them in each of the `turns`. `count` are folded in so far."""
 
     name: str
     canvas: Canvas
@@ -46,6 +47,7 @@ class Lane:
     run: Sequence[int]
     keeper: Keeper | None = None
     count: int = 0
+    turns: Sequence[Turn] = (WHOLE,)
     _kept: int = 0
     _resumed: int = 0
     _started: float = field(default_factory=time.perf_counter)
@@ -56,6 +58,11 @@ class Lane:
         note = None if self.keeper is None else self.keeper.checkpoint.noted(self._part(self.keeper))
         folded = self.count if note is None else note.get("folded", 0)
         return max(0, len(self.run) - folded) if isinstance(folded, int) else len(self.run)
+
+    @property
+    def turn(self) -> Turn:
+        """Whose turn it is with the next frame."""
+        return self.turns[self.count * len(self.turns) // len(self.run)]
 
     def start(self, backend: Backend[Any]) -> States:
         """The states, those that are kept where there are such."""
@@ -140,7 +147,8 @@ class Lane:
         """What states belong to: the bands of one canvas, and the frames of one run."""
         canvas = self.canvas
         box = [canvas.left, canvas.top, canvas.width, canvas.height, canvas.covered]
-        return [box, [[band.start, band.stop] for band in canvas.bands], list(self.run)]
+        turns = [[turn.start, turn.stop] for turn in self.turns]
+        return [box, [[band.start, band.stop] for band in canvas.bands], list(self.run), turns]
 
     @property
     def _nbytes(self) -> float:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TypeVar
 
 from gpustack.backend.choose import Choice
-from gpustack.backend.memory import free_bytes
+from gpustack.backend.memory import arena_is_shared, free_bytes
+from gpustack.backend.paged import CAN_PAGE, Paged, disk_room, temporary_folder
 from gpustack.engine.checkpoint import Checkpoint
 from gpustack.engine.feed import Source
 from gpustack.engine.job import Job, Keep
 from gpustack.engine.known import Known
 from gpustack.engine.layers import KeepLayers
-from gpustack.engine.plan import Budget, make_plan
+from gpustack.engine.plan import make_plan
+from gpustack.engine.planned import Budget
 from gpustack.engine.progress import Progress, Silent
 from gpustack.engine.report import Report
 from gpustack.errors import DeviceFullError
@@ -52,7 +55,18 @@ def budget(settings: Settings, choice: Choice) -> Budget:
     ram = settings.ram_bytes if settings.ram_bytes is not None else int(free_bytes() * RAM_SHARE)
     free = choice.free_bytes()
     vram = int(free * VRAM_SHARE) if settings.vram_bytes is None else min(settings.vram_bytes, free)
-    return Budget(ram, settings.threads or os.cpu_count() or 1, vram, len(choice.devices), choice.loops)
+    folder = temporary_folder()
+    disk = disk_room(folder) if CAN_PAGE else 0
+    return Budget(
+        ram,
+        settings.threads or os.cpu_count() or 1,
+        vram,
+        len(choice.devices),
+        disk,
+        str(folder),
+        not arena_is_shared(),
+        choice.loops,
+    )
 
 
 def within_device(work: Callable[[Choice, Request, Budget], T], choice: Choice, request: Request) -> T:
@@ -86,13 +100,18 @@ def open_job(choice: Choice, request: Request, allowed: Budget) -> Job:
     )
     ahead = request.known.ahead
     if ahead is None:
-        backends = choice.open(plan.threads, allowed.vram_bytes, spill=plan.spill, loops=plan.loops)
+        paged = Paged(Path(plan.folder), plan.resident_bytes) if plan.folder else None
+        backends = choice.open(
+            plan.threads, allowed.vram_bytes, spill=plan.spill, loops=plan.loops, paged=paged
+        )
     else:
         backends = (ahead.backend,)
     info = backends[0].info
     report = Report(plan.method.value, info.name, choice.reason, plan.as_dict())
     report.checkpoint = None if request.checkpoint is None else request.checkpoint.report
     noted = _Noted(request.progress or Silent(), report)
+    if plan.folder:
+        noted.warn(plan.paging_sentence)
     return Job(
         backends,
         stack,

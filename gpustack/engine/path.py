@@ -26,12 +26,11 @@ from gpustack.fuse.average import Average
 from gpustack.fuse.behind import Behind, Scene, steps_of
 from gpustack.fuse.depthmap import Blend
 from gpustack.fuse.facing import Order
-from gpustack.fuse.fold import Fold, Footprint, PictureFold
+from gpustack.fuse.fold import Fold, PictureFold
 from gpustack.fuse.levels import LaplacianFold
 from gpustack.fuse.measure import Sharpest, energy_noise
 from gpustack.fuse.pyramid import pyramid
 from gpustack.fuse.slabs import InSlabs, KeepSlab
-from gpustack.model.frame import PixelType
 from gpustack.model.slab import Slab
 from gpustack.settings import FOCUS_SIGMA_PX, NOISE_LEVELS, Method, Prefer, Settings
 
@@ -97,11 +96,11 @@ def first_pass(recipe: Recipe) -> tuple[str, list[Fold[Any]]]:
     """The name and the folds of a method's first pass, as `render` runs it."""
     match recipe.method:
         case Method.DEPTHMAP:
-            return "measure", [_sharpest(recipe)]
+            return "measure", [sharpest_fold(recipe)]
         case Method.AVERAGE:
             return "average", [_average(recipe)]
         case Method.PYRAMID:
-            return "pyramid", [_pyramid(recipe), *([_sharpest(recipe)] if recipe.depth else [])]
+            return "pyramid", [_pyramid(recipe), *([sharpest_fold(recipe)] if recipe.depth else [])]
         case Method.AUTO:
             return "auto", [_auto(recipe)]
 
@@ -129,8 +128,8 @@ def _by_both(backend: Backend[Any], pass_over: PassOver, recipe: Recipe) -> Fuse
     winners = fold.winners(backend, state)
     sight = sight_of(backend, fold, state) if recipe.depth else None
     energies = fold.energies(backend, state) if sight is None else sight.energy
-    order = Order.of(winners, energies, recipe.floor)
-    steps = steps_of(backend, order.from_near(winners), energies, recipe.floor)
+    order = Order.of(backend, winners, energies, recipe.floor)
+    steps = steps_of(backend, winners, energies, order, recipe.floor)
     del energies
     picture, radius = fold.finished(backend, state)
     extent = state.levels.extent
@@ -154,31 +153,28 @@ def _with_ground(
     (state,) = pass_over("behind", [fold])
     picture, shows = fold.finish(backend, state)
     if sight is not None:
-        outline(sight, scene.steps, shows, scene.order.from_near)
+        outline(backend, sight, scene.steps, shows, scene.order.from_near)
     return picture
 
 
 def _by_scale(backend: Backend[Any], pass_over: PassOver, recipe: Recipe) -> Fused:
-    fold, sharpest = _pyramid(recipe), _sharpest(recipe)
+    fold, sharpest = _pyramid(recipe), sharpest_fold(recipe)
     folds: list[Fold[Any]] = [fold, sharpest] if recipe.depth else [fold]
     state, *more = pass_over("pyramid", folds)
-    found = _surface(backend, sharpest, more.pop(), recipe) if recipe.depth else None
+    found = _surface(backend, sharpest, more, recipe) if recipe.depth else None
     return Fused(fold.finish(backend, state), fold.winners(backend, state), found)
 
 
 def _by_weight(backend: Backend[Any], pass_over: PassOver, recipe: Recipe) -> Fused:
     fold = _average(recipe)
     (state,) = pass_over("average", [fold])
-    found = _surface(backend, fold, state, recipe) if recipe.depth else None
+    found = _surface(backend, fold, [state], recipe) if recipe.depth else None
     return Fused(fold.finish(backend, state), fold.winners(backend, state), found)
 
 
 def _along_surface(backend: Backend[Any], pass_over: PassOver, recipe: Recipe) -> Fused:
-    sharpest = _sharpest(recipe)
-    (state,) = pass_over("measure", [sharpest])
-    sight = sight_of(backend, sharpest, state)
-    del state
-    found = surface(backend, sight, recipe.floor, recipe.noise)
+    sharpest = sharpest_fold(recipe)
+    found = _surface(backend, sharpest, pass_over("measure", [sharpest]), recipe)
     blend = Blend(found.depth)
     (blended,) = pass_over("blend", [blend])
     return Fused(blend.finish(backend, blended), blend.winners(backend, blended), found)
@@ -186,14 +182,14 @@ def _along_surface(backend: Backend[Any], pass_over: PassOver, recipe: Recipe) -
 
 def _in_slabs(backend: Backend[Any], pass_over: PassOver, recipe: Recipe, slabs: InSlabsOf) -> Fused:
     """Winners and depth are those of the whole stack; of the picture fused of slabs they would be slabs."""
-    fold = InSlabs(_fold(recipe), slabs.slabs, slabs.used, slabs.keep)
-    sharpest = _sharpest(recipe)
+    fold = InSlabs(picture_fold(recipe), slabs.slabs, slabs.used, slabs.keep)
+    sharpest = sharpest_fold(recipe)
     state, seen = pass_over(recipe.method.value, [fold, sharpest])
-    found = _surface(backend, sharpest, seen, recipe) if recipe.depth else None
+    found = _surface(backend, sharpest, [seen], recipe) if recipe.depth else None
     return Fused(fold.finish(backend, state), sharpest.winners(backend, seen), found)
 
 
-def _fold(recipe: Recipe) -> PictureFold[Any]:
+def picture_fold(recipe: Recipe) -> PictureFold[Any]:
     """What makes the picture in the only pass, or the last."""
     match recipe.method:
         case Method.AUTO:
@@ -214,7 +210,8 @@ def _pyramid(recipe: Recipe) -> LaplacianFold:
     return pyramid(recipe.noise, recipe.radius, recipe.smoothing, recipe.prefer)
 
 
-def _sharpest(recipe: Recipe) -> Sharpest:
+def sharpest_fold(recipe: Recipe) -> Sharpest:
+    """What finds the sharpest frames, and where they lie."""
     return Sharpest(recipe.noise, recipe.radius, recipe.smoothing, recipe.prefer)
 
 
@@ -222,8 +219,12 @@ def _average(recipe: Recipe) -> Average:
     return Average(recipe.noise, recipe.radius, recipe.smoothing, recipe.prefer, spreads=recipe.depth)
 
 
-def _surface(backend: Backend[Any], fold: Auto | Average | Sharpest, state: Any, recipe: Recipe) -> Surface:
-    return surface(backend, sight_of(backend, fold, state), recipe.floor, recipe.noise)
+def _surface(
+    backend: Backend[Any], fold: Auto | Average | Sharpest, states: list[Any], recipe: Recipe
+) -> Surface:
+    """The surface of a state, which is taken out of the list: where nobody else wants it, it goes before."""
+    sight = sight_of(backend, fold, states.pop())
+    return surface(backend, sight, recipe.floor, recipe.noise)
 
 
 def sight_of(backend: Backend[Any], fold: Auto | Average | Sharpest, state: Any) -> Sight:
@@ -243,50 +244,3 @@ def halo(method: Method, radius: float) -> int:
             return max(pyramid(0.0, radius).halo, sharpness_halo(radius))
         case Method.AVERAGE | Method.DEPTHMAP:
             return sharpness_halo(radius)
-
-
-SIGHT = Footprint(0.0, 0.0, 18.0)
-"""What a depth map is made from, on the host: four planes and the winners."""
-
-MADE_SURFACE = Footprint(0.0, 0.0, 8.0)
-"""The surface itself, on the host: depth and confidence."""
-
-SURFACE = Footprint(3.0, 32.0, 8.0)
-"""What making the surface takes at its peak beside them: eleven planes, of which the reduced ones are
-small."""
-
-
-def passing(
-    settings: Settings, channels: int, pixel_type: PixelType, slabs: tuple[Slab, ...] = ()
-) -> tuple[Footprint, ...]:
-    """What each pass of a method holds, a wanted depth map among it."""
-    recipe, itemsize = Recipe.of(settings, 0.0), pixel_type.itemsize
-    fold = _fold(recipe)
-    sharpest = _sharpest(recipe).footprint(channels, itemsize)
-    if slabs:
-        in_slabs = InSlabs(fold, slabs, frozenset(), lambda *_: None)
-        return (in_slabs.footprint(channels, itemsize).beside(sharpest),)
-    size = fold.footprint(channels, itemsize)
-    match recipe.method:
-        case Method.DEPTHMAP:
-            return sharpest, size.beside(MADE_SURFACE)
-        case Method.AUTO:
-            behind = Behind.footprint(channels, itemsize)
-            return (size.beside(SIGHT), behind.beside(SIGHT)) if recipe.depth else (size, behind)
-        case Method.PYRAMID if recipe.depth:
-            return (size.beside(sharpest),)
-        case _:
-            return (size.beside(SIGHT) if recipe.depth else size,)
-
-
-def moments(
-    settings: Settings, channels: int, pixel_type: PixelType, slabs: tuple[Slab, ...] = ()
-) -> tuple[Footprint, ...]:
-    """What is held at each moment that may be the peak: the passes, and while the surface is made."""
-    during = passing(settings, channels, pixel_type, slabs)
-    if settings.method is Method.DEPTHMAP:
-        return *during, SURFACE.beside(SIGHT)
-    if settings.method is Method.AUTO and settings.depth and not slabs:
-        picture = Footprint(0.0, 0.0, float(channels * pixel_type.itemsize))
-        return *during, SURFACE.beside(SIGHT).beside(picture)
-    return (*during, during[0].beside(SURFACE)) if settings.depth else during

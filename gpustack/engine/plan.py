@@ -3,119 +3,41 @@ plan`."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from gpustack.backend.values import PIECE_BYTES
-from gpustack.engine.path import moments
+from gpustack.engine.duration import predict
+from gpustack.engine.layout import layout_of
+from gpustack.engine.planned import Budget, Plan
 from gpustack.engine.price import (
-    BAND_HALO,
-    BAND_PLANES,
     BASE_BYTES,
     DEVICE_BASE_BYTES,
     KEEPING_PIECES,
     LEFT_OUT_BYTES,
     LOOPS_BYTES,
     Layout,
-    band_halo,
     cells_bytes,
     checkpoint_bytes,
+    covers,
     decoding_bytes,
     device_bytes,
+    finishing_bytes,
+    holding,
     layers_bytes,
     passes,
     pays_to_compile,
-    predict,
     slabs,
     staging_bytes,
     survey_bytes,
-    traits,
+    work_bytes,
 )
+from gpustack.engine.turns import LEAST_RESIDENT, paging
 from gpustack.errors import PlanError
 from gpustack.fuse.fold import Footprint
 from gpustack.fuse.slabs import open_at_once
-from gpustack.model.rect import Rows, cut
+from gpustack.model.canvas import Canvas
 from gpustack.model.stack import Stack
-from gpustack.settings import Method, Settings
-
-BAND_PIXELS = 1 << 18
-"""Pixels of a band: with about a dozen float planes at work this stays near the cache (12 MP, ms of CPU a
-frame by rows of 4000: 32: 215, 64: 152, 96: 181, 128: 217)."""
-
-LEAST_BAND_ROWS = 48
-"""Fewer rows would be mostly halo (100 MP, `auto`, CPU seconds by rows: 16: 22.9, 48: 19.4, 64: 20.5)."""
-
-LEAST_DEVICE_ROWS = 256
-"""On a GPU a band costs some dozen launches; with 256 rows the halos of `auto` are a tenth of the work."""
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What a run may use: bytes of RAM in all, threads, and bytes of each of `devices` GPUs (0: the CPU
-    works, with compiled `loops` where these can be had)."""
-
-    ram_bytes: int
-    threads: int
-    vram_bytes: int = 0
-    devices: int = 0
-    loops: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How a stack will be worked through.
-
-    `passes` name what each reading of the frames is for; `slots` decoded frames exist at a time, filled by
-    `readers` threads; the bytes are peaks, `budget_bytes` the contract they stay within. On GPUs: `devices`
-    share the frames, each holds `device_bytes` at most; `spill`: state of the frames' size lies in host
-    memory. Where a stack is fused in `slabs`, `open_slabs` of them have begun at a time. `checkpoint_bytes`:
-    room on the disk that checkpoints take at most, 0 where none are kept. `loops`: the CPU's are compiled.
-    """
-
-    method: Method
-    passes: tuple[str, ...]
-    frames: int
-    width: int
-    height: int
-    band_rows: int
-    slots: int
-    readers: int
-    threads: int
-    base_bytes: int
-    frame_bytes: int
-    state_bytes: int
-    work_bytes: int
-    survey_bytes: int
-    budget_bytes: int
-    seconds: float
-    devices: int = 0
-    spill: bool = False
-    device_bytes: int = 0
-    device_budget_bytes: int = 0
-    slabs: int = 0
-    open_slabs: int = 0
-    checkpoint_bytes: int = 0
-    loops: bool = False
-
-    @property
-    def bands(self) -> tuple[Rows, ...]:
-        """The bands of a canvas of the full height."""
-        return cut(self.height, self.band_rows)
-
-    @property
-    def renders(self) -> tuple[str, ...]:
-        """The passes that make the picture."""
-        return tuple(name for name in self.passes if name != "survey")
-
-    @property
-    def total_bytes(self) -> int:
-        """Predicted peak."""
-        later = self.frame_bytes + self.state_bytes + self.work_bytes
-        return self.base_bytes + max(self.survey_bytes, later)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Everything, for `--json`."""
-        return asdict(self) | {"bands": len(self.bands), "total_bytes": self.total_bytes}
+from gpustack.settings import Settings
 
 
 def make_plan(
@@ -127,20 +49,80 @@ def make_plan(
     `checkpoints`: the states are kept on disk now and then. Raises PlanError with the bytes needed and the
     bytes allowed where not even one frame at a time fits.
     """
-    layout = (
-        _device_layout(stack, settings, budget) if budget.devices else Layout(_band_rows(stack, settings))
-    )
+    layout = layout_of(stack, settings, budget.vram_bytes if budget.devices else None)
+    plans = []
     for threads in sorted({budget.threads, 1}, reverse=True):
         for slots in range(threads + 2, 0, -1):
             plan = _priced(stack, settings, budget, layout, threads, slots)
             plan = _with_checkpoints(plan, stack, settings) if checkpoints else plan
-            plan = replace(plan, state_bytes=plan.state_bytes + kept_bytes)
+            plan = plan.keeping(kept_bytes)
             if plan.total_bytes <= budget.ram_bytes:
                 return plan
-    raise PlanError(
-        f"This stack needs {plan.total_bytes >> 20} MiB, and {budget.ram_bytes >> 20} MiB are allowed.",
+            plans.append(plan)
+    if not _may_page(settings, budget):
+        raise _refusal(plans[-1], settings)
+    fitting = [plan for plan in (_paged(plan, stack, settings, budget) for plan in plans) if plan.turns]
+    if not fitting:
+        raise _refusal(
+            plans[-1], settings, min(_paged_least(plan, stack, settings, budget) for plan in plans)
+        )
+    best = min(fitting, key=lambda plan: plan.seconds)
+    if best.disk_bytes > budget.disk_bytes:
+        raise PlanError(
+            f"This stack needs {plans[-1].total_bytes >> 20} MiB, and {budget.ram_bytes >> 20} MiB are "
+            f"allowed; with those it needs {best.disk_bytes >> 20} MiB on the disk of {budget.folder}, where "
+            f"{budget.disk_bytes >> 20} MiB may be taken.",
+            "Allow more with --ram, free some of the disk, or set TMPDIR to a folder on another one.",
+        )
+    return best
+
+
+def _refusal(least: Plan, settings: Settings, paged: int | None = None) -> PlanError:
+    """What is said where nothing fits; `paged`: what is needed even with state in a file."""
+    needed = f"{least.total_bytes >> 20} MiB"
+    if paged is not None:
+        needed += f", or {(paged >> 20) + 1} MiB and more time"
+    return PlanError(
+        f"This stack needs {needed}, and {least.budget_bytes >> 20} MiB are allowed.",
         "Allow more with --ram, or stack smaller frames; --method average needs least"
         + (", and --slab less with a smaller overlap." if settings.slab else "."),
+    )
+
+
+def _may_page(settings: Settings, budget: Budget) -> bool:
+    """Whether state may lie in a file: on the CPU, and not where layers are made of the whole picture."""
+    return budget.devices == 0 and budget.disk_bytes > 0 and not settings.layers
+
+
+def _beside(plan: Plan, stack: Stack, settings: Settings, budget: Budget) -> int:
+    """What has to be in memory beside state that lies in a file."""
+    finishing = finishing_bytes(stack, settings, plan.band_rows, plan.threads, scattered=budget.scattered)
+    return plan.base_bytes + plan.kept_bytes + max(plan.frame_bytes + plan.work_bytes, finishing)
+
+
+def _paged_least(plan: Plan, stack: Stack, settings: Settings, budget: Budget) -> int:
+    """Bytes that are needed with state in a file."""
+    beside = _beside(plan, stack, settings, budget)
+    return max(beside + LEAST_RESIDENT, plan.base_bytes + plan.survey_bytes)
+
+
+def _paged(plan: Plan, stack: Stack, settings: Settings, budget: Budget) -> Plan:
+    """The same with state in a file, and as much of it in memory as there is room for; as it is, where that
+    is too little."""
+    resident = budget.ram_bytes - _beside(plan, stack, settings, budget)
+    if resident < LEAST_RESIDENT or plan.base_bytes + plan.survey_bytes > budget.ram_bytes:
+        return plan
+    how = paging(stack, settings, plan.band_rows, resident, threads=plan.threads, slots=plan.slots)
+    return replace(
+        plan,
+        folder=budget.folder,
+        state_bytes=resident + plan.kept_bytes,
+        finish_bytes=budget.ram_bytes - plan.base_bytes,
+        resident_bytes=resident,
+        disk_bytes=how.disk_bytes,
+        turns=how.turns,
+        seconds=plan.seconds + how.seconds,
+        slowdown=1 + how.seconds / plan.seconds,
     )
 
 
@@ -154,34 +136,6 @@ def _with_checkpoints(plan: Plan, stack: Stack, settings: Settings) -> Plan:
     )
 
 
-def _band_rows(stack: Stack, settings: Settings) -> int:
-    return max(LEAST_BAND_ROWS, 2 * band_halo(settings), BAND_PIXELS // stack.width // 2 * 2)
-
-
-def _device_layout(stack: Stack, settings: Settings, budget: Budget) -> Layout:
-    """The largest bands that a GPU's budget holds; state goes to host memory only where no bands fit
-    otherwise.
-
-    Whole frames are one band; then bands of half, a quarter, ... of the rows: their halos cost little, and
-    the result is the same bit for bit.
-    """
-    layouts = []
-    for spill in (False, True):
-        rows = stack.height
-        while rows > LEAST_DEVICE_ROWS:
-            layouts.append(Layout(rows, spill))
-            rows = -(-rows // 2 // 2) * 2
-        layouts.append(Layout(min(LEAST_DEVICE_ROWS, stack.height), spill))
-    for layout in layouts:
-        needed = device_bytes(stack, settings, layout)
-        if needed <= budget.vram_bytes:
-            return layout
-    raise PlanError(
-        f"This stack needs {needed >> 20} MiB of GPU memory, and {budget.vram_bytes >> 20} MiB are allowed.",
-        "Allow more with --vram, close programs that use the GPU, or take --backend cpu.",
-    )
-
-
 def _device_host_state(held: Footprint, layout: Layout, devices: int) -> float:
     """Bytes per pixel in host memory where GPUs work: results, spilled state, and states on their way to be
     merged, with one more copy of the one that is."""
@@ -189,21 +143,49 @@ def _device_host_state(held: Footprint, layout: Layout, devices: int) -> float:
     return held.result + (devices * held.afar if layout.spill else 0.0) + fetched
 
 
+def _held_bytes(stack: Stack, settings: Settings, devices: int, layout: Layout) -> tuple[int, int]:
+    """What is held of the picture's size in host memory, at most: while frames come, and while none does."""
+    held, pixels = (
+        holding(stack, settings, covered=covers(settings), device=devices > 0),
+        stack.width * stack.height,
+    )
+    during, after = (
+        max(_device_host_state(one, layout, devices) if devices else one.total for one in those)
+        for those in (held.passing, held.between)
+    )
+    return max(int(pixels * during), layers_bytes(stack, settings)), int(pixels * after)
+
+
+def settled(plan: Plan, stack: Stack, settings: Settings, canvas: Canvas) -> Plan:
+    """The plan once it is known what is rendered, and whether all frames cover that; on the CPU, where all of
+    it is in memory."""
+    if plan.devices or plan.folder:
+        return plan
+    held = holding(stack, settings, covered=canvas.covered)
+    during, after = (
+        int(canvas.pixels * max(one.total for one in those)) for those in (held.passing, held.between)
+    )
+    planned, finishing = _held_bytes(stack, settings, 0, Layout(plan.band_rows))
+    return replace(
+        plan,
+        state_bytes=plan.state_bytes - planned + max(during, layers_bytes(stack, settings)),
+        finish_bytes=plan.finish_bytes - finishing + after,
+    )
+
+
 def _priced(
     stack: Stack, settings: Settings, budget: Budget, layout: Layout, threads: int, slots: int
 ) -> Plan:
-    in_slabs = slabs(stack, settings)
+    in_slabs, kept = slabs(stack, settings), cells_bytes(stack, settings, LEFT_OUT_BYTES)
+    during, after = _held_bytes(stack, settings, budget.devices, layout)
     loops = budget.loops and pays_to_compile(stack)
     frame, method, on_device = stack.largest, settings.method, budget.devices > 0
     readers = min(threads, slots)
-    state = max(
-        _device_host_state(held, layout, budget.devices) if on_device else held.total
-        for held in moments(*traits(stack, settings))
+    working, finishing = (
+        0 if on_device else each(stack, settings, layout.band_rows, threads, scattered=budget.scattered)
+        for each in (work_bytes, finishing_bytes)
     )
-    pixels = stack.width * stack.height
     flying = slots + 1 if on_device else slots  # one more is being copied to the device
-    rows = layout.band_rows + 2 * band_halo(settings) - BAND_HALO
-    work = min(rows, stack.height) * stack.width * 4 * BAND_PLANES * threads
     return Plan(
         method=method,
         passes=passes(settings, method),
@@ -217,9 +199,10 @@ def _priced(
         base_bytes=BASE_BYTES + (DEVICE_BASE_BYTES if on_device else 0) + (LOOPS_BYTES if loops else 0),
         frame_bytes=(frame.nbytes * flying + decoding_bytes(stack, readers) + staging_bytes(stack, settings))
         * max(1, budget.devices),
-        state_bytes=max(int(pixels * state), layers_bytes(stack, settings))
-        + cells_bytes(stack, settings, LEFT_OUT_BYTES),
-        work_bytes=0 if on_device else work,
+        state_bytes=during + kept,
+        finish_bytes=after + finishing + kept,
+        kept_bytes=kept,
+        work_bytes=working,
         survey_bytes=survey_bytes(stack, settings, readers, slots, on_device),
         budget_bytes=budget.ram_bytes,
         seconds=predict(stack, settings, method, threads),

@@ -1,4 +1,4 @@
-"""What a run takes, in bytes and seconds, worked out from sizes alone."""
+"""What a run takes in bytes, worked out from sizes alone."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from dataclasses import dataclass
 
 from gpustack.align.brightness import SIDE as LIGHT_SIDE
 from gpustack.backend.values import debias_halo
-from gpustack.engine.path import PASSES, halo, moments, passing
+from gpustack.engine.holding import Holding
+from gpustack.engine.path import PASSES, halo
 from gpustack.fuse.fold import Footprint
 from gpustack.fuse.owners import OWNERS_BYTES
 from gpustack.fuse.radius import FINISHING_ROWS
 from gpustack.fuse.veil import SIDE
 from gpustack.ghosts.glance import cell_side
-from gpustack.model.frame import Kind, PixelType
+from gpustack.model.frame import Kind
 from gpustack.model.slab import Slab, slabs_of
 from gpustack.model.stack import Stack
 from gpustack.settings import (
     FOCUS_SIGMA_PX,
     SURVEY_SIDE,
     Brightness,
+    Crop,
     DecoderName,
-    Demosaic,
-    Interpolation,
     Method,
     Model,
     Settings,
 )
 
-BASE_BYTES = 132 << 20
-"""The interpreter with NumPy, OpenCV and the codecs loaded, and a stack of a few pixels: 98 to 125 MiB, by
+BASE_BYTES = 112 << 20
+"""The interpreter with NumPy, OpenCV and the codecs loaded, and a stack of a few pixels: 98 to 110 MiB, by
 the versions that are installed."""
 
 LOOPS_BYTES = 135 << 20
@@ -38,8 +38,14 @@ LOOPS_MEGAPIXELS = 6.0
 """Frames below this are folded sooner than the loops are there. Frames alone decide, not how many there are:
 what is fused while it is being shot must get the bits of a run at once."""
 
-BAND_PLANES = 30
-"""Float planes of band size that one thread has alive at most, halos included (pyramid, RGB)."""
+BAND_PLANES = {Method.AVERAGE: 9, Method.DEPTHMAP: 9, Method.PYRAMID: 14, Method.AUTO: 16}
+"""Float planes of band size that one thread has alive at most while frames come, halos included (RGB)."""
+
+FINISHING_BAND_PLANES = {Method.AVERAGE: 12, Method.DEPTHMAP: 16, Method.PYRAMID: 16, Method.AUTO: 34}
+"""The same of what is done strip by strip while no frame is there: a surface is made, a blur is undone."""
+
+SCATTERED_BYTES = 48 << 20
+"""What threads keep besides where each of them has a place of its own to take memory from."""
 
 BAND_HALO = 14
 """Rows around a band on one side, with those that warping reads, where `--radius` is the default or less; on
@@ -63,7 +69,7 @@ FINISHING_RANGES = 5
 DEVICE_RESERVE = 32 << 20
 """Small arrays of a GPU's pool: samples, sums, what a pool keeps of sizes not wanted any more."""
 
-SURVEY_PLANES = 8
+SURVEY_PLANES = 4.4
 """Float planes of survey size that one reader has alive at most: luma, light, band-pass, gradients,
 strength."""
 
@@ -73,7 +79,7 @@ LINK_REACH = 4
 LINKS_AHEAD = 2
 """How many frames may be read on while one is still matched."""
 
-SIGHT_PLANES = 1.5
+SIGHT_PLANES = 1.0
 """The same, of one frame that waits to be matched: its band-passed levels, and the samples of each."""
 
 DECODE_FACTOR = {
@@ -96,42 +102,6 @@ PROGRESSIVE_FACTOR = 2.8
 """The same of a progressive JPEG file without subsampling: coefficients of two bytes, and the file
 twice: 2.7 of a picture of noise."""
 
-DECODE_SECONDS = {
-    Kind.JPEG: 0.006,
-    Kind.PNG: 0.030,
-    Kind.TIFF: 0.030,
-    Kind.RAW: 0.015,
-    Kind.HEIC: 0.080,
-    Kind.AVIF: 0.050,
-    Kind.JXL: 0.030,
-    Kind.WEBP: 0.015,
-    Kind.EXR: 0.035,
-    Kind.VIDEO: 0.016,
-    Kind.DEVELOPED: 0.030,
-    Kind.ARRAY: 0.0,
-}
-"""CPU seconds to decode a megapixel, on one core of a 2023 server; of RAW files to unpack it."""
-
-DEVELOP_SECONDS = {
-    Demosaic.RCD: 0.050,
-    Demosaic.MALVAR: 0.006,
-    Demosaic.PPG: 0.035,
-    Demosaic.AHD: 0.070,
-}
-"""The same of developing RAW frames; the survey takes them at half size, without."""
-
-OTHERS_SECONDS = 0.2
-"""The same of another program that develops RAW frames, once each; a guess, as they differ."""
-
-FLAT_SECONDS = 0.008
-"""The same of dividing it by a flat field; for orientation."""
-
-CONVERT_SECONDS = 0.200
-"""The same of converting it to another colour profile; each frame may have one."""
-
-READ_SECONDS = 0.0005
-"""The same of reading a JPEG file that a GPU decodes: about half a megabyte, from the page cache."""
-
 DECODER_FRAMES = 2.5
 """What a GPU's decoder takes on the device besides its result, in decoded frames: coefficients of two bytes,
 and planes; a guess until it is measured."""
@@ -139,40 +109,11 @@ and planes; a guess until it is measured."""
 DECODER_STAGING = 1.0
 """The same in page-locked host memory: the file's bits, or coefficients of progressive ones; a guess, too."""
 
-PASS_SECONDS = {
-    "measure": 0.014,
-    "average": 0.014,
-    "pyramid": 0.024,
-    "auto": 0.040,
-    "behind": 0.010,
-    "blend": 0.006,
-    "layers": 0.060,
-}
-"""CPU seconds a megapixel and frame of each pass, without decoding, on the same core. For orientation, not
-a promise."""
-
-SURVEY_SECONDS = 0.030
-"""CPU seconds of the survey a frame, without decoding, and those of a megapixel of the plane that it looks
-at."""
-
-SURVEY_PLANE_SECONDS = 0.025
-
-WARP_SECONDS = {Interpolation.BICUBIC: 0.017, Interpolation.LANCZOS: 0.115}
-"""CPU seconds to resample a megapixel, in every pass but the survey."""
-
 DEVICE_FRAMES = 2
 """Decoded frames on a GPU: one that is worked on and one that is coming."""
 
 DEVICE_BASE_BYTES = 300 << 20
 """Host memory that the CUDA driver, its context and CuPy take; a guess until it is measured on a device."""
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How a pass is laid out: rows of a band, and where state of the frames' size lies."""
-
-    band_rows: int
-    spill: bool = False
 
 
 KEEPING_PIECES = 2
@@ -187,8 +128,13 @@ GLOW_BYTES = 3.0
 LOOK_BYTES = 24_000.0
 """Bytes of what else is kept of a frame that was looked at: its detail, and its links to three others."""
 
-GLANCE_SECONDS = 0.030
-"""CPU seconds a frame of all that, besides decoding."""
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a pass is laid out: rows of a band, and where state of the frames' size lies."""
+
+    band_rows: int
+    spill: bool = False
 
 
 def slabs(stack: Stack, settings: Settings) -> tuple[Slab, ...]:
@@ -196,9 +142,34 @@ def slabs(stack: Stack, settings: Settings) -> tuple[Slab, ...]:
     return () if settings.slab is None else slabs_of(len(stack), *settings.slab)
 
 
-def traits(stack: Stack, settings: Settings) -> tuple[Settings, int, PixelType, tuple[Slab, ...]]:
-    """What the size of a run's states depends on."""
-    return settings, stack.channels, stack.pixel_type, slabs(stack, settings)
+def holding(stack: Stack, settings: Settings, *, covered: bool = False, device: bool = False) -> Holding:
+    """What is held of the picture's size; `covered`: it is known that every frame covers the canvas."""
+    return Holding(settings, stack.channels, stack.pixel_type, slabs(stack, settings), covered, device)
+
+
+def covers(settings: Settings) -> bool:
+    """Whether it is known before the survey that every frame will cover the canvas."""
+    aligned = settings.align is not Model.NONE
+    return not settings.removes_ghosts and (not aligned or settings.crop is Crop.AUTO)
+
+
+def work_bytes(stack: Stack, settings: Settings, rows: int, threads: int, *, scattered: bool) -> int:
+    """Working planes of all threads while frames come, for bands of so many rows; `scattered`: each thread
+    keeps what it has freed."""
+    wide = rows + 2 * band_halo(settings) - BAND_HALO
+    work = _planes_bytes(stack, BAND_PLANES[settings.method], wide, threads)
+    return work if not scattered else 2 * work + SCATTERED_BYTES
+
+
+def finishing_bytes(stack: Stack, settings: Settings, rows: int, threads: int, *, scattered: bool) -> int:
+    """The same while no frame is there."""
+    wide = min(rows, FINISHING_ROWS) + 2 * debias_halo()
+    work = _planes_bytes(stack, FINISHING_BAND_PLANES[settings.method], wide, threads)
+    return work if not scattered else 2 * work + SCATTERED_BYTES
+
+
+def _planes_bytes(stack: Stack, planes: int, rows: int, threads: int) -> int:
+    return int(min(rows, stack.height) * stack.width * 4 * planes * threads * max(1.0, stack.channels / 3))
 
 
 def pays_to_compile(stack: Stack) -> bool:
@@ -220,10 +191,8 @@ def device_bytes(stack: Stack, settings: Settings, layout: Layout) -> int:
     frames = DEVICE_FRAMES * stack.largest.nbytes
     decoder = DECODER_FRAMES * stack.largest.nbytes if device_decodes(stack, settings) else 0.0
     survey = _sight_bytes(stack, 1, 1) if settings.align is not Model.NONE else 0
-    during, after = (
-        max(_on_device(held, layout) for held in holding(*traits(stack, settings)))
-        for holding in (passing, moments)
-    )
+    held = holding(stack, settings, device=True)
+    during, after = (max(_on_device(one, layout) for one in those) for those in (held.passing, held.all))
     finishing = _finishing_bytes(stack, settings, layout)
     peaks = (
         frames + pixels * during + (band if settings.slab is None else max(band, finishing)),
@@ -280,9 +249,18 @@ def survey_bytes(stack: Stack, settings: Settings, readers: int, slots: int, on_
     if on_device:
         staged = decoding_bytes(stack, readers) + staging_bytes(stack, settings)
         return frame.nbytes * (slots + 1) + staged + kept
-    decoded = frame.nbytes * readers + decoding_bytes(stack, readers) + kept
+    decoded = _looked_bytes(stack, settings, readers) + kept
     looks = settings.align is not Model.NONE or settings.lifts_veils
     return decoded + _sight_bytes(stack, readers, slots) if looks else decoded
+
+
+def _looked_bytes(stack: Stack, settings: Settings, readers: int) -> int:
+    """What the frames take that are looked at: small ones, where they are decoded so, and a whole one for its
+    noise."""
+    by = stack.kind.reduction(survey_factor(stack))
+    small = by > 1 and settings.flat is None and settings.brightness is not Brightness.CHANNELS
+    whole = 1 if small and stack.kind is Kind.JPEG else readers
+    return stack.largest.nbytes * whole + decoding_bytes(stack, whole)
 
 
 def layers_bytes(stack: Stack, settings: Settings) -> int:
@@ -311,7 +289,7 @@ def cells_bytes(stack: Stack, settings: Settings, cell_bytes: float) -> int:
 def checkpoint_bytes(stack: Stack, settings: Settings) -> int:
     """Room on the disk for what one backend keeps, at most: the states of the pass at work, twice while new
     ones take the place of the old, and of the pass before; and what the survey found."""
-    first, *later = (held.near + held.afar for held in passing(*traits(stack, settings)))
+    first, *later = (held.near + held.afar for held in holding(stack, settings).passing)
     states = max(2 * first, *(first + 2 * held for held in later), 0)
     return int(states * stack.width * stack.height) + cells_bytes(stack, settings, GLANCE_BYTES)
 
@@ -319,7 +297,8 @@ def checkpoint_bytes(stack: Stack, settings: Settings) -> int:
 def _sight_bytes(stack: Stack, readers: int, slots: int) -> int:
     """What `readers` frames take while they are looked at, and the sights that wait to be matched."""
     plane = 4 * (stack.width // survey_factor(stack)) * (stack.height // survey_factor(stack))
-    return int(plane * (SURVEY_PLANES * readers + SIGHT_PLANES * (slots + 1 + LINK_REACH + LINKS_AHEAD)))
+    waiting = min(len(stack), slots + 1 + LINK_REACH + LINKS_AHEAD)
+    return int(plane * (SURVEY_PLANES * readers + SIGHT_PLANES * waiting))
 
 
 def survey_factor(stack: Stack) -> int:
@@ -336,26 +315,3 @@ def passes(settings: Settings, method: Method) -> tuple[str, ...]:
     survey = ("survey",) if settings.looks else ()
     renders = PASSES[method][:1] if settings.slab is not None and method is Method.AUTO else PASSES[method]
     return survey + renders + (("layers",) if settings.layers else ())
-
-
-def predict(stack: Stack, settings: Settings, method: Method, threads: int) -> float:
-    """Seconds a run will take, roughly."""
-    names = passes(settings, method)
-    decoding = READ_SECONDS if device_decodes(stack, settings) else DECODE_SECONDS[stack.kind]
-    decoding += 0.0 if settings.flat is None else FLAT_SECONDS
-    decoding += CONVERT_SECONDS if settings.convert_profile else 0.0
-    renders = [name for name in names if name in PASS_SECONDS]
-    looking = GLANCE_SECONDS * len(stack) / threads if settings.removes_ghosts else 0.0
-    folded = sum(len(slab.frames) for slab in slabs(stack, settings)) / len(stack) or 1.0
-    work = folded * sum(PASS_SECONDS[name] for name in renders) + decoding * len(names)
-    if stack.kind is Kind.RAW:
-        work += DEVELOP_SECONDS[settings.demosaic] * len(renders)
-    elif stack.kind is Kind.DEVELOPED:
-        work += OTHERS_SECONDS
-    if settings.align is Model.NONE:
-        return looking + work * len(stack) * stack.largest.megapixels / threads
-    work += (
-        folded * WARP_SECONDS[settings.interpolation] * len(renders)
-        + SURVEY_PLANE_SECONDS / survey_factor(stack) ** 2
-    )
-    return looking + (work * stack.largest.megapixels + SURVEY_SECONDS) * len(stack) / threads

@@ -18,7 +18,7 @@ from gpustack.engine.layers import KeepLayers, hand_out_layers
 from gpustack.engine.opening import Request, open_job, within_device
 from gpustack.engine.path import Fused, InSlabsOf, Recipe, render
 from gpustack.engine.placing import canvas_of, surveyed
-from gpustack.engine.plan import Budget
+from gpustack.engine.planned import Budget
 from gpustack.engine.price import slabs
 from gpustack.engine.progress import Progress, Silent
 from gpustack.engine.report import Report
@@ -94,6 +94,7 @@ def _fused(choice: Choice, request: Request, allowed: Budget) -> Outcome:
         job.canvas = canvas_of(job, request.settings.crop, reference)
         found = remove_ghosts(job, found, reference)
         found = lift_veils(job, found, request, reference)
+        job.settle(request.settings)
         started, before = time.perf_counter(), sum(job.report.seconds.values())
         fused = _rendered(job, Recipe.of(request.settings, found.noise), _slabs(job, request))
         passes = sum(job.report.seconds.values()) - before
@@ -142,6 +143,7 @@ def locate(
 
 
 def _located(choice: Choice, request: Request, allowed: Budget) -> tuple[Place, ...]:
+    allowed = replace(allowed, disk_bytes=0)  # there is no state to page
     with closing(open_job(choice, request, allowed)) as job:
         found = surveyed(job, request)
         if job.keep_aligned is not None:

@@ -16,7 +16,7 @@ from gpustack.engine.feed import Feed, Source
 from gpustack.engine.ghosts import glance_at
 from gpustack.engine.lights import light_at
 from gpustack.engine.links import Links
-from gpustack.engine.plan import Plan
+from gpustack.engine.planned import Plan
 from gpustack.engine.price import LINK_REACH
 from gpustack.engine.progress import Progress
 from gpustack.engine.showing import Showing

@@ -17,7 +17,7 @@ from gpustack.backend.protocol import Backend
 from gpustack.backend.values import EVIDENCE, Cells, Host
 from gpustack.engine.feed import Feed, Source
 from gpustack.engine.lights import light_at
-from gpustack.engine.plan import Plan
+from gpustack.engine.planned import Plan
 from gpustack.engine.price import survey_factor
 from gpustack.engine.progress import Progress
 from gpustack.engine.showing import Showing

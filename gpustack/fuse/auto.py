@@ -24,7 +24,7 @@ import numpy.typing as npt
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import Band, Mix, Part, Spread, debias_halo, sharpness_halo
 from gpustack.fuse.average import empty_mix
-from gpustack.fuse.fold import Footprint, Pixels, View, Winners, across, assembled
+from gpustack.fuse.fold import Footprint, Pixels, View, Winners, across, assembled, joined
 from gpustack.fuse.levels import LaplacianFold, LevelsState, range_around
 from gpustack.fuse.measure import (
     empty_best,
@@ -36,6 +36,7 @@ from gpustack.fuse.measure import (
 )
 from gpustack.fuse.radius import blur_radius, finishing_strips, mix_across
 from gpustack.fuse.scales import soft_scales
+from gpustack.model.band_turn import WHOLE, Turn
 from gpustack.model.canvas import Canvas
 from gpustack.model.rect import Rows
 from gpustack.settings import FOCUS_SIGMA_PX, MEAN_SIGMA_PX, NOISE_LEVELS, Prefer
@@ -91,19 +92,26 @@ class Auto:
         floor = energy_noise(self.noise, self.smoothing)
         return Part(empty_best(backend, *size), mix, floor, preference=wish)
 
-    def add(self, backend: Backend[Any], state: AutoState, index: int, view: View, /) -> None:
+    def add(
+        self, backend: Backend[Any], state: AutoState, index: int, view: View, turn: Turn = WHOLE, /
+    ) -> None:
         """Fold the frame into both; each band of it is read once."""
-        backend.each(partial(self._add_band, backend, state, index, view), range(len(state.means)))
-        self._levels.add_coarser(backend, state.levels, index)
+        work = partial(self._add_band, backend, state, index, view, turn)
+        backend.each(work, self._levels.finest(state.levels, turn))
+        if turn.first:
+            self._levels.add_coarser(backend, state.levels, index)
 
-    def _add_band(self, backend: Backend[Any], state: AutoState, index: int, view: View, number: int) -> None:
+    def _add_band(
+        self, backend: Backend[Any], state: AutoState, index: int, view: View, turn: Turn, number: int
+    ) -> None:
         canvas, levels = state.levels.canvas, self._levels
         rows = canvas.bands[number]
         wide = rows.grow(self.halo, canvas.height)
         band = view(wide)
         part = state.means[number]
-        backend.fold_sharpness(part, index, band, self._mean_sigma, rows.within(wide))
-        levels.add_finest(backend, state.levels, index, partial(_rows_of, backend, band, wide), number)
+        if turn.takes(number):
+            backend.fold_sharpness(part, index, band, self._mean_sigma, rows.within(wide))
+        levels.add_finest(backend, state.levels, index, partial(_rows_of, backend, band, wide), turn, number)
 
     def merge(self, backend: Backend[Any], state: AutoState, other: AutoState, /) -> None:
         """Both pictures of both runs."""
@@ -155,15 +163,15 @@ class Auto:
 
     def winners(self, backend: Backend[Any], state: AutoState, /) -> Winners:
         """(h, w) uint16 index of the sharpest frame, which carries most of the weight."""
-        return np.concatenate([backend.download(part.best.frame) for part in state.means])
+        return joined(backend, state.levels.canvas, [part.best.frame for part in state.means], "uint16")
 
     def energies(self, backend: Backend[Any], state: AutoState, /) -> npt.NDArray[np.float32]:
         """(h, w) float32 focus measure of the sharpest frame."""
-        return np.concatenate([backend.download(part.best.energy) for part in state.means])
+        return joined(backend, state.levels.canvas, [part.best.energy for part in state.means], "float32")
 
     def spread(self, backend: Backend[Any], state: AutoState, /) -> Spread[Any]:
         """Where the frames of the mean lie, (h, w) float32 planes on the host."""
-        return whole_spread(backend, state.means)
+        return whole_spread(backend, state.levels.canvas, state.means)
 
     def footprint(self, channels: int, itemsize: int, /) -> Footprint:
         """The pyramid; mean, total weight, spread, energy and index."""

@@ -12,11 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import Mix, Part, Spread
-from gpustack.fuse.fold import Footprint, Pixels, View, Winners, assembled
+from gpustack.fuse.fold import Footprint, Pixels, View, Winners, assembled, joined
 from gpustack.fuse.measure import (
     empty_best,
     empty_spread,
@@ -26,6 +24,7 @@ from gpustack.fuse.measure import (
     valley_bytes,
     whole_spread,
 )
+from gpustack.model.band_turn import WHOLE, Turn
 from gpustack.model.canvas import Canvas
 from gpustack.settings import FOCUS_SIGMA_PX, NOISE_LEVELS, Prefer
 
@@ -62,14 +61,16 @@ class Average:
         floor = energy_noise(self.noise, self.smoothing)
         return Part(empty_best(backend, *size), mix, floor, preference=wish)
 
-    def add(self, backend: Backend[Any], state: AverageState, index: int, view: View, /) -> None:
+    def add(
+        self, backend: Backend[Any], state: AverageState, index: int, view: View, turn: Turn = WHOLE, /
+    ) -> None:
         """Weigh the frame against the sharpest so far and mix it in."""
 
         def work(number: int) -> None:
             rows, height = state.canvas.bands[number], state.canvas.height
             fold_measured(backend, state.parts[number], index, view, rows, height, self.radius)
 
-        backend.each(work, range(len(state.parts)))
+        backend.each(work, turn.of(len(state.parts)))
 
     def merge(self, backend: Backend[Any], state: AverageState, other: AverageState, /) -> None:
         """The mean of both, each scaled to the sharper of the two maxima."""
@@ -87,15 +88,15 @@ class Average:
 
     def winners(self, backend: Backend[Any], state: AverageState, /) -> Winners:
         """(h, w) uint16 index of the sharpest frame, which carries most of the weight."""
-        return np.concatenate([backend.download(part.best.frame) for part in state.parts])
+        return joined(backend, state.canvas, [part.best.frame for part in state.parts], "uint16")
 
     def energies(self, backend: Backend[Any], state: AverageState, /) -> Any:
         """(h, w) float32 focus measure of the sharpest frame."""
-        return np.concatenate([backend.download(part.best.energy) for part in state.parts])
+        return joined(backend, state.canvas, [part.best.energy for part in state.parts], "float32")
 
     def spread(self, backend: Backend[Any], state: AverageState, /) -> Spread[Any]:
         """Where the frames lie, (h, w) float32 planes on the host."""
-        return whole_spread(backend, state.parts)
+        return whole_spread(backend, state.canvas, state.parts)
 
     def footprint(self, channels: int, itemsize: int, /) -> Footprint:
         """Mean, total weight, energy and index, and the spread if wanted; the packed picture."""

@@ -21,6 +21,7 @@ from gpustack.fuse.average import empty_mix
 from gpustack.fuse.facing import Order
 from gpustack.fuse.fold import ANEW, Footprint, Pixels, View, across, assembled
 from gpustack.fuse.levels import range_around
+from gpustack.model.band_turn import WHOLE, Turn
 from gpustack.model.canvas import Canvas
 from gpustack.model.rect import Rows, cut
 from gpustack.model.transform import Transform
@@ -29,7 +30,7 @@ STRIP_ROWS = 256
 """Rows that are unveiled at a time, at most: half of the work is halo then."""
 
 MEDIAN_HALO = 2
-"""Rows around a strip that its median reads."""
+"""Rows that the median of depths reads on both sides."""
 
 BARE_SHARE = 0.5
 """Where more than this share of what a pixel shows is ground, its depth is the ground's."""
@@ -93,9 +94,17 @@ class Behind:
         def sums() -> list[Mix[Any]]:
             return [empty_mix(backend, canvas.channels, len(rows), canvas.width) for rows in canvas.bands]
 
-        return BehindState(canvas, steps, [_reach(part) for part in parts], sums(), sums())
+        reach: list[tuple[float, float] | None] = [None] * len(parts)
 
-    def add(self, backend: Backend[Any], state: BehindState, index: int, view: View, /) -> None:
+        def look(number: int) -> None:
+            reach[number] = _reach(parts[number])
+
+        backend.each(look, range(len(parts)))
+        return BehindState(canvas, steps, reach, sums(), sums())
+
+    def add(
+        self, backend: Backend[Any], state: BehindState, index: int, view: View, turn: Turn = WHOLE, /
+    ) -> None:
         """Add the frame where one of the two depths is less than one frame away."""
         index = self.scene.order.from_near(index)
 
@@ -107,7 +116,7 @@ class Behind:
             backend.blend_in(state.near[number], steps.near, index, band)
             backend.blend_in(state.far[number], steps.far, index, band)
 
-        backend.each(work, range(len(state.steps)))
+        backend.each(work, turn.of(len(state.steps)))
 
     def merge(self, backend: Backend[Any], state: BehindState, other: BehindState, /) -> None:
         """Sums add up."""
@@ -119,11 +128,12 @@ class Behind:
         where that is not known."""
         canvas, scene = state.canvas, self.scene
         strips = cut(canvas.height, min(STRIP_ROWS, len(canvas.bands[0])))
-        seen = np.zeros((canvas.height, canvas.width), np.uint8)
+        seen = backend.room((canvas.height, canvas.width), "uint8")
 
         def strip(number: int) -> Pixels:
             rows = strips[number]
             if not (scene.steps.side[rows.slice] == FRONT).any():
+                seen[rows.slice] = 0
                 return scene.picture[rows.slice]
             wide = rows.grow(behind_halo(), canvas.height)
             beside = self._beside(backend, state, wide)
@@ -135,7 +145,8 @@ class Behind:
 
         by_strips = replace(canvas, bands=strips)
         picture = assembled(backend, by_strips, canvas.pixel_type.value, canvas.channels, strip)
-        return picture, _shows(seen, scene.steps.side)
+        show_sides(backend, seen, scene.steps.side)
+        return picture, seen
 
     def _beside(self, backend: Backend[Any], state: BehindState, wide: Rows) -> Beside[Any]:
         canvas, scene = state.canvas, self.scene
@@ -153,33 +164,53 @@ class Behind:
         return Footprint(9.0, 8.0 * channels + 8 + 2.0 * channels * itemsize, 2.0 * channels * itemsize + 10)
 
 
-def _shows(seen: npt.NDArray[np.uint8], side: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """What pixels show. Where looking behind fits hardly anywhere, only what fits is known."""
-    fitting, bare = (np.count_nonzero(seen == code) for code in (_FITS, _BARE))
-    shows = np.where(seen == _FITS, np.uint8(GROUND), np.uint8(0))
-    if fitting > FITTING_SHARE * (fitting + bare):
-        np.copyto(shows, GROUND, where=(seen == _BARE) | (side == GROUND))
-        np.copyto(shows, FRONT, where=(seen == _COVERED) & (side == FRONT))
-    return shows
+def show_sides(backend: Backend[Any], seen: npt.NDArray[np.uint8], side: npt.NDArray[Any]) -> None:
+    """Turn what was seen of pixels into what they show, in place. Where looking behind fits hardly anywhere,
+    only what fits is known."""
+    strips = cut(len(seen), STRIP_ROWS)
+    counts = np.zeros((len(strips), 2), int)
+
+    def count(number: int) -> None:
+        part = seen[strips[number].slice]
+        counts[number] = [np.count_nonzero(part == code) for code in (_FITS, _BARE)]
+
+    backend.each(count, range(len(strips)))
+    fitting, bare = counts.sum(axis=0)
+    believed = fitting > FITTING_SHARE * (fitting + bare)
+
+    def show(rows: Rows) -> None:
+        part, beside = seen[rows.slice], side[rows.slice]
+        shows = np.where(part == _FITS, np.uint8(GROUND), np.uint8(0))
+        if believed:
+            np.copyto(shows, GROUND, where=(part == _BARE) | (beside == GROUND))
+            np.copyto(shows, FRONT, where=(part == _COVERED) & (beside == FRONT))
+        part[...] = shows
+
+    backend.each(show, strips)
 
 
 def steps_of(
-    backend: Backend[Any], winners: npt.NDArray[Any], energies: npt.NDArray[np.float32], floor: float
+    backend: Backend[Any],
+    winners: npt.NDArray[Any],
+    energies: npt.NDArray[np.float32],
+    order: Order,
+    floor: float,
 ) -> Steps[npt.NDArray[Any]]:
-    """Where depth steps, on the host, from the sharpest frames (h, w), counted from the nearest, and their
-    focus measure; `floor` is that of noise alone."""
-    height, width = winners.shape
+    """Where depth steps, on the host, in frames counted from the nearest, from the sharpest frames (h, w),
+    how they are counted, and their focus measure; `floor` is that of noise alone."""
+    size = height, _ = winners.shape
     strips = cut(height, STRIP_ROWS)
-    near, far = (np.empty((height, width), np.float32) for _ in range(2))
-    found: Steps[npt.NDArray[Any]] = Steps(near, far, np.empty((height, width), np.uint8))
+    near, far = (backend.room(size, "float32") for _ in range(2))
+    found: Steps[npt.NDArray[Any]] = Steps(near, far, backend.room(size, "uint8"))
 
     def work(number: int) -> None:
         rows = strips[number]
         wide = rows.grow(steps_halo(), height)
-        around = wide.grow(MEDIAN_HALO, height)
-        depth = np.where(energies[around.slice] < 0, 0, winners[around.slice]).astype(np.float32)
-        median = backend.rows(backend.median(backend.lend(depth)), wide.within(around))
-        part = backend.steps(median, backend.lend(energies[wide.slice]), floor, rows.within(wide))
+        more, energy = wide.grow(MEDIAN_HALO, height), energies[wide.slice]
+        numbers = order.from_near(winners[more.slice])
+        seen = np.where(energies[more.slice] < 0, 0, numbers).astype(np.float32)
+        median = backend.rows(backend.median(backend.lend(seen)), wide.within(more))
+        part = backend.steps(median, backend.lend(energy), floor, rows.within(wide))
         for target, plane in zip(_planes(found), _planes(part), strict=True):
             target[rows.slice] = backend.download(plane)
 

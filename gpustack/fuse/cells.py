@@ -12,6 +12,7 @@ import numpy.typing as npt
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import Band, Best, Part, sharpness_halo
 from gpustack.fuse.fold import Footprint, View
+from gpustack.model.band_turn import WHOLE, Turn
 from gpustack.model.canvas import Canvas
 from gpustack.settings import FOCUS_SIGMA_PX
 
@@ -46,7 +47,9 @@ class FocusCells:
             canvas, backend.full(size, -1.0, "float32"), backend.full(size, 65535, "uint16"), pixels
         )
 
-    def add(self, backend: Backend[Any], state: CellsState, index: int, view: View, /) -> None:
+    def add(
+        self, backend: Backend[Any], state: CellsState, index: int, view: View, turn: Turn = WHOLE, /
+    ) -> None:
         """Measure a frame and hand its cells out."""
         backend.fill(state.energy, -1.0)
         canvas = state.canvas
@@ -59,7 +62,7 @@ class FocusCells:
             backend.fold_sharpness(part, index, band, self.radius, inner)
             state.pixels[rows.slice] = _packed(backend, band, inner, canvas)
 
-        backend.each(work, range(len(canvas.bands)))
+        backend.each(work, turn.of(len(canvas.bands)))
         self.heard(index, state.pixels, backend.thumbnail(state.energy, self.count))
 
     def merge(self, backend: Backend[Any], state: CellsState, other: CellsState, /) -> None:

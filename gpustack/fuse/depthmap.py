@@ -18,7 +18,9 @@ from gpustack.backend.values import Best, Mix, Part
 from gpustack.fuse.average import empty_mix
 from gpustack.fuse.fold import ANEW, Footprint, Pixels, View, Winners, assembled
 from gpustack.fuse.measure import empty_best
+from gpustack.model.band_turn import WHOLE, Turn
 from gpustack.model.canvas import Canvas
+from gpustack.model.rect import Rows
 
 
 @dataclass(slots=True)
@@ -47,6 +49,12 @@ class Blend:
         """Empty sums."""
         channels, width = canvas.channels, canvas.width
         parts = [self.depth[rows.slice] for rows in canvas.bands]
+        reach = [(0.0, 0.0)] * len(parts)
+
+        def look(number: int) -> None:
+            reach[number] = float(parts[number].min()), float(parts[number].max())
+
+        backend.each(look, range(len(parts)))
         nearest = [
             None if canvas.covered else empty_best(backend, len(rows), width, channels)
             for rows in canvas.bands
@@ -54,12 +62,14 @@ class Blend:
         return BlendState(
             canvas,
             [backend.upload(part) for part in parts],
-            [(float(part.min()), float(part.max())) for part in parts],
+            reach,
             [empty_mix(backend, channels, len(rows), width) for rows in canvas.bands],
             nearest,
         )
 
-    def add(self, backend: Backend[Any], state: BlendState, index: int, view: View, /) -> None:
+    def add(
+        self, backend: Backend[Any], state: BlendState, index: int, view: View, turn: Turn = WHOLE, /
+    ) -> None:
         """Add the frame where the surface is less than one frame away."""
 
         def work(number: int) -> None:
@@ -72,7 +82,7 @@ class Blend:
             if spare is not None:
                 backend.keep_nearest(spare, state.depth[number], index, band)
 
-        backend.each(work, range(len(state.sums)))
+        backend.each(work, turn.of(len(state.sums)))
 
     def merge(self, backend: Backend[Any], state: BlendState, other: BlendState, /) -> None:
         """Sums add up; the nearer covering frame stays."""
@@ -94,10 +104,21 @@ class Blend:
 
     def winners(self, backend: Backend[Any], state: BlendState, /) -> Winners:
         """(h, w) uint16 index of the frame nearest to the surface."""
-        del backend, state
-        return np.rint(self.depth).astype(np.uint16)
+        canvas = state.canvas
+        out: Winners = backend.room((canvas.height, canvas.width), "uint16")
+
+        def work(rows: Rows) -> None:
+            out[rows.slice] = np.rint(self.depth[rows.slice])
+
+        backend.each(work, canvas.bands)
+        return out
 
     def footprint(self, channels: int, itemsize: int, /) -> Footprint:
-        """Sums, weights, and the nearest frame where some do not cover all; the surface; the packed
-        picture."""
-        return Footprint(4.0, 8.0 * channels + 10, channels * itemsize)
+        """Sums and weights; the surface; the packed picture. And `spare_bytes` where frames do not cover
+        all."""
+        return Footprint(4.0, 4.0 * channels + 4, channels * itemsize)
+
+    @staticmethod
+    def spare_bytes(channels: int) -> float:
+        """The nearest frame of a pixel, its index, and how near it is."""
+        return 4.0 * channels + 6

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from gpustack.backend.protocol import Backend
 from gpustack.backend.values import STEP_FRAMES
 from gpustack.model.rect import cut
 
@@ -43,19 +44,24 @@ class Order:
         return numbers if self.nearer_first else self.last - numbers
 
     @classmethod
-    def of(cls, winners: Array, energies: Array, floor: float) -> Order:
+    def of(cls, backend: Backend[Any], winners: Array, energies: Array, floor: float) -> Order:
         """That of the frames behind some winners (h, w) and their focus measure."""
-        return cls(int(winners.max()), nearer_first(winners, energies, floor))
+        return cls(int(winners.max()), nearer_first(backend, winners, energies, floor))
 
 
-def nearer_first(winners: Array, energies: Array, floor: float) -> bool:
+def nearer_first(backend: Backend[Any], winners: Array, energies: Array, floor: float) -> bool:
     """Whether the first frames are focused nearest, from the sharpest frames (h, w) and their focus measure;
     `floor` is that of noise alone. True where nothing tells."""
-    balance = 0.0
-    for rows in cut(len(winners), STRIP_ROWS):
+    strips = cut(len(winners), STRIP_ROWS)
+    balances = [0.0] * len(strips)
+
+    def work(number: int) -> None:
+        rows = strips[number]
         wide = rows.grow(REACH_PX, len(winners))
-        balance += _balance(winners[wide.slice], energies[wide.slice], floor, rows.within(wide))
-    return balance >= 0
+        balances[number] = _balance(winners[wide.slice], energies[wide.slice], floor, rows.within(wide))
+
+    backend.each(work, range(len(strips)))
+    return sum(balances) >= 0
 
 
 def _balance(winners: Array, energies: Array, floor: float, inner: slice) -> float:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import Band
+from gpustack.model.band_turn import WHOLE, Turn
 from gpustack.model.canvas import Canvas
 from gpustack.model.rect import Rows
 
@@ -53,17 +54,19 @@ View = Callable[[Rows], Band[Any]]
 class Fold(Protocol[S]):
     """A method's state and what is done to it.
 
-    Laws, tested in tests/fuse/test_laws.py: the bands into which the canvas is cut do not change a bit of
-    the result; one frame gives that frame; `merge` of the states of two runs of frames equals one run over
-    all of them (winners: bit for bit and in any order; pictures: within rounding).
+    Laws, tested in tests/fuse/test_laws.py, of turns in tests/engine/test_turns.py: neither the bands into
+    which the canvas is cut nor turns, in each of which all frames come, change a bit of the result; one frame
+    gives that frame; `merge` of the states of two runs of frames equals one run over all of them (winners:
+    bit for bit and in any order; pictures: within rounding).
     """
 
     def start(self, backend: Backend[Any], canvas: Canvas, /) -> S:
         """The state before the first frame."""
         ...
 
-    def add(self, backend: Backend[Any], state: S, index: int, view: View, /) -> None:
-        """Fold frame `index` in; `view` is called once for each band, from several threads."""
+    def add(self, backend: Backend[Any], state: S, index: int, view: View, turn: Turn = WHOLE, /) -> None:
+        """Fold frame `index` in, as far as it is the turn's; `view` is called once for each band, from
+        several threads."""
         ...
 
     def merge(self, backend: Backend[Any], state: S, other: S, /) -> None:
@@ -80,12 +83,23 @@ def assembled(
     backend: Backend[Any], canvas: Canvas, dtype: str, channels: int, band: Callable[[int], Pixels]
 ) -> Pixels:
     """A picture (h, w, channels) of bands (rows, w, channels), made in parallel from their numbers."""
-    out = np.empty((canvas.height, canvas.width, channels), dtype)
+    out = backend.room((canvas.height, canvas.width, channels), dtype)
 
     def work(number: int) -> None:
         out[canvas.bands[number].slice] = band(number)
 
     backend.each(work, range(len(canvas.bands)))
+    return out
+
+
+def joined(backend: Backend[Any], canvas: Canvas, parts: Sequence[Any], dtype: str) -> Pixels:
+    """A plane (h, w) on the host of its bands on the backend."""
+    out = backend.room((canvas.height, canvas.width), dtype)
+
+    def work(number: int) -> None:
+        out[canvas.bands[number].slice] = backend.download(parts[number])
+
+    backend.each(work, range(len(parts)))
     return out
 
 

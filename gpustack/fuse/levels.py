@@ -23,7 +23,8 @@ import numpy as np
 
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import Band, Extent, LevelBand, Part
-from gpustack.fuse.fold import ANEW, Footprint, Pixels, View, Winners, across, assembled
+from gpustack.fuse.fold import ANEW, Footprint, Pixels, View, Winners, across, assembled, joined
+from gpustack.model.band_turn import WHOLE, Turn
 from gpustack.model.canvas import Canvas
 from gpustack.model.rect import Rows, cut
 
@@ -70,6 +71,16 @@ class Level:
     mask: Any = field(default=None, metadata=ANEW)
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A band of a level, by its number, and on the finest its range; `kept`: it is its turn."""
+
+    level: Level
+    number: int
+    extent: Extent[Any] | None = None
+    kept: bool = True
+
+
 @dataclass(slots=True)
 class LevelsState:
     """Levels, finest first; the last is the base. `extent` is the range seen, for each level-0 band."""
@@ -101,51 +112,58 @@ class LaplacianFold:
             level.mask = None if canvas.covered else backend.full((height, width), 255, "uint8")
         return level
 
-    def add(self, backend: Backend[Any], state: LevelsState, index: int, view: View, /) -> None:
+    def add(
+        self, backend: Backend[Any], state: LevelsState, index: int, view: View, turn: Turn = WHOLE, /
+    ) -> None:
         """Fold one frame in, level by level."""
-        work = partial(self.add_finest, backend, state, index, view)
-        backend.each(work, range(len(state.canvas.bands)))
-        self.add_coarser(backend, state, index)
+        work = partial(self.add_finest, backend, state, index, view, turn)
+        backend.each(work, self.finest(state, turn))
+        if turn.first:
+            self.add_coarser(backend, state, index)
+
+    def finest(self, state: LevelsState, turn: Turn) -> range:
+        """The bands of the finest level that are looked at: the coarser levels are made of all of them."""
+        count = len(state.canvas.bands)
+        return range(count) if turn.first else turn.of(count)
 
     def add_finest(
-        self, backend: Backend[Any], state: LevelsState, index: int, view: View, number: int
+        self, backend: Backend[Any], state: LevelsState, index: int, view: View, turn: Turn, number: int
     ) -> None:
-        """Fold one band of a frame into the finest level."""
-        self._add_band(backend, state, index, state.levels[0], state.levels[1], view, number)
+        """Look at one band of a frame, and fold it into the finest level where it is its turn."""
+        finest, coarser = state.levels[:2]
+        room = Room(finest, number, state.extent[number], kept=turn.takes(number))
+        self._add_band(backend, index, room, coarser if turn.first else None, view)
 
     def add_coarser(self, backend: Backend[Any], state: LevelsState, index: int) -> None:
-        """Fold the frame, all of whose bands were folded into the finest level, into the others."""
-        for level, coarser in zip(state.levels[1:], [*state.levels[2:], None], strict=True):
-            work = partial(
-                self._add_band, backend, state, index, level, coarser, partial(_rows_of, backend, level)
-            )
+        """Fold the frame, all of whose bands were looked at on the finest level, into the others."""
+        *between, base = state.levels[1:]
+        for level, coarser in zip(between, state.levels[2:], strict=True):
+
+            def work(number: int, level: Level = level, coarser: Level = coarser) -> None:
+                source = partial(_rows_of, backend, level)
+                self._add_band(backend, index, Room(level, number), coarser, source)
+
             backend.each(work, range(len(level.bands)))
+        backend.each(partial(self._add_base, backend, base, index), range(len(base.bands)))
 
     def _add_band(
-        self,
-        backend: Backend[Any],
-        state: LevelsState,
-        index: int,
-        level: Level,
-        coarser: Level | None,
-        source: View,
-        number: int,
+        self, backend: Backend[Any], index: int, room: Room, coarser: Level | None, source: View
     ) -> None:
-        rows = level.bands[number]
-        if coarser is None:
-            self._add_base(backend, level, number, rows, index)
-            return
+        """Fold a band into what is kept of it, if it is, and hand it down to the coarser level, if any."""
+        level, rows = room.level, room.level.bands[room.number]
         halo = rows.grow(self.halo, level.height)
         band = source(halo)
         coarse = backend.reduce(band.image)
         evidence = band.evidence if level.evidence is None else backend.rows(level.evidence, halo.slice)
         seen = LevelBand(band.image, coarse, evidence, band.valid, rows.within(halo))
-        extent = state.extent[number] if level.number == 0 else None
-        energy = backend.fold_level(level.parts[number], index, seen, self.rule.sigma, extent)
-        _hand_down(backend, coarser, Band(coarse, band.valid), energy, rows, halo)
+        part = level.parts[room.number]
+        energy = backend.fold_level(part, index, seen, self.rule.sigma, room.extent, keep=room.kept)
+        if coarser is not None:
+            _hand_down(backend, coarser, Band(coarse, band.valid), energy, rows, halo)
 
-    def _add_base(self, backend: Backend[Any], base: Level, number: int, rows: Rows, index: int) -> None:
+    def _add_base(self, backend: Backend[Any], base: Level, index: int, number: int) -> None:
         """The base has no detail of its own: the evidence of all finer levels decides."""
+        rows = base.bands[number]
         image, energy = backend.rows(base.image, rows.slice), backend.rows(base.evidence, rows.slice)
         valid = None if base.mask is None else backend.rows(base.mask, rows.slice)
         backend.fold_in(base.parts[number], index, image, energy, valid)
@@ -179,9 +197,19 @@ class LaplacianFold:
         base, *between, finest = state.levels[::-1]
         image = backend.stack_rows([part.kept for part in base.parts])
         for level in between:
-            parts = [self._collapsed(backend, level, image, number) for number in range(len(level.bands))]
-            image = backend.stack_rows(parts)
+            image = self._picture(backend, state.canvas, level, image)
         return partial(self._collapsed, backend, finest, image)
+
+    def _picture(self, backend: Backend[Any], canvas: Canvas, level: Level, coarse: Any) -> Any:
+        """A level's picture, from the coarser one."""
+        out = backend.full((canvas.channels, level.height, level.width), 0.0, "float32")
+
+        def work(number: int) -> None:
+            band = self._collapsed(backend, level, coarse, number)
+            backend.copy(band, backend.rows(out, level.bands[number].slice))
+
+        backend.each(work, range(len(level.bands)))
+        return out
 
     def _collapsed(self, backend: Backend[Any], level: Level, coarse: Any, number: int) -> Any:
         """One band of a level's picture, from the coarser picture and the kept detail."""
@@ -192,13 +220,14 @@ class LaplacianFold:
 
     def winners(self, backend: Backend[Any], state: LevelsState, /) -> Winners:
         """(h, w) uint16: the frame that has most of the finest detail."""
-        return np.concatenate([backend.download(part.best.frame) for part in state.levels[0].parts])
+        parts = [part.best.frame for part in state.levels[0].parts]
+        return joined(backend, state.canvas, parts, "uint16")
 
     def footprint(self, channels: int, itemsize: int, /) -> Footprint:
-        """Parts of all levels, a third of the finest for those below it; a frame's pictures there; the range;
-        the packed picture."""
+        """Parts of all levels, a third of the finest for those below it; a frame's pictures and masks there;
+        the range; the packed picture."""
         part = self.rule.bytes_per_pixel(channels)
-        below = (part + 4.0 * (channels + 1)) / 3
+        below = (part + 4.0 * (channels + 1) + 1) / 3
         return Footprint(below, part + 2.0 * channels * itemsize, channels * itemsize)
 
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import MEASURE_NOISE, Best, Mix, Part, Preference, Spread, sharpness_halo
-from gpustack.fuse.fold import Footprint, View, Winners
+from gpustack.fuse.fold import Footprint, View, Winners, joined
+from gpustack.model.band_turn import WHOLE, Turn
 from gpustack.model.canvas import Canvas
 from gpustack.model.rect import Rows
 from gpustack.settings import FOCUS_SIGMA_PX, NOISE_LEVELS, Prefer
@@ -72,14 +73,16 @@ class Sharpest:
         floor = energy_noise(self.noise, self.smoothing)
         return Part(empty_best(backend, *size), mix, floor, preference=wish)
 
-    def add(self, backend: Backend[Any], state: SharpestState, index: int, view: View, /) -> None:
+    def add(
+        self, backend: Backend[Any], state: SharpestState, index: int, view: View, turn: Turn = WHOLE, /
+    ) -> None:
         """Compare the frame's focus measure with the best so far."""
 
         def work(number: int) -> None:
             rows, height = state.canvas.bands[number], state.canvas.height
             fold_measured(backend, state.parts[number], index, view, rows, height, self.radius)
 
-        backend.each(work, range(len(state.parts)))
+        backend.each(work, turn.of(len(state.parts)))
 
     def merge(self, backend: Backend[Any], state: SharpestState, other: SharpestState, /) -> None:
         """Larger energy wins, ties go to the lower frame; means and variances join by their weights."""
@@ -88,15 +91,15 @@ class Sharpest:
 
     def winners(self, backend: Backend[Any], state: SharpestState, /) -> Winners:
         """(h, w) uint16 index of the sharpest frame."""
-        return np.concatenate([backend.download(part.best.frame) for part in state.parts])
+        return joined(backend, state.canvas, [part.best.frame for part in state.parts], "uint16")
 
     def energies(self, backend: Backend[Any], state: SharpestState, /) -> Any:
         """(h, w) float32 focus measure of the sharpest frame."""
-        return np.concatenate([backend.download(part.best.energy) for part in state.parts])
+        return joined(backend, state.canvas, [part.best.energy for part in state.parts], "float32")
 
     def spread(self, backend: Backend[Any], state: SharpestState, /) -> Spread[Any]:
         """Where the frames lie, (h, w) float32 planes on the host."""
-        return whole_spread(backend, state.parts)
+        return whole_spread(backend, state.canvas, state.parts)
 
     def footprint(self, channels: int, itemsize: int, /) -> Footprint:
         """Energy, index, weight and spread, in the state, and all but the weight as results."""
@@ -118,13 +121,13 @@ def empty_spread(backend: Backend[Any], height: int, width: int) -> Spread[Any]:
     return Spread(*(backend.full((height, width), 0.0, "float32", afar=True) for _ in range(3)))
 
 
-def whole_spread(backend: Backend[Any], parts: Sequence[Part[Any]]) -> Spread[Any]:
+def whole_spread(backend: Backend[Any], canvas: Canvas, parts: Sequence[Part[Any]]) -> Spread[Any]:
     """The spread of all bands, (h, w) planes on the host."""
     spreads = [part.mix.spread for part in parts if part.mix is not None]
     found = [spread for spread in spreads if spread is not None]
     return Spread(
         *(
-            np.concatenate([backend.download(getattr(spread, name)) for spread in found])
+            joined(backend, canvas, [getattr(spread, name) for spread in found], "float32")
             for name in Spread.__slots__
         )
     )

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import Band
 from gpustack.fuse.fold import Footprint, PictureFold, Pixels, View, Winners
+from gpustack.model.band_turn import WHOLE, Turn
 from gpustack.model.canvas import Canvas
 from gpustack.model.rect import Rows
 from gpustack.model.slab import Slab
@@ -57,13 +58,15 @@ class InSlabs:
         begin = partial(self.inner.start, backend, canvas)
         return SlabsState(canvas, begin(), defaultdict(begin))
 
-    def add(self, backend: Backend[Any], state: SlabsState, index: int, view: View, /) -> None:
+    def add(
+        self, backend: Backend[Any], state: SlabsState, index: int, view: View, turn: Turn = WHOLE, /
+    ) -> None:
         """Fold the frame into its slabs, and finish those of which it is the last."""
         for slab in self.slabs:
             if index not in slab.frames:
                 continue
             # Counted from the slab's first frame: the slab's picture is that of a stack of its frames.
-            self.inner.add(backend, state.begun[slab.number], index - slab.frames.start, view)
+            self.inner.add(backend, state.begun[slab.number], index - slab.frames.start, view, turn)
             if index == slab.last(self.used):
                 self._complete(backend, state, slab)
 

@@ -12,7 +12,8 @@ from gpustack.engine.feed import Feed
 from gpustack.engine.known import Ahead, Known
 from gpustack.engine.opening import budget
 from gpustack.engine.path import Recipe, first_pass
-from gpustack.engine.plan import Plan, make_plan
+from gpustack.engine.plan import make_plan
+from gpustack.engine.planned import Plan
 from gpustack.engine.survey import noise_of
 from gpustack.errors import InputError
 from gpustack.io.decode import Decoder
@@ -47,6 +48,7 @@ class Desk:
             allowed,
             ram_bytes=allowed.ram_bytes - host,
             vram_bytes=max(0, allowed.vram_bytes - device),
+            disk_bytes=0,  # frames come once, in their own time
         )
         self._plan = self.refuse_unfit(alone)
         (self._backend,) = choice.open(

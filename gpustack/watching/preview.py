@@ -109,7 +109,7 @@ def preview_bytes(first: Frame, settings: Settings) -> tuple[int, int]:
     canvas = canvas_of(first, survey_factor(Stack((first,))))
     held: Footprint = _fold(settings, 0.0).footprint(canvas.channels, canvas.pixel_type.itemsize)
     small = canvas.channels * canvas.pixel_type.itemsize
-    band = min(2 * BAND_ROWS, canvas.height) * canvas.width * 4 * BAND_PLANES
+    band = min(2 * BAND_ROWS, canvas.height) * canvas.width * 4 * BAND_PLANES[Method.PYRAMID]
     host = canvas.pixels * (held.total + 4 * small) + band
     return int(host), int(canvas.pixels * (held.near + held.afar + small) + band)
 

@@ -43,7 +43,7 @@ _CARRIERS = (
 )
 _AS_THEY_ARE = {"each", "info", "busy_seconds", "peak_bytes", "concurrent", "decodes"}
 _HOST_ARGUMENTS = {"upload": 0, "lend": 0, "drop": 0, "decode": 0, "alignment_sums": 2, "strip_sums": 2}
-_HOST_RESULTS = {"download", "pack", "slot", "thumbnail", "light", "noise_level"}
+_HOST_RESULTS = {"download", "pack", "slot", "room", "thumbnail", "light", "noise_level"}
 _HOST_RESULTS |= {"pieces", "alignment_sums", "strip_sums", "best_shift", "blur_misfit"}
 
 

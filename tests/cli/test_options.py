@@ -277,7 +277,7 @@ def planned(*arguments: object) -> dict[str, Any]:
 
 def test_plan_prices_depth_method_and_alignment(frames: list[Path]) -> None:
     plain, depth = planned(*frames), planned(*frames, "--depth")
-    assert depth["state_bytes"] > plain["state_bytes"]
+    assert depth["finish_bytes"] > plain["finish_bytes"]
     assert planned(*frames, "--method", "average")["state_bytes"] < plain["state_bytes"]
     assert planned(*frames, "--align", "none")["passes"] == ["auto", "behind"]
     assert planned(*frames, "--threads", "3", "--ram", "1G")["threads"] == 3

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+from gpustack.backend.cpu import Cpu
+from gpustack.backend.protocol import Backend
 from gpustack.backend.values import FRONT, GROUND, Steps
 from gpustack.depth.outline import outline
 from gpustack.depth.surface import NARROWEST, Sight
 from tests.strategies import Picture
 
+BACKEND: Backend[Any] = Cpu(2)
 NEAR, FAR, LAST = 4.0, 15.0, 20.0
 SIZE = 600, 8
 COVERED, BARE, BEHIND, PLAIN = np.s_[:, :2], np.s_[:, 2:4], np.s_[:, 4:6], np.s_[:, 6:]
@@ -40,7 +45,7 @@ def test_depths_between_go_to_what_is_shown(nearer_first: bool) -> None:
         return depth if nearer_first else LAST - depth
 
     found = sight(10.0)
-    outline(found, steps(), shows(), from_near)
+    outline(BACKEND, found, steps(), shows(), from_near)
     near, far = from_near(np.float32(NEAR)), from_near(np.float32(FAR))
     for part, value in ((COVERED, near), (BARE, far), (BEHIND, far), (PLAIN, 10.0)):
         np.testing.assert_array_equal(found.depth[part], np.float32(value))
@@ -50,11 +55,11 @@ def test_depths_between_go_to_what_is_shown(nearer_first: bool) -> None:
 
 def test_what_lies_between_two_frames_stays_there() -> None:
     found = sight(NEAR + 0.4)
-    outline(found, steps(), np.full(SIZE, FRONT, np.uint8), lambda depth: depth)
+    outline(BACKEND, found, steps(), np.full(SIZE, FRONT, np.uint8), lambda depth: depth)
     np.testing.assert_array_equal(found.depth, np.float32(NEAR + 0.4))
 
 
 def test_what_is_not_known_stays() -> None:
     found = sight(10.0)
-    outline(found, steps(), np.zeros(SIZE, np.uint8), lambda depth: depth)
+    outline(BACKEND, found, steps(), np.zeros(SIZE, np.uint8), lambda depth: depth)
     np.testing.assert_array_equal(found.depth, np.float32(10.0))

@@ -15,7 +15,8 @@ import pytest
 import typer.main
 
 from gpustack.cli.app import app
-from gpustack.engine.plan import Budget, make_plan
+from gpustack.engine.plan import make_plan
+from gpustack.engine.planned import Budget
 from gpustack.engine.report import FrameReport, Report
 from gpustack.io.metadata import Metadata
 from gpustack.io.write import write_picture

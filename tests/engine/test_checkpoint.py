@@ -22,7 +22,8 @@ from gpustack.engine.checkpoint import Checkpoint
 from gpustack.engine.identity import difference, identity_of
 from gpustack.engine.pace import Pace
 from gpustack.engine.path import PASSES
-from gpustack.engine.plan import Budget, make_plan
+from gpustack.engine.plan import make_plan
+from gpustack.engine.planned import Budget
 from gpustack.engine.price import Layout
 from gpustack.errors import CheckpointError, DecodeError, UsageError
 from gpustack.model.place import Place
@@ -235,7 +236,7 @@ def given(monkeypatch: pytest.MonkeyPatch, devices: int, layout: Layout) -> None
 
     monkeypatch.setattr(pace, "WORK_TO_KEEPING", 0.0)
     monkeypatch.setattr(running, "choose", choose)
-    monkeypatch.setattr(planning, "_device_layout", lambda *_: layout)
+    monkeypatch.setattr(planning, "layout_of", lambda *_: layout)
 
 
 @on_devices

@@ -11,7 +11,8 @@ import pytest
 from gpustack.coverage.curves import curves_bytes
 from gpustack.engine.feed import Source
 from gpustack.engine.focus import measure_focus
-from gpustack.engine.plan import Budget, make_plan
+from gpustack.engine.plan import make_plan
+from gpustack.engine.planned import Budget
 from gpustack.errors import PlanError
 from gpustack.model.place import Place
 from gpustack.model.transform import Transform

@@ -11,7 +11,8 @@ import pytest
 from gpustack.backend.choose import choose
 from gpustack.engine import gauge
 from gpustack.engine.gauge import Rate, Watch, copying, decoding, loading, timed
-from gpustack.engine.plan import Budget, make_plan
+from gpustack.engine.plan import make_plan
+from gpustack.engine.planned import Budget
 from gpustack.model.frame import Frame, Kind, PixelType
 from gpustack.model.stack import Stack
 from gpustack.model.transform import Transform

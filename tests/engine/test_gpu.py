@@ -17,7 +17,8 @@ from gpustack.engine import plan as planning
 from gpustack.engine import price
 from gpustack.engine import run as running
 from gpustack.engine.opening import SMALLER
-from gpustack.engine.plan import Budget, make_plan
+from gpustack.engine.plan import make_plan
+from gpustack.engine.planned import Budget
 from gpustack.engine.price import DEVICE_RESERVE, Layout
 from gpustack.engine.run import Outcome
 from gpustack.errors import DeviceFullError, PlanError
@@ -93,7 +94,7 @@ def test_neither_bands_nor_spilled_state_change_a_bit(
     settings = Settings(method=method, depth=True, crop=crop, align=Model.SHIFT, threads=1)
     pictured = []
     for layout in (Layout(601), Layout(302), Layout(256), Layout(601, True), Layout(256, True)):
-        monkeypatch.setattr(planning, "_device_layout", lambda *_, chosen=layout: chosen)
+        monkeypatch.setattr(planning, "layout_of", lambda *_, chosen=layout: chosen)
         outcome = stacked(monkeypatch, settings, (CpuDevice(),), pictures)
         assert outcome.report.plan["spill"] == layout.spill
         assert outcome.report.plan["band_rows"] == layout.band_rows

@@ -18,7 +18,8 @@ from gpustack.backend.choose import Choice
 from gpustack.backend.gpu.backend import Gpu
 from gpustack.engine import run as running
 from gpustack.engine.feed import Source
-from gpustack.engine.plan import Budget, make_plan
+from gpustack.engine.plan import make_plan
+from gpustack.engine.planned import Budget
 from gpustack.engine.price import DECODER_FRAMES
 from gpustack.errors import DecodeError
 from gpustack.io import jpeg

@@ -13,7 +13,8 @@ import pytest
 from gpustack.backend.choose import Choice
 from gpustack.engine import run as running
 from gpustack.engine.layers import Layer, Opening
-from gpustack.engine.plan import Budget, make_plan
+from gpustack.engine.plan import make_plan
+from gpustack.engine.planned import Budget
 from gpustack.engine.run import Outcome, run
 from gpustack.settings import Crop, Method, Model, Settings
 from tests.cuda_on_cpu.device import CpuDevice

@@ -18,11 +18,16 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc"),
 ]
 WIDTH, HEIGHT = 3000, 2000
+FORESEEN = 1 / 1.35
+"""The promise is 1.15 of larger frames. Of these the survey is the peak, and six are fewer than it may
+hold."""
 
 # The peak of this process alone: getrusage() would count what the parent had before it started this one.
 PROGRAM = """
 import json, sys
 from pathlib import Path
+from gpustack.backend.memory import share_arena
+share_arena()
 import gpustack
 method, depth, layers, *paths = sys.argv[1:]
 settings = gpustack.Settings(method=gpustack.Method(method), depth=depth == "True", threads=2)
@@ -59,7 +64,7 @@ def test_a_run_takes_less_than_planned_and_not_far_less(
     photographs: list[Path], method: Method, depth: bool
 ) -> None:
     found = taken(photographs, method, depth)
-    assert 0.45 * found["planned"] < found["peak"] <= found["planned"]
+    assert FORESEEN * found["planned"] < found["peak"] <= found["planned"]
 
 
 def test_layers_take_less_than_planned(photographs: list[Path], tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpustack.engine import price
-from gpustack.engine.plan import Budget, Plan, make_plan
+from gpustack.engine import duration, price
+from gpustack.engine.plan import make_plan
+from gpustack.engine.planned import Budget, Plan
 from gpustack.errors import PlanError
 from gpustack.model.frame import Kind, PixelType
 from gpustack.model.stack import Stack
@@ -83,12 +84,12 @@ def test_memory_does_not_depend_on_the_number_of_frames(
     settings = replace(settings, deghost=Deghost.OFF, align=Model.NONE)
     if settings.lifts_veils:
         settings = replace(settings, method=Method.PYRAMID)
-    one, many = (planned(Stack(stack.frames[:1] * count), settings, budget) for count in (1, 1000))
+    one, many = (planned(Stack(stack.frames[:1] * count), settings, budget) for count in (100, 1000))
     if isinstance(one, PlanError) or isinstance(many, PlanError):
         assert str(one) == str(many)
     else:
         assert many == replace(one, frames=1000, seconds=many.seconds)
-        assert many.seconds == pytest.approx(1000 * one.seconds)
+        assert many.seconds == pytest.approx(10 * one.seconds)
 
 
 def test_what_is_kept_to_tell_what_moved_is_some_bytes_a_cell_and_frame() -> None:
@@ -139,7 +140,7 @@ def test_fewer_frames_are_in_flight_where_memory_is_short(method: Method) -> Non
         ram = tighter.total_bytes
     assert roomy.slots == 6
     assert roomy.threads == roomy.readers == 4
-    assert slots[-1] == 1
+    assert slots[-1] <= 3  # as many as one thread needs, where what is done without frames takes more
     with pytest.raises(PlanError):
         make_plan(stack, settings, Budget(ram - 1, 4))
 
@@ -148,7 +149,7 @@ def test_depth_costs_memory_and_depthmap_includes_it() -> None:
     stack = headers(3, width=3000, height=2000)
     for method in Method:
         without, with_depth = (
-            make_plan(stack, Settings(method=method, depth=depth), GENEROUS).state_bytes
+            make_plan(stack, Settings(method=method, depth=depth), GENEROUS).finish_bytes
             for depth in (False, True)
         )
         assert (with_depth > without) == (method is not Method.DEPTHMAP)
@@ -176,9 +177,8 @@ def test_a_plan_as_data_holds_every_field_and_the_sums() -> None:
     plan = make_plan(headers(3), Settings(), GENEROUS)
     data = plan.as_dict()
     parts = [data[f"{what}_bytes"] for what in ("frame", "state", "work")]
-    assert (
-        data["total_bytes"] == plan.total_bytes == data["base_bytes"] + max(data["survey_bytes"], sum(parts))
-    )
+    most = max(data["survey_bytes"], sum(parts), data["finish_bytes"])
+    assert data["total_bytes"] == plan.total_bytes == data["base_bytes"] + most
     assert data["bands"] == len(plan.bands)
     assert data["passes"] == ("survey", "auto", "behind")
 
@@ -188,7 +188,7 @@ def test_a_flat_field_keeps_the_decoding_on_the_host() -> None:
     assert price.device_decodes(stack, wish)
     flat = replace(wish, flat="flat.tif")
     assert not price.device_decodes(stack, flat)
-    assert price.predict(stack, flat, Method.AUTO, 1) > price.predict(stack, wish, Method.AUTO, 1)
+    assert duration.predict(stack, flat, Method.AUTO, 1) > duration.predict(stack, wish, Method.AUTO, 1)
 
 
 def test_one_progressive_frame_is_enough_to_make_decoding_dear() -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from gpustack.backend.choose import Choice
 from gpustack.engine import run as running
-from gpustack.engine.plan import Budget, make_plan
+from gpustack.engine.plan import make_plan
+from gpustack.engine.planned import Budget
 from gpustack.engine.run import Outcome, locate
 from gpustack.errors import StackError
 from gpustack.model.place import Place

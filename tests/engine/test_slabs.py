@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpustack.engine.plan import Budget, make_plan
+from gpustack.engine.plan import make_plan
+from gpustack.engine.planned import Budget
 from gpustack.engine.run import Outcome, run
 from gpustack.errors import PlanError, UsageError
 from gpustack.model.place import Place

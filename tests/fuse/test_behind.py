@@ -14,7 +14,7 @@ import pytest
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import FRONT, GROUND, Band, Extent
 from gpustack.engine.path import Recipe, render
-from gpustack.fuse.behind import Behind, Scene, _shows, steps_of
+from gpustack.fuse.behind import Behind, Scene, show_sides, steps_of
 from gpustack.fuse.facing import Order
 from gpustack.metrics import psnr
 from gpustack.model.canvas import Canvas
@@ -65,13 +65,14 @@ def passed(backend: Backend[Any], fold: Any, rows: int, *runs: Iterable[int]) ->
 def scene(backend: Backend[Any], rows: int) -> Scene:
     """As if the first pass had taken the middle frame, and had seen the true depth, fat by some pixels."""
     depth = cv2.erode(np.rint(hairs().depth), np.ones((7, 7), np.uint8)).astype(np.uint16)
-    steps = steps_of(backend, depth, np.ones(depth.shape, np.float32), 1e-3)
+    order = Order(FRAMES - 1, nearer_first=True)
+    steps = steps_of(backend, depth, np.ones(depth.shape, np.float32), order, 1e-3)
     low, high = np.min(frames(), axis=0), np.max(frames(), axis=0)
     extent = [
         Extent(*(backend.upload(np.moveaxis(each[band.slice], -1, 0).copy()) for each in (low, high)))
         for band in cut(HEIGHT, rows)
     ]
-    return Scene(frames()[5], extent, steps, Order(FRAMES - 1, nearer_first=True), 8 / 11, NOISE)
+    return Scene(frames()[5], extent, steps, order, 8 / 11, NOISE)
 
 
 def looked(backend: Backend[Any], rows: int, *runs: Iterable[int]) -> tuple[Picture, Picture]:
@@ -107,9 +108,9 @@ def test_where_nothing_fits_nothing_is_known(backend: Backend[Any]) -> None:
     given = scene(backend, HEIGHT)
     seen = np.full(given.steps.side.shape, 2, np.uint8)  # bare, and unlike what was seen
     seen[:2] = 3  # but for a few
-    shows = _shows(seen, given.steps.side)
-    assert (shows[:2] == GROUND).all()
-    assert not shows[2:].any()
+    show_sides(backend, seen, given.steps.side)
+    assert (seen[:2] == GROUND).all()
+    assert not seen[2:].any()
 
 
 def test_without_steps_or_radius_there_is_nothing_to_do(backend: Backend[Any]) -> None:

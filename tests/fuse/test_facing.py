@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
 
 import gpustack
+from gpustack.backend.cpu import Cpu
+from gpustack.backend.protocol import Backend
 from gpustack.fuse.facing import Order, nearer_first
 from gpustack.scenes import Rendered, Shoot
 from gpustack.scenes import render as rendered_scene
@@ -14,6 +18,7 @@ from gpustack.settings import BackendName, Model, Settings
 from tests.strategies import Picture
 
 FRAMES = 12
+BACKEND: Backend[Any] = Cpu(2)
 
 
 def shot(name: str) -> Rendered:
@@ -35,14 +40,14 @@ def stacked(frames: list[Picture]) -> Picture:
 def test_the_nearer_end_is_found_from_either(name: str) -> None:
     scene = shot(name)
     frames = [scene.frame(index) for index in range(FRAMES)]
-    assert nearer_first(*sharpest(frames), 1e-6)
-    assert not nearer_first(*sharpest(frames[::-1]), 1e-6)
+    assert nearer_first(BACKEND, *sharpest(frames), 1e-6)
+    assert not nearer_first(BACKEND, *sharpest(frames[::-1]), 1e-6)
 
 
 def test_where_nothing_steps_the_first_frame_is_taken_to_be_nearer() -> None:
     flat = np.full((40, 60), 3, np.uint16)
-    assert nearer_first(flat, np.ones((40, 60), np.float32), 1e-3)
-    assert nearer_first(flat, np.full((40, 60), -1, np.float32), 1e-3)
+    assert nearer_first(BACKEND, flat, np.ones((40, 60), np.float32), 1e-3)
+    assert nearer_first(BACKEND, flat, np.full((40, 60), -1, np.float32), 1e-3)
 
 
 def test_counting_from_near_undoes_itself() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -15,9 +16,10 @@ from gpustack.backend import folding
 from gpustack.backend.cpu import Cpu
 from gpustack.backend.fast.arrays import Array, Kept, Planes, Shown, Way
 from gpustack.backend.filters import SCRATCH, gaussian
+from gpustack.backend.paged import Paged
 from gpustack.backend.resample import lies_within, whole_shift
 from gpustack.backend.toning import Toning
-from gpustack.backend.values import FULL_SIZE_NOISE, HALF_SIZE_NOISE, Band, Extent, LevelBand, Mix, Part
+from gpustack.backend.values import FULL_SIZE_NOISE, HALF_SIZE_NOISE, Band, Best, Extent, LevelBand, Mix, Part
 from gpustack.errors import BackendError
 from gpustack.model.frame import PixelType
 from gpustack.model.rect import Rows
@@ -34,8 +36,8 @@ _IMPORTING = threading.Lock()
 class FastCpu(Cpu):
     """As `Cpu`. Energies differ from its by a few roundings; what is done with them does not."""
 
-    def __init__(self, threads: int | None = None) -> None:
-        super().__init__(threads)
+    def __init__(self, threads: int | None = None, paged: Paged | None = None) -> None:
+        super().__init__(threads, paged)
         threading.Thread(target=_ahead, daemon=True).start()
 
     def load(
@@ -67,9 +69,13 @@ class FastCpu(Cpu):
         sigma: float,
         extent: Extent[Array] | None,
         /,
+        *,
+        keep: bool = True,
     ) -> Array:
         if part.mix is None or not _foldable(part):
-            return super().fold_level(part, frame, band, sigma, extent)
+            return super().fold_level(part, frame, band, sigma, extent, keep=keep)
+        if not keep:
+            part, extent = _like(part, part.mix), None
         shown = _shown(band.image, band.valid, band.inner)
         if extent is not None:
             _widen(extent, band, shown)
@@ -124,6 +130,13 @@ def _ahead() -> None:
     """Import numba, which takes half a second, while frames are decoded; who needs it is told of errors."""
     with suppress(BackendError):
         _loops()
+
+
+def _like(part: Part[Array], mix: Mix[Array]) -> Part[Array]:
+    """A part to be thrown away: an energy is the same bits only where it is made the same way."""
+    best = Best(np.full_like(part.best.energy, -1), np.full_like(part.best.frame, 65535))
+    nothing = Mix(np.zeros_like(mix.mean), np.zeros_like(mix.total))
+    return replace(part, best=best, mix=nothing)
 
 
 def _foldable(part: Part[Array]) -> bool:

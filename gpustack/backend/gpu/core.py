@@ -96,6 +96,9 @@ class Core:
         self.fill(array, value)
         return array
 
+    def room(self, shape: tuple[int, ...], dtype: str, /) -> Host:
+        return np.empty(shape, dtype)
+
     def _afar(self, shape: tuple[int, ...], dtype: Any) -> Tensor:
         """An array in page-locked host memory, which kernels reach over the bus."""
         memory = self._device.pinned(max(1, math.prod(shape) * np.dtype(dtype).itemsize))

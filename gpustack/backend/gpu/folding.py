@@ -76,7 +76,11 @@ class Folding(Wide):
         sigma: float,
         extent: Extent[Tensor] | None,
         /,
+        *,
+        keep: bool = True,
     ) -> Tensor:
+        if not keep:
+            part, extent = self._nothing(band), None
         if _reach(sigma) > _LEVEL_REACH:
             return self._fold_wide_level(part, frame, band, sigma, extent)
         height, width = band.image.height, band.image.width
@@ -112,6 +116,12 @@ class Folding(Wide):
         self._launch.picture("level", "fold_level", size, values, pixel=kind.value, rows=_TILE_ROWS)
         part.best.last = max(part.best.last, frame)
         return energy
+
+    def _nothing(self, band: LevelBand[Tensor]) -> Part[Tensor]:
+        """A part of a band that is thrown away."""
+        first, last, _ = band.inner.indices(band.image.height)
+        size = (last - first, band.image.width)
+        return Part(Best(self.full(size, -1.0, "float32"), self.full(size, 65535, "uint16")))
 
     def _fold_wide_level(
         self,

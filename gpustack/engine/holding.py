@@ -1,0 +1,151 @@
+"""What a run holds of the picture's size, in bytes a pixel: while frames come, and while none does.
+
+It follows `gpustack.engine.path` step by step; whoever changes what is alive there changes it here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gpustack.engine.path import Recipe, picture_fold, sharpest_fold
+from gpustack.fuse.behind import Behind
+from gpustack.fuse.depthmap import Blend
+from gpustack.fuse.fold import Footprint
+from gpustack.fuse.slabs import InSlabs
+from gpustack.model.frame import PixelType
+from gpustack.model.slab import Slab
+from gpustack.settings import Method, Settings
+
+SIGHT = Footprint(0.0, 0.0, 16.0)
+"""What a depth map is made from, on the host: four planes."""
+
+SURFACE = Footprint(5.0, 0.0, 12.0)
+"""What making the surface takes at its peak beside them: three planes, and what is filled in at half size and
+below."""
+
+FOUND = Footprint(0.0, 0.0, 8.0)
+"""The surface itself: depth and confidence."""
+
+WINNERS = Footprint(0.0, 0.0, 2.0)
+ENERGIES = Footprint(0.0, 0.0, 4.0)
+
+STEPS = Footprint(0.0, 0.0, 9.0)
+"""Where depth steps: two planes, and a side."""
+
+NOTHING = Footprint(0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What decides how much is held: `covered`, that every frame is known to cover the canvas; `device`, that
+    the work is done on a GPU, which has copies of what lies on the host."""
+
+    settings: Settings
+    channels: int
+    pixel_type: PixelType
+    slabs: tuple[Slab, ...] = ()
+    covered: bool = False
+    device: bool = False
+
+    @property
+    def passing(self) -> tuple[Footprint, ...]:
+        """While the frames of each pass come."""
+        state, sharpest = self._state, self._sharpest
+        match self.settings.method:
+            case _ if self.slabs:
+                return (_sum(state, sharpest, self._collapsed),)
+            case Method.DEPTHMAP:
+                return sharpest, state.beside(FOUND)
+            case Method.AUTO:
+                return state, _sum(self._behind, self._picture, self._sight)
+            case Method.PYRAMID if self.settings.depth:
+                return (state.beside(sharpest),)
+            case _:
+                return (state,)
+
+    @property
+    def between(self) -> tuple[Footprint, ...]:
+        """While no frame is there: the surface is made, or the picture."""
+        state, sharpest = self._state, self._sharpest
+        seen = (state.beside(SIGHT).beside(SURFACE),) if self.settings.depth else ()
+        made = _sum(state, self._picture, WINNERS, self._found)
+        match self.settings.method:
+            case _ if self.slabs:
+                beside = _sum(state, sharpest, SIGHT, SURFACE if self.settings.depth else NOTHING)
+                return (beside, _sum(made, self._collapsed))
+            case Method.DEPTHMAP:
+                return (
+                    sharpest.beside(SIGHT),
+                    SIGHT.beside(SURFACE),
+                    _sum(state, FOUND, self._picture, WINNERS),
+                )
+            case Method.AUTO:
+                told = _sum(state, WINNERS, self._sight, STEPS)
+                ends = _sum(self._behind, self._picture, self._picture, self._sight)
+                surface = _sum(SIGHT, SURFACE, WINNERS, self._picture) if self.settings.depth else NOTHING
+                heard = told if self.settings.depth else told.beside(ENERGIES)
+                return heard, _sum(told, self._collapsed, self._picture), ends, surface
+            case Method.PYRAMID if self.settings.depth:
+                return (_sum(state, sharpest, SIGHT), *seen, made.beside(self._collapsed))
+            case Method.PYRAMID:
+                return (made.beside(self._collapsed),)
+            case Method.AVERAGE:
+                return (*seen, made)
+
+    @property
+    def all(self) -> tuple[Footprint, ...]:
+        """Every moment that may be the peak."""
+        return *self.passing, *self.between
+
+    @property
+    def _recipe(self) -> Recipe:
+        return Recipe.of(self.settings, 0.0)
+
+    @property
+    def _state(self) -> Footprint:
+        """That of the fold which makes the picture."""
+        fold = picture_fold(self._recipe)
+        if self.slabs:
+            fold = InSlabs(fold, self.slabs, frozenset(), lambda *_: None)
+        held = fold.footprint(self.channels, self.pixel_type.itemsize)
+        if isinstance(fold, Blend):
+            spare = Footprint(0.0, 0.0 if self.covered else Blend.spare_bytes(self.channels), 0.0)
+            held = held.beside(spare) if self.device else replace(held, near=0.0).beside(spare)
+        return held if self.slabs else replace(held, result=0.0)
+
+    @property
+    def _sharpest(self) -> Footprint:
+        held = sharpest_fold(self._recipe).footprint(self.channels, self.pixel_type.itemsize)
+        return replace(held, result=0.0)
+
+    @property
+    def _behind(self) -> Footprint:
+        """The second pass of `auto`; its steps are the host's where that does the work."""
+        held = Behind.footprint(self.channels, self.pixel_type.itemsize)
+        return _sum(replace(held, near=held.near if self.device else 0.0, result=1.0), STEPS, WINNERS)
+
+    @property
+    def _picture(self) -> Footprint:
+        return Footprint(0.0, 0.0, float(self.channels * self.pixel_type.itemsize))
+
+    @property
+    def _sight(self) -> Footprint:
+        return SIGHT if self.settings.depth else NOTHING
+
+    @property
+    def _found(self) -> Footprint:
+        return FOUND if self.settings.depth else NOTHING
+
+    @property
+    def _collapsed(self) -> Footprint:
+        """The picture at half size and below, while a pyramid is put together."""
+        return (
+            NOTHING if self.settings.method is Method.AVERAGE else Footprint(4 * self.channels / 3, 0.0, 0.0)
+        )
+
+
+def _sum(first: Footprint, *others: Footprint) -> Footprint:
+    """All of them at the same time."""
+    for other in others:
+        first = first.beside(other)
+    return first
