@@ -13,7 +13,8 @@ from gpustack.align.shake import DETAIL_SIDE
 from gpustack.align.sight import BAND_SIGMA_PX, EVEN_SIGMA_PX
 from gpustack.backend.gpu.tensor import Tensor
 from gpustack.backend.values import Band, Best, Cells, LevelBand, Mix, Part, Spread
-from gpustack.depth.surface import RIM_WEIGHT, SIGMA_PX
+from gpustack.depth.fill import RIM_WEIGHT
+from gpustack.depth.surface import SIGMA_PX
 from gpustack.fuse.average import empty_mix
 from gpustack.fuse.measure import empty_best
 from gpustack.fuse.radius import RADII

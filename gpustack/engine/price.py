@@ -27,8 +27,8 @@ from gpustack.settings import (
     Settings,
 )
 
-BASE_BYTES = 112 << 20
-"""The interpreter with NumPy, OpenCV and the codecs loaded, and a stack of a few pixels: 98 to 110 MiB, by
+BASE_BYTES = 122 << 20
+"""The interpreter with NumPy, OpenCV and the codecs loaded, and a stack of a few pixels: 98 to 119 MiB, by
 the versions that are installed."""
 
 LOOPS_BYTES = 135 << 20
@@ -245,7 +245,7 @@ def decoding_bytes(stack: Stack, readers: int) -> int:
 def survey_bytes(stack: Stack, settings: Settings, readers: int, slots: int, on_device: bool) -> int:
     """Peak of the survey pass in host memory: each reader holds a frame and its planes, others wait as
     sights."""
-    frame, kept = stack.largest, cells_bytes(stack, settings, GLANCE_BYTES)
+    frame, kept = stack.largest, looked_bytes(stack, settings)
     if on_device:
         staged = decoding_bytes(stack, readers) + staging_bytes(stack, settings)
         return frame.nbytes * (slots + 1) + staged + kept
@@ -273,17 +273,22 @@ def layers_bytes(stack: Stack, settings: Settings) -> int:
     return int(stack.width * stack.height * (results + max(OWNERS_BYTES, 2 + 2 * picture + 3)))
 
 
-def cells_bytes(stack: Stack, settings: Settings, cell_bytes: float) -> int:
-    """What is kept of all frames: at so many bytes a cell where things that moved are looked for; where
-    veils are; and where they are aligned, their light in 16 bits, and what they are matched by."""
+def looked_bytes(stack: Stack, settings: Settings) -> int:
+    """What is kept of all frames until the survey is done: what tells veils and things that moved; and where
+    frames are aligned, their light in 16 bits, and what they are matched by."""
     a_frame = GLOW_BYTES * SIDE**2 if settings.lifts_veils else 0.0
     if settings.align is not Model.NONE:
         planes = 3 if settings.brightness is Brightness.CHANNELS else 1
         a_frame += LOOK_BYTES + 2 * planes * LIGHT_SIDE**2
-    if settings.removes_ghosts:
-        side = cell_side((stack.width, stack.height))
-        a_frame += (-(-stack.width // side)) * (-(-stack.height // side)) * cell_bytes
-    return int(len(stack) * a_frame)
+    return int(len(stack) * a_frame) + cells_bytes(stack, settings, GLANCE_BYTES)
+
+
+def cells_bytes(stack: Stack, settings: Settings, cell_bytes: float) -> int:
+    """What is kept of all frames at so many bytes a cell, where things that moved are looked for."""
+    if not settings.removes_ghosts:
+        return 0
+    side = cell_side((stack.width, stack.height))
+    return int(len(stack) * (-(-stack.width // side)) * (-(-stack.height // side)) * cell_bytes)
 
 
 def checkpoint_bytes(stack: Stack, settings: Settings) -> int:
@@ -291,7 +296,7 @@ def checkpoint_bytes(stack: Stack, settings: Settings) -> int:
     ones take the place of the old, and of the pass before; and what the survey found."""
     first, *later = (held.near + held.afar for held in holding(stack, settings).passing)
     states = max(2 * first, *(first + 2 * held for held in later), 0)
-    return int(states * stack.width * stack.height) + cells_bytes(stack, settings, GLANCE_BYTES)
+    return int(states * stack.width * stack.height) + looked_bytes(stack, settings)
 
 
 def _sight_bytes(stack: Stack, readers: int, slots: int) -> int:

@@ -324,7 +324,7 @@ def test_what_tells_runs_apart() -> None:
 
 def test_the_plan_prices_them() -> None:
     stack = headers(20, width=4000, height=3000)
-    for method, held in ((Method.AVERAGE, 2 * 22), (Method.DEPTHMAP, 22 + 2 * 38)):
+    for method, held in ((Method.AVERAGE, 2 * 22), (Method.DEPTHMAP, 22 + 2 * 34)):
         settings = Settings(method=method, align=Model.NONE)
         without = make_plan(stack, settings, Budget(4 << 30, 2))
         plan = make_plan(stack, settings, Budget(4 << 30, 2), checkpoints=True)

@@ -10,7 +10,7 @@ import pytest
 
 from gpustack import Brightness, Method, Model, Settings, api
 from gpustack.engine import survey
-from gpustack.engine.price import GLANCE_BYTES, cells_bytes
+from gpustack.engine.price import looked_bytes
 from gpustack.engine.sightings import Kept
 from gpustack.model.stack import Stack
 from gpustack.settings import Deghost
@@ -56,7 +56,7 @@ def test_what_is_kept_of_all_frames_is_priced(
     (kept,) = seen
     assert len(kept.shown) == COUNT
     taken = held([kept.shown, kept.lights, kept.details, kept.glances, kept.glows, list(kept.edges)])
-    priced = cells_bytes(Stack(api.open_stack(paths).frames), settings, GLANCE_BYTES)
+    priced = looked_bytes(Stack(api.open_stack(paths).frames), settings)
     print(f"{taken / COUNT:.0f} bytes a frame of {priced / COUNT:.0f}")  # noqa: T201
     assert taken <= priced
     assert taken / COUNT < 0.6 * WIDTH * HEIGHT * 3

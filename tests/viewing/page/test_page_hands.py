@@ -56,6 +56,7 @@ def test_one_finger_moves_and_a_brush_paints(tablet: Screen) -> None:
         route.fulfill(json={"rev": tablet.picture["rev"], "dirty": None, "undo": 1, "redo": 0})
 
     tablet.page.route("**/api/edits/add", answer)
+    tablet.page.wait_for_timeout(500)  # Chromium takes a tap right after a drag for the end of a fling.
     tablet.page.locator("[data-tool=brush]").tap()
     tablet.page.locator("#source").select_option("frame")
     touch("Start", (300, 300))
