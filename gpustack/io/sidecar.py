@@ -18,10 +18,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gpustack.errors import InputError
 from gpustack.io.atomic import replacing
 from gpustack.io.sidecar_settings import settings_of
-from gpustack.io.strict import Malformed, Node, read_json
+from gpustack.io.strict import Document, Malformed, Node, read_document
 from gpustack.io.transforms import place_of
 from gpustack.model.place import Place
 from gpustack.settings import Settings
@@ -36,6 +35,7 @@ LARGEST_FILE = 16 << 20
 MOST_FRAMES = 65_535
 _MOST_BYTES, _MOST_PIXELS = 1 << 50, 1 << 20
 _REMEDY = "Name the file that gpustack stack wrote beside its picture."
+_KIND = Document("a sidecar", "gpustack_sidecar", VERSION, LARGEST_FILE, _REMEDY)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -163,20 +163,7 @@ def write_sidecar(path: Path, sidecar: Sidecar, *, overwrite: bool) -> None:
 
 def read_sidecar(path: Path) -> Sidecar:
     """Read one. Raises InputError for what is none, or of a later version."""
-    content = read_json(path, LARGEST_FILE, "a sidecar of gpustack", _REMEDY)
-    try:
-        version = content["gpustack_sidecar"].whole(1, 1 << 30)
-    except Malformed as error:
-        raise InputError(f"{path.name} is no sidecar of gpustack.", _REMEDY) from error
-    if version > VERSION:
-        raise InputError(
-            f"{path.name} has version {version} of the sidecar, and up to {VERSION} is known.",
-            "Install a newer gpustack-focus.",
-        )
-    try:
-        return _parsed(content)
-    except Malformed as error:
-        raise InputError(f"{path.name} is damaged: {error}.", "Copy it again from its source.") from error
+    return read_document(path, _KIND, _parsed)
 
 
 def _parsed(content: Node) -> Sidecar:

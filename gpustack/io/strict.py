@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gpustack.errors import InputError
+
+T = TypeVar("T")
 
 LONGEST_TEXT = 4096
 """Characters of a text, at most: as many as a path may have on Linux."""
@@ -73,20 +75,50 @@ class Node:
         return self.value
 
 
-def read_json(path: Path, most_bytes: int, what: str, remedy: str) -> Node:
-    """The content of a JSON file. Raises InputError for one that is too large, cannot be read or is none;
-    `what` it should be, and what the user could do."""
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A kind of JSON file of ours: its name with an article, as `a sidecar`; the field that holds its
+    version, and the latest that is known; the bytes that are read of one; and what the user could do."""
+
+    name: str
+    field: str
+    version: int
+    most_bytes: int
+    remedy: str
+
+
+def read_document(path: Path, kind: Document, parse: Callable[[Node], T]) -> T:
+    """Read one by `parse`, which raises Malformed. Raises InputError for what is none, is damaged, or of a
+    later version."""
+    content, name = _read(path, kind), kind.name.partition(" ")[2]
+    try:
+        version = content[kind.field].whole(1, 1 << 30)
+    except Malformed as error:
+        raise InputError(f"{path.name} is no {name} of gpustack.", kind.remedy) from error
+    if version > kind.version:
+        raise InputError(
+            f"{path.name} has version {version} of the {name}, and up to {kind.version} is known.",
+            "Install a newer gpustack-focus.",
+        )
+    try:
+        return parse(content)
+    except Malformed as error:
+        raise InputError(f"{path.name} is damaged: {error}.", "Copy it again from its source.") from error
+
+
+def _read(path: Path, kind: Document) -> Node:
+    what = f"{kind.name} of gpustack"
     try:
         with path.open("rb") as file:
-            content = file.read(most_bytes + 1)
+            content = file.read(kind.most_bytes + 1)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.", "Look whether it is there.") from error
-    if len(content) > most_bytes:
-        raise InputError(f"{path.name} is too large for {what}.", remedy)
+    if len(content) > kind.most_bytes:
+        raise InputError(f"{path.name} is too large for {what}.", kind.remedy)
     try:
         return parsed(content)
     except Malformed as error:
-        raise InputError(f"{path.name} is not {what}: it is no JSON.", remedy) from error
+        raise InputError(f"{path.name} is not {what}: it is no JSON.", kind.remedy) from error
 
 
 def parsed(content: bytes) -> Node:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from gpustack.errors import InputError, UsageError
+from gpustack.errors import UsageError
 from gpustack.io.atomic import replacing
-from gpustack.io.strict import Malformed, Node, read_json
+from gpustack.io.strict import Document, Malformed, Node, read_document
 from gpustack.retouch.strokes import Brush, Erase, FrameSource, PictureSource, Polygon, Stroke, StrokeSource
 
 ENDING = ".edits.json"
@@ -30,6 +30,7 @@ MOST_PIXELS = 1 << 20
 _MOST_PAGES = 65_535
 _LEAST_CORNERS = 3
 _REMEDY = "Name the file that gpustack view saved beside the picture."
+_KIND = Document("an edit list", "gpustack_edits", VERSION, LARGEST_FILE, _REMEDY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +92,7 @@ def write_edits(path: Path, edits: EditList, *, overwrite: bool) -> None:
 
 def read_edits(path: Path) -> EditList:
     """Read one. Raises InputError for what is none, is damaged, or of a later version."""
-    content = read_json(path, LARGEST_FILE, "an edit list of gpustack", _REMEDY)
-    try:
-        version = content["gpustack_edits"].whole(1, 1 << 30)
-    except Malformed as error:
-        raise InputError(f"{path.name} is no edit list of gpustack.", _REMEDY) from error
-    if version > VERSION:
-        raise InputError(
-            f"{path.name} has version {version} of the edit list, and up to {VERSION} is known.",
-            "Install a newer gpustack-focus.",
-        )
-    try:
-        return _parsed(content)
-    except Malformed as error:
-        raise InputError(f"{path.name} is damaged: {error}.", "Copy it again from its source.") from error
+    return read_document(path, _KIND, _parsed)
 
 
 def stroke_of(node: Node) -> Stroke:

@@ -33,33 +33,10 @@ from gpustack.settings import Crop, Method, Model, Settings
 from tests.cli.calling import write_tiffs
 from tests.cuda_on_cpu.device import CpuDevice
 from tests.cuda_on_cpu.module import problem
+from tests.engine.cutting import Cut, Cutting
 from tests.engine.shots import frames_of, headers, macro
 
 on_devices = pytest.mark.skipif(problem() is not None, reason=str(problem()))
-
-
-class Cut(BaseException):
-    """The end of a process, as far as the engine can tell."""
-
-
-class Cutting:
-    """A progress that ends the run after some frames of the passes."""
-
-    def __init__(self, after: int) -> None:
-        self._left, self._surveys = after, True
-
-    def begin(self, stage: str, frames: int, megapixels: float) -> None:
-        del frames, megapixels
-        self._surveys = stage == "survey"
-
-    def advance(self, waiting_share: float) -> None:
-        del waiting_share
-        self._left -= not self._surveys
-        if self._left == 0:
-            raise Cut
-
-    def warn(self, sentence: str) -> None:
-        raise AssertionError(sentence)
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from gpustack.model.stack import Stack
 from gpustack.scenes import Shoot, render
 from gpustack.settings import BackendName, Deghost, Method, Settings
 from tests.cli.calling import write_tiffs
+from tests.engine.cutting import Cut, Cutting
 from tests.engine.shots import headers
 
 pages = pytest.mark.skipif(not CAN_PAGE, reason="mapped memory cannot be given back on this system")
@@ -163,30 +164,6 @@ def test_slabs_come_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shot: 
     assert plans[0].folder == str(tmp_path)
     assert all(len(turns) == 1 for turns in plans[0].turns.values())
     assert all(np.array_equal(*pair) for pair in zip(*kept, strict=True))
-
-
-class Cut(BaseException):
-    """The end of a process, as far as the engine can tell."""
-
-
-class Cutting:
-    """A progress that ends the run after some frames of the passes."""
-
-    def __init__(self, after: int) -> None:
-        self._left, self._surveys = after, True
-
-    def begin(self, stage: str, frames: int, megapixels: float) -> None:
-        del frames, megapixels
-        self._surveys = stage == "survey"
-
-    def advance(self, waiting_share: float) -> None:
-        del waiting_share
-        self._left -= not self._surveys
-        if self._left == 0:
-            raise Cut
-
-    def warn(self, sentence: str) -> None:
-        del sentence
 
 
 @pages

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpustack.errors import InputError
-from gpustack.io import sidecar as module
 from gpustack.io.sidecar import (
     ENDING,
+    LARGEST_FILE,
     Input,
     Output,
     Sidecar,
@@ -181,10 +181,12 @@ def test_what_is_no_json_is_refused(content: bytes, tmp_path: Path) -> None:
         read_sidecar(path)
 
 
-def test_a_huge_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LARGEST_FILE", 100)
+def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.json")
+    with path.open("ab") as file:
+        file.truncate(LARGEST_FILE + 1)
     with pytest.raises(InputError, match="too large"):
-        read_sidecar(written(tmp_path / "a.json"))
+        read_sidecar(path)
 
 
 TEXT = json.dumps(made().as_dict()).encode()

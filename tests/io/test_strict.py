@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gpustack.errors import InputError
-from gpustack.io.strict import Malformed, Node, read_json
+from gpustack.io.strict import Document, Malformed, Node, read_document
 
 GOOD: list[tuple[Callable[[Node], Any], Any, Any]] = [
     (Node.text, "a", "a"),
@@ -56,4 +56,4 @@ def test_places_are_told() -> None:
 
 def test_a_file_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.json cannot be read"):
-        read_json(tmp_path / "gone.json", 100, "a list", "Write one.")
+        read_document(tmp_path / "gone.json", Document("a list", "list", 1, 100, "Write one."), Node.fields)

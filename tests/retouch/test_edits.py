@@ -131,7 +131,8 @@ def test_sizes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         read_edits(path)
     with pytest.raises(UsageError, match="3 strokes"):
         write_edits(tmp_path / "b.json", LIST, overwrite=False)
-    monkeypatch.setattr(module, "LARGEST_FILE", 100)
+    with path.open("ab") as file:
+        file.truncate(module.LARGEST_FILE + 1)
     with pytest.raises(InputError, match="too large"):
         read_edits(path)
 
