@@ -138,7 +138,7 @@ def in_turn(decode: Decoder, frames: Any, readers: int) -> list[Any]:
 
     def read(frame: Any) -> Any:
         asked.acquire()
-        threading.Timer(0.002, asked.release).start()
+        threading.Timer(0.02, asked.release).start()
         return decode(frame)
 
     with ThreadPoolExecutor(readers) as pool:
