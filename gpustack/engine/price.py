@@ -27,9 +27,10 @@ from gpustack.settings import (
     Settings,
 )
 
-BASE_BYTES = 122 << 20
-"""The interpreter with NumPy, OpenCV and the codecs loaded, and a stack of a few pixels: 98 to 119 MiB, by
-the versions that are installed."""
+BASE_BYTES = 136 << 20
+"""The interpreter with NumPy, OpenCV and the codecs loaded, and a stack of a few pixels: 90 to 133 MiB, by
+the versions and by how the system's cache of files came by the libraries: just installed, they lie in large
+pieces, of which each touch maps a whole one (43 MiB of files resident or 81, of the same run)."""
 
 LOOPS_BYTES = 135 << 20
 """What numba and the loops that it has compiled take: 90 to 133 MiB (bench/results/loops.json)."""

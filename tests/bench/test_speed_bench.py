@@ -120,8 +120,9 @@ def test_a_run_reports_its_figures_and_a_limit_that_is_too_low_is_noted(
 ) -> None:
     found = bench.memory.row_of("toy", "average", "1G", frames, tmp_path / "run")
     assert found["kept"]
-    assert 30 < found["peak_mib"] < found["plan_mib"]
-    assert found["foreseen"] == (found["plan_mib"] <= 1.15 * found["peak_mib"])
+    assert 30 < found["peak_mib"] < 1.15 * found["plan_mib"]
+    assert found["plan_to_peak"] == pytest.approx(found["plan_mib"] / found["peak_mib"], abs=0.002)
+    assert found["foreseen"] == (abs(found["plan_to_peak"] - 1) <= bench.memory.MISSED)
     refused = bench.memory.row_of("toy", "average", "20M", frames, tmp_path / "run")
     assert "20 MiB are allowed" in refused["refused"]
     assert "kept" not in refused
