@@ -18,6 +18,8 @@ REPOSITORY = LAUNCHER.parent.parent
 TIMEOUT_S = 1800
 # Set on shared machines and in CI; a competitor that obeys one of them would run with its hands tied.
 THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+# Installed programs come with byte code; one that runs from its sources must be allowed to keep its own.
+BYTE_CODE_LIMIT = "PYTHONDONTWRITEBYTECODE"
 
 
 class BenchError(Exception):
@@ -69,8 +71,9 @@ def _failure(command: Command, log: Path, wall_s: float, timeout_s: int) -> str:
 
 
 def environment() -> dict[str, str]:
-    """The environment of measured commands: no limit on threads, and no display needed by Qt."""
-    kept = {name: value for name, value in os.environ.items() if name not in THREAD_LIMITS}
+    """The environment of measured commands: no limit on threads, byte code kept, no display needed by Qt."""
+    limits = (*THREAD_LIMITS, BYTE_CODE_LIMIT)
+    kept = {name: value for name, value in os.environ.items() if name not in limits}
     return kept | {"QT_QPA_PLATFORM": "offscreen"}
 
 

@@ -102,10 +102,10 @@ def _complete(frame: Frame) -> tuple[bytes, tuple[_Segment, ...]]:
     data = frame.path.read_bytes()
     segments = tuple(_header(BytesIO(data), frame.name))
     scan = segments[-1].stop
-    if data.find(_EOI, scan) < 0:
+    if data.rfind(_EOI, scan) < 0:  # from behind: it is found at once, and all other threads wait meanwhile
         raise damaged(frame.name, "it ends before its picture does")
     check_squeezed(frame.name, frame.height * frame.width * frame.channels, len(data) - scan)
-    if data.count(JPEG_SCAN, scan) > MOST_SCANS:
+    if not _in_one_scan(data, segments) and data.count(JPEG_SCAN, scan) > MOST_SCANS:
         raise damaged(frame.name, f"it tells its picture in more than {MOST_SCANS} scans")
     return data, segments
 
@@ -210,11 +210,22 @@ def _plain(data: bytes, segments: tuple[_Segment, ...]) -> bool:
     """Whether no decoder can take the file for anything else: Huffman coding, gray or YCbCr with usual
     subsampling, and all components in one scan unless it is progressive."""
     header = next(segment for segment in segments if segment.marker in _FRAME_HEADERS)
-    parts = data[header.start + 10 : header.stop]  # three bytes a component: number, sampling, table
-    scan = segments[-1].start
-    in_one_scan = data[scan + 4] * 3 == len(parts)
-    coded = header.marker == _PROGRESSIVE or (header.marker in _SEQUENTIAL and in_one_scan)
+    parts = _components(data, header)
+    coded = header.marker == _PROGRESSIVE or _in_one_scan(data, segments)
     return coded and parts[1::3] in _PLAIN_SAMPLING and (len(parts) == 3 or _is_ycbcr(data, segments, parts))
+
+
+def _in_one_scan(data: bytes, segments: tuple[_Segment, ...]) -> bool:
+    """Whether libjpeg reads no scan after the first: that one is not progressive and holds all components."""
+    headers = [segment for segment in segments if segment.marker in _FRAME_HEADERS]
+    whole = [header for header in headers if header.marker in _SEQUENTIAL]
+    scan = segments[-1].start
+    return len(headers) == len(whole) == 1 and data[scan + 4] * 3 == len(_components(data, whole[0]))
+
+
+def _components(data: bytes, header: _Segment) -> bytes:
+    """Three bytes a component: number, sampling, table."""
+    return data[header.start + 10 : header.stop]
 
 
 def _is_ycbcr(data: bytes, segments: tuple[_Segment, ...], parts: bytes) -> bool:

@@ -73,9 +73,10 @@ def test_a_program_that_is_not_there_is_named(measure: ModuleType, tmp_path: Pat
         measure.measure([["no-such-stacker"]], tmp_path / "log")
 
 
-def test_limits_on_threads_are_lifted(measure: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert "OMP_NUM_THREADS" not in measure.environment()
+@pytest.mark.parametrize("limit", ["OMP_NUM_THREADS", "PYTHONDONTWRITEBYTECODE"])
+def test_limits_are_lifted(measure: ModuleType, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    monkeypatch.setenv(limit, "1")
+    assert limit not in measure.environment()
     assert "PATH" in measure.environment()
 
 
