@@ -1,9 +1,5 @@
-"""How good a picture of a case is: the figures, after the truth has been laid over it.
-
-Where the camera moved, each competitor chooses its own geometry and brightness. So that nobody is punished
-for either, the truth is registered to the result by our own matcher (similarity, and one gain), and it is the
-truth that is resampled: it is sharp, free of noise and band-limited, so that Lanczos loses next to nothing,
-and the result's pixels stay as they were written. What not every frame covers does not count.
+"""How good a picture of a case is: the figures, after the truth has been laid over it (`registered.py`) where
+the camera moved. What not every frame covers does not count.
 """
 
 from __future__ import annotations
@@ -19,11 +15,9 @@ import numpy.typing as npt
 import tifffile
 from measure import BenchError
 from quality_cases import Ready
+from registered import registered, resampled
 
-import gpustack
-from gpustack.backend.resample import resample
 from gpustack.metrics import Likeness, compare, depth_edges, textured
-from gpustack.model.rect import Rows
 from gpustack.model.transform import Transform
 
 Plane = npt.NDArray[np.float32]
@@ -85,8 +79,8 @@ class Judge:
 
     def _moving(self, found: Picture, surface: Plane | None) -> Row:
         """The figures where the camera moves: the truth and what is known of it are laid over the result."""
-        placed, shape = _registered(found, self.truth), found.shape[:2]
-        truth = np.clip(_resampled(self.truth, placed, shape), 0, 1)
+        placed, shape = registered(found, self.truth), found.shape[:2]
+        truth = np.clip(resampled(self.truth, placed, shape), 0, 1)
         assert self.near is not None
         assert self.depth is not None
         covered, sure, near, depth = (
@@ -109,16 +103,6 @@ def _surface(found: Plane, depth: Plane, covered: Mask, sure: Mask) -> Row:
         "depth_mae_textured": _rounded(error[covered & sure].mean(), 4),
         "depth_off_share": _rounded((error[covered & sure] > OFF_FRAMES).mean(), 5),
     }
-
-
-def _registered(found: Picture, truth: Plane) -> Transform:
-    """Result pixels to the truth's pixels, with the gain that matches the truth to the result."""
-    pair = [_sixteen_bit(found), _sixteen_bit(truth)]
-    settings = gpustack.Settings(reference="first", align=gpustack.Model.SIMILARITY)
-    place = gpustack.locate(pair, settings)[1]
-    if not place.used:
-        raise BenchError("it cannot be registered to the truth")
-    return place.transform
 
 
 def read_picture(path: Path) -> Picture:
@@ -150,24 +134,12 @@ def _geometry(placed: Transform, shape: tuple[int, ...], covered: Mask) -> Row:
     }
 
 
-def _resampled(truth: Plane, placed: Transform, shape: tuple[int, int]) -> Plane:
-    """The truth (h, w, 3) in the result's geometry and brightness."""
-    band = resample(truth, placed, 1.0, shape[1], Rows(0, shape[0]), gpustack.Interpolation.LANCZOS)
-    return np.ascontiguousarray(np.moveaxis(band.image, 0, -1))
-
-
 def _nearest(plane: Picture, placed: Transform, shape: tuple[int, ...]) -> Picture:
     """A mask or depth (h, w) in the result's geometry, by the nearest pixel; 0 outside."""
     values = plane.astype(np.float32)
     flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     there = cv2.warpPerspective(values, placed.matrix, (shape[1], shape[0]), flags=flags)
     return np.asarray(there, np.float32).astype(plane.dtype)
-
-
-def _sixteen_bit(picture: Picture) -> npt.NDArray[np.uint16]:
-    if picture.dtype == np.uint8:
-        return picture.astype(np.uint16) * np.uint16(257)
-    return picture if picture.dtype == np.uint16 else np.rint(picture * 65535).astype(np.uint16)
 
 
 def _rounded(value: Any, digits: int) -> float:

@@ -15,6 +15,7 @@ from sweep import Sweep, repeated, write_files
 
 RECIPE = 1
 PCB_SCALE, PCB_FRAMES = 13 / 8, 28
+TRUTH = "truth.png"
 READ_RAW = ("gpustack", "openfocus")
 """The beginnings of the names of those that read RAW files. Shine Stacker 1.17.4 has a reader, which gives
 rawpy four numbers for a gamma and so ends on any file."""
@@ -98,7 +99,16 @@ def sweep_files(cache: Path, size: tuple[int, int], distinct: int, count: int) -
 
 def _swept(cache: Path, name: str, size: tuple[int, int], count: int, kind: str, out: str) -> FrameSet:
     folder = _made(cache, name, lambda folder: write_files(Sweep(size, count), kind, folder))
-    return FrameSet(name, folder, truth=None, align=True, out=out)
+    truth = _made(cache, f"{name}-truth", lambda folder: [_write_truth(Sweep(size, count), kind, folder)])
+    return FrameSet(name, folder, truth / TRUTH, align=True, out=out)
+
+
+def _write_truth(sweep: Sweep, kind: str, folder: Path) -> Path:
+    """The sharp picture, red and blue as a reader of the frames finds them."""
+    sharp = sweep.truth()
+    seen = sharp if kind == "jpeg" else cv2.cvtColor(sharp, cv2.COLOR_RGB2BGR)
+    cv2.imwrite(str(folder / TRUTH), seen, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    return folder / TRUTH
 
 
 def _made(cache: Path, name: str, make: Callable[[Path], list[Path]]) -> Path:

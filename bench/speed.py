@@ -16,6 +16,7 @@ from frames import FrameSet, default_cache, picture_size, psnr
 from machine import heading, write_result
 from measure import BenchError, Figures, measure, positive, rounds, summary
 from peers import Competitor, Task, ours, peers, symbolic
+from registered import registered_psnr
 from sets import SETS, frame_set
 
 from gpustack.io.decode import probe
@@ -55,7 +56,8 @@ class Arena:
         _refuse_other_size(name, size, (frame.height, frame.width), self.frames.align)
         self.sizes[name] = size
         if self.frames.truth and name not in self.quality:
-            self.quality[name] = psnr(picture, self.frames.truth)
+            compare = registered_psnr if self.frames.align else psnr
+            self.quality[name] = compare(picture, self.frames.truth)
 
 
 def _refuse_other_size(name: str, size: tuple[int, int], frame: tuple[int, int], align: bool) -> None:

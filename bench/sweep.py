@@ -52,6 +52,10 @@ class Sweep:
         x, y = (self.width - 1) / 2, (self.height - 1) / 2
         return np.array([[scale, 0, x - scale * x + across], [0, scale, y - scale * y + down], [0, 0, 1.0]])
 
+    def truth(self) -> Picture:
+        """What the middle frame would be, were it sharp everywhere and without noise."""
+        return self._blurred[0]
+
     def frame(self, index: int) -> Picture:
         """One frame."""
         still = self._focused(index / max(1, self.count - 1))

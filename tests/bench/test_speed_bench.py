@@ -12,6 +12,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -19,7 +21,7 @@ from gpustack.io.decode import Decoder, probe
 from gpustack.model.frame import Kind
 
 BENCH = Path(__file__).parents[2] / "bench"
-MODULES = ("speed", "scaling", "scaling_plot", "memory", "own", "sets", "dng", "sweep")
+MODULES = ("speed", "scaling", "scaling_plot", "memory", "own", "sets", "dng", "sweep", "registered")
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the benches measure with wait4, which Windows lacks")
 
@@ -70,6 +72,35 @@ def test_links_take_no_room_and_go_to_and_fro(frames: Path) -> None:
     assert len(files) == 5
     assert numbers == [*numbers[:3], numbers[1], numbers[0]]
     assert len(set(numbers)) == 3
+
+
+@pytest.mark.parametrize(
+    ("scale", "shift", "crop"), [(1, (0, 0), 0), (1.002, (1.3, -2.2), 0), (0.998, (-3, 2), 9)]
+)
+def test_a_picture_is_held_against_the_truth_wherever_it_was_taken_from(
+    bench: SimpleNamespace, tmp_path: Path, scale: float, shift: tuple[float, float], crop: int
+) -> None:
+    truth = bench.sweep.Sweep((300, 400), 3).truth()
+    moved = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32)
+    seen = cv2.warpAffine(truth, moved, (400, 300), flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT)
+    noisy = seen + np.random.default_rng(0).normal(0, 2, seen.shape)
+    picture = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)[crop : 300 - crop, crop : 400 - crop]
+    for name, shown in (("truth", truth), ("sharp", picture), ("soft", cv2.GaussianBlur(picture, (0, 0), 1))):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), shown)
+    sharp, soft = (
+        bench.registered.registered_psnr(tmp_path / f"{name}.png", tmp_path / "truth.png")
+        for name in ("sharp", "soft")
+    )
+    assert sharp == pytest.approx(20 * np.log10(255 / 2), abs=0.5)
+    assert soft < sharp - 3
+
+
+def test_swept_sets_have_a_truth(bench: SimpleNamespace, tmp_path: Path) -> None:
+    small = bench.sets._swept(tmp_path, "small", (90, 120), 3, "tiff", out="out.tif")
+    colours = cv2.cvtColor(bench.sweep.Sweep((90, 120), 3).truth(), cv2.COLOR_RGB2BGR)
+    np.testing.assert_array_equal(cv2.imread(str(small.truth)), colours)
+    middle = cv2.imread(str(small.frames[1]))
+    assert cv2.PSNR(middle[40:50], colours[40:50]) > 30
 
 
 def test_dng_frames_are_read_as_raw(bench: SimpleNamespace, tmp_path: Path) -> None:
