@@ -103,23 +103,25 @@ def tones(
     """What brings each frame to the reference's brightness: a gain; with `colours` one for each that the
     lights have, and where values are coded an offset. Frames without a transform keep their brightness.
 
-    Every frame is compared with the reference itself, so that tones do not drift along the stack.
+    Every frame is compared with the reference itself, so that tones do not drift along the stack. Lights are
+    asked for one at a time, some twice.
     """
     here = lights[reference]
     others = {
-        index: (lights[index], transform)
+        index: transform
         for index, transform in enumerate(transforms)
         if index != reference and transform is not None
     }
     judged = {
-        index: _beside(here, *others[index]) for index in [*others][:: -(-len(others) // MOST_JUDGED) or 1]
+        index: _beside(here, lights[index], others[index])
+        for index in [*others][:: -(-len(others) // MOST_JUDGED) or 1]
     }
     lines = colours and not here.linear
     fall = _falloff([*judged.values()])
     count = len(here.values) if colours else 1
     found = [Tone((1.0,) * count, (0.0,) * count)] * len(lights)
-    for index, other in others.items():
-        pair = judged.pop(index, None) or _beside(here, *other)
+    for index, transform in others.items():
+        pair = judged.pop(index, None) or _beside(here, lights[index], transform)
         if pair.here.shape[1] >= LEAST:
             even = replace(pair, there=pair.there * np.exp(pair.falls @ fall))
             found[index] = _tones(even, lines) if colours else Tone((_gain(even),))

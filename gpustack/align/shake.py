@@ -39,6 +39,9 @@ LEAST_BLOCKS = 48
 """Pictures of fewer blocks are not judged: the sharpest quarter of them is too few for a median."""
 
 _BLOCK = 16
+DETAIL_BYTES = 3 * 4 * (DETAIL_SIDE // _BLOCK) ** 2
+"""Of a frame's detail, at most."""
+
 _ANGLES = np.deg2rad(np.arange(0, 180, 22.5))
 _NOTHING = 1e-9  # energy far below that of rounding to 8 bits: blank blocks are alike
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 from gpustack.engine.ghosts import removed, reports
 from gpustack.engine.job import Job
+from gpustack.engine.looking import Course, Keeps, KeepsNothing
 from gpustack.engine.opening import Request
-from gpustack.engine.progress import Silent
+from gpustack.engine.progress import Progress, Silent
 from gpustack.engine.survey import Survey
-from gpustack.engine.veils import few, found_veils, glows_of
+from gpustack.engine.veils import Toned, few, found_veils, glows_of
 from gpustack.fuse.veil import Glow
+from gpustack.model.stack import Stack
 
 
 def remove_ghosts(job: Job, found: Survey, reference: int) -> Survey:
@@ -46,12 +47,17 @@ def _looked(job: Job, found: Survey, *, given: bool) -> Sequence[Glow]:
     Where their places are given, the picture is to be the same as with places that were found; else a few
     frames tell whether there are lamps at all.
     """
-    look = partial(glows_of, job.backend, source=job.source, plan=job.plan)
+    pieces = job.pieces("glow", "glows")
 
-    def seen() -> tuple[Glow, ...]:
-        lit = given or any(glow.burnt.any() for glow in look(few(job.stack), progress=Silent()))
-        return look(job.stack, progress=job.progress) if lit else ()
+    def look(stack: Stack, progress: Progress, keeps: Keeps) -> Sequence[Glow]:
+        return glows_of(job.backend, stack, job.source, Course(job.plan, progress, keeps))
+
+    def seen() -> Sequence[Glow]:
+        lit = given or any(glow.burnt.any() for glow in look(few(job.stack), Silent(), KeepsNothing()))
+        return look(job.stack, job.progress, pieces or KeepsNothing()) if lit else ()
 
     with job.stage("survey"):
         glows = job.kept("glows", seen)
-    return [glow.toned(place.transform.tone) for glow, place in zip(glows, found.places, strict=False)]
+        if pieces is not None:
+            pieces.forget()
+    return Toned(glows, found.places)

@@ -9,12 +9,13 @@ import numpy as np
 
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import Band, Host
-from gpustack.engine.feed import Feed, Source
-from gpustack.engine.planned import Plan
+from gpustack.engine.feed import Source
+from gpustack.engine.looking import Course, Look, pictures_of
 from gpustack.engine.progress import Progress
 from gpustack.engine.report import GhostReport
+from gpustack.engine.spooled import Spooled
 from gpustack.ghosts.glance import Aligned, Glance, aligned, cell_side, glance
-from gpustack.ghosts.mask import LeftOut
+from gpustack.ghosts.mask import LeftOuts
 from gpustack.ghosts.resolve import MOST, Blob, resolve
 from gpustack.model.frame import Frame, Kind
 from gpustack.model.place import Place
@@ -30,9 +31,7 @@ def glance_at(backend: Backend[Any], pixels: Any, frame: Frame, reduction: int) 
     return glance(light, side * reduction, frame.size, linear=linear)
 
 
-def glances_of(
-    backend: Backend[Any], stack: Stack, source: Source, plan: Plan, progress: Progress
-) -> tuple[Glance, ...]:
+def glances_of(backend: Backend[Any], stack: Stack, source: Source, course: Course) -> Spooled[Glance]:
     """One a frame, in a pass of their own: for stacks that are not aligned."""
 
     def reduction(frame: Frame) -> int:
@@ -41,20 +40,12 @@ def glances_of(
     def look(frame: Frame, pixels: Any) -> Glance:
         return glance_at(backend, pixels, frame, max(1, reduction(frame)))
 
-    slots, readers = plan.slots, plan.readers
-    feed = Feed(backend, stack.frames, source, slots=slots, readers=readers, reduction=reduction)
-    progress.begin("survey", len(stack), stack.frames[0].megapixels)
-    found = []
-    with feed.open(look) as glances:
-        for _, one in glances:
-            found.append(one)
-            progress.advance(feed.waiting_share)
-    return tuple(found)
+    return pictures_of(backend, stack.frames, source, course, Look(Glance, look, reduction))
 
 
 def removed(
     glances: Sequence[Glance], places: Sequence[Place], reference: int, *, covered: bool, progress: Progress
-) -> tuple[dict[int, LeftOut], tuple[Blob, ...]]:
+) -> tuple[LeftOuts, tuple[Blob, ...]]:
     """Where frames are left out, by index, and what moved; `covered`: every frame covers the canvas.
 
     Where one does not, the reference is left out nowhere: it may be the only one that is there.
@@ -62,8 +53,10 @@ def removed(
     used = [index for index, place in enumerate(places) if place.used]
     always = reference if reference in used and not covered else None
 
+    ground = glances[reference]
+
     def glimpse(index: int) -> Aligned:
-        return aligned(glances[index], places[index].transform, glances[reference])
+        return aligned(glances[index], places[index].transform, ground)
 
     found = resolve(glimpse, used, always)
     if found.share > MOST:
@@ -71,8 +64,7 @@ def removed(
             f"Frames next to each other show other things in {found.share:.0%} of the picture, so ghosts are "
             "not removed. Look at the alignment with --save-steps; --deghost off does not look for them."
         )
-    factor = glances[reference].factor
-    return {index: LeftOut(cells, factor) for index, cells in found.left_out.items()}, found.blobs
+    return LeftOuts(found.left_out, ground.factor), found.blobs
 
 
 def reports(blobs: Sequence[Blob], factor: int, stack: Stack) -> list[GhostReport]:

@@ -21,6 +21,7 @@ from gpustack.engine.gather import fetched, lent
 from gpustack.engine.ghosts import without
 from gpustack.engine.known import Ahead
 from gpustack.engine.lane import Keeper, Lane
+from gpustack.engine.pieces import Pieces
 from gpustack.engine.plan import settled
 from gpustack.engine.planned import Plan
 from gpustack.engine.progress import Progress
@@ -103,6 +104,10 @@ class Job:
     def kept(self, name: str, make: Callable[[], T]) -> T:
         """What is found before the passes: now, or by an earlier run that kept it."""
         return make() if self.checkpoint is None else self.checkpoint.value(name, make, self._warn)
+
+    def pieces(self, name: str, of: str) -> Pieces | None:
+        """Who keeps what is seen of frames before the passes, if anybody does; see `Pieces`."""
+        return None if self.checkpoint is None else Pieces(self.checkpoint, self._warn, name, of)
 
     def pass_over(self, name: str, folds: list[Fold[Any]]) -> list[Any]:
         """Run all frames once through `folds`; returns their states, on the first backend."""

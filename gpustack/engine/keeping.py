@@ -18,8 +18,11 @@ from gpustack.align.brightness import Light
 from gpustack.align.estimate import Link
 from gpustack.align.solve import Edge
 from gpustack.backend.protocol import Backend
+from gpustack.backend.spool import Spool
+from gpustack.engine.looking import PicturesPiece
 from gpustack.engine.showing import Showing
 from gpustack.engine.sightings import Piece
+from gpustack.engine.spooled import Lazy, Spooled
 from gpustack.engine.survey import Survey
 from gpustack.fuse.veil import Glow
 from gpustack.ghosts.glance import Glance
@@ -30,10 +33,9 @@ from gpustack.model.tone import Tone
 from gpustack.model.transform import Transform
 from gpustack.settings import Model
 
-MADE_OF: dict[str, Any] = {
-    kind.__name__: kind
-    for kind in (Survey, Place, Tie, Transform, Tone, Glance, Glow, Model, Piece, Showing, Light, Edge, Link)
-}
+_OF_PLACES = (Survey, Place, Tie, Transform, Tone, Model)
+_OF_LOOKS = (Piece, PicturesPiece, Showing, Light, Edge, Link, Glance, Glow)
+MADE_OF: dict[str, Any] = {kind.__name__: kind for kind in (*_OF_PLACES, *_OF_LOOKS)}
 
 MOST_BEGUN = 1 << 16
 """Keys of a mapping in a state, at most: as many as there can be frames."""
@@ -115,45 +117,58 @@ def read_states(part: PartReader, backend: Backend[Any], states: list[Any]) -> N
 
 
 def write_value(part: PartWriter, value: Any) -> None:
-    """Write what a survey found. Raises OSError."""
-    arrays: list[npt.NDArray[Any]] = []
-    part.note("value", _plain(value, arrays))
-    for number, array in enumerate(arrays):
-        part.array(f"array.{number}", np.ascontiguousarray(array))
+    """Write what a survey found, one array at a time. Raises OSError."""
+    part.note("value", _Plain(part).of(value))
 
 
 def read_value(part: PartReader) -> Any:
     """What a survey found. Raises DamagedError."""
     try:
-        return _made(part.note("value"), part)
+        return _made(part.note("value"), part, Spool())
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise DamagedError(f"the value has another structure ({error})") from error
 
 
-def _plain(value: Any, arrays: list[npt.NDArray[Any]]) -> Any:
-    if isinstance(value, StrEnum):
-        return {"of": type(value).__name__, "value": value.value}
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        arrays.append(value)
-        return {"array": len(arrays) - 1}
-    if isinstance(value, list | tuple):
-        return [_plain(part, arrays) for part in value]
-    if is_dataclass(value):
-        held = {each.name: _plain(getattr(value, each.name), arrays) for each in fields(value)}
-        return {"of": type(value).__name__, "fields": held}
-    return value
+class _Plain:
+    """Makes plain values, and writes the arrays in them as it meets them."""
+
+    def __init__(self, part: PartWriter) -> None:
+        self._part, self._arrays = part, 0
+
+    def of(self, value: Any) -> Any:
+        """A value as JSON takes it."""
+        if isinstance(value, StrEnum):
+            return {"of": type(value).__name__, "value": value.value}
+        if isinstance(value, np.generic):
+            return value.item()
+        if isinstance(value, np.ndarray):
+            return self._array(value)
+        if isinstance(value, list | tuple):
+            return [self.of(part) for part in value]
+        if isinstance(value, Lazy):
+            return {"each": [self.of(part) for part in value]}
+        if is_dataclass(value):
+            held = {each.name: self.of(getattr(value, each.name)) for each in fields(value)}
+            return {"of": type(value).__name__, "fields": held}
+        return value
+
+    def _array(self, array: npt.NDArray[Any]) -> dict[str, int]:
+        number, self._arrays = self._arrays, self._arrays + 1
+        self._part.array(f"array.{number}", np.ascontiguousarray(array))
+        return {"array": number}
 
 
-def _made(plain: Any, part: PartReader) -> Any:
+def _made(plain: Any, part: PartReader, spool: Spool) -> Any:
+    """The value of plain ones; what comes lazily goes into the spool."""
     if isinstance(plain, list):
-        return tuple(_made(each, part) for each in plain)
+        return tuple(_made(each, part, spool) for each in plain)
     if not isinstance(plain, dict):
         return plain
     if "array" in plain:
         return part.array(f"array.{int(plain['array'])}")
+    if "each" in plain:
+        return Spooled(spool, (_made(each, part, spool) for each in plain["each"]))
     kind = MADE_OF[plain["of"]]
     if "value" in plain:
         return kind(plain["value"])
-    return kind(**{name: _made(each, part) for name, each in plain["fields"].items()})
+    return kind(**{name: _made(each, part, spool) for name, each in plain["fields"].items()})

@@ -21,6 +21,9 @@ LINK_STEPS = (1, 2, LINK_REACH)
 """How far back each frame is matched: the neighbour, which shows most of the same; the second, which
 bridges a frame that fails; the fourth, which keeps the stack from drifting."""
 
+Coming = Link | Future[Link]
+"""A link, or what it can be waited for with."""
+
 
 class Links:
     """Matches every frame with frames before it as they come.
@@ -33,7 +36,7 @@ class Links:
         self._backend, self._model = backend, model
         self._pool = ThreadPoolExecutor(threads, "match") if backend.concurrent and threads > 1 else None
         self._sights: dict[int, Sight] = {}
-        self._found: dict[tuple[int, int], Future[Link]] = {}
+        self._found: dict[tuple[int, int], Coming] = {}
 
     def add(self, index: int, sight: Sight) -> None:
         """Match the next frame with those before it."""
@@ -46,7 +49,7 @@ class Links:
     def recall(self, edges: Iterable[Edge]) -> None:
         """Take links of the next frames that were found before."""
         for edge in edges:
-            self._found[edge.here, edge.there] = _done(edge.link)
+            self._found[edge.here, edge.there] = edge.link
 
     def see_again(self, index: int, sight: Sight) -> None:
         """A frame whose links were recalled, for those after it."""
@@ -56,7 +59,7 @@ class Links:
         """All pairs of a frame and one before it, of frames from an index on, once they are matched. Raises
         what matching raised."""
         return [
-            Edge(here, there, link.result()) for (here, there), link in self._found.items() if there >= first
+            Edge(here, there, _come(link)) for (here, there), link in self._found.items() if there >= first
         ]
 
     def close(self) -> None:
@@ -68,23 +71,21 @@ class Links:
             self._pool.shutdown(cancel_futures=True)
         self._sights.clear()
 
-    def _asked(self, here: int, there: int) -> Future[Link]:
+    def _asked(self, here: int, there: int) -> Coming:
         sights = self._sights[here], self._sights[there]
         half = (here + there) // 2
         shorter = self._found.get((here, half)), self._found.get((half, there))
         if self._pool is not None:
             return self._pool.submit(self._link, *sights, *shorter)
-        return _done(self._link(*sights, *shorter))
+        return self._link(*sights, *shorter)
 
     def _wait(self, there: int) -> None:
-        """Until the links of a frame are there."""
-        for step in LINK_STEPS:
-            if (there - step, there) in self._found:
-                self._found[there - step, there].result()
+        """Until the links of a frame are there; what they were waited for with is let go."""
+        for pair in ((there - step, there) for step in LINK_STEPS):
+            if pair in self._found:
+                self._found[pair] = _come(self._found[pair])
 
-    def _link(
-        self, here: Sight, there: Sight, first: Future[Link] | None, second: Future[Link] | None
-    ) -> Link:
+    def _link(self, here: Sight, there: Sight, first: Coming | None, second: Coming | None) -> Link:
         """Match two frames, from what shorter links say where those can be trusted.
 
         The shorter links were asked for before, so they are done or at work: waiting for them ends.
@@ -102,10 +103,9 @@ class Links:
         return replace(link, full=full.matrix if full.trusted else link.matrix)
 
 
-def _done(link: Link) -> Future[Link]:
-    done: Future[Link] = Future()
-    done.set_result(link)
-    return done
+def _come(link: Coming) -> Link:
+    """Once it is there. Raises what matching raised."""
+    return link if isinstance(link, Link) else link.result()
 
 
 def _goodness(link: Link) -> tuple[bool, int, float]:
@@ -113,9 +113,9 @@ def _goodness(link: Link) -> tuple[bool, int, float]:
     return link.trusted, -link.coarser, link.confidence
 
 
-def _by_way_of(first: Future[Link] | None, second: Future[Link] | None) -> Matrix | None:
+def _by_way_of(first: Coming | None, second: Coming | None) -> Matrix | None:
     """The motion by way of the frame halfway, if both its links are trusted."""
     if first is None or second is None:
         return None
-    near, far = first.result(), second.result()
+    near, far = _come(first), _come(second)
     return np.asarray(far.matrix @ near.matrix) if near.trusted and far.trusted else None

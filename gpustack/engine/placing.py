@@ -7,9 +7,8 @@ from dataclasses import replace
 from gpustack.engine.bad_frames import settle
 from gpustack.engine.ghosts import glances_of
 from gpustack.engine.job import Job
+from gpustack.engine.looking import Course, Keeps, KeepsNothing
 from gpustack.engine.opening import Request
-from gpustack.engine.pieces import Pieces
-from gpustack.engine.sightings import Course, Keeps, KeepsNothing
 from gpustack.engine.survey import Survey, recalled, still, survey
 from gpustack.model.canvas import Canvas
 from gpustack.model.frame import Kind, PixelType
@@ -24,7 +23,7 @@ def surveyed(job: Job, request: Request) -> Survey:
     settings, stack = request.settings, request.stack
     reference = stack.reference(settings.reference)
     with job.stage("survey"):
-        pieces = None if job.checkpoint is None else Pieces(job.checkpoint, job.progress.warn)
+        pieces = job.pieces("look", "survey")
         found = job.kept("survey", lambda: _found(job, request, reference, pieces or KeepsNothing()))
         if pieces is not None:
             pieces.forget()
@@ -38,17 +37,16 @@ def surveyed(job: Job, request: Request) -> Survey:
 
 def _found(job: Job, request: Request, reference: int, keeps: Keeps) -> Survey:
     settings, stack = request.settings, request.stack
+    course = Course(job.plan, job.progress, keeps)
     if settings.align is not Model.NONE and len(stack) > 1:
         if request.known.kept is not None:
             return recalled(job.backend, stack, job.source, reference, settings, request.known.kept)
-        course = Course(job.plan, job.progress, keeps)
         return survey(job.backend, stack, job.source, reference, settings, course)
     found = still(job.backend, stack, job.source, reference)
     if request.places is not None:
         found = Survey(request.places, found.noise)
     if settings.removes_ghosts:
-        glances = glances_of(job.backend, stack, job.source, job.plan, job.progress)
-        found = replace(found, glances=glances)
+        found = replace(found, glances=glances_of(job.backend, stack, job.source, course))
     return found
 
 

@@ -8,15 +8,14 @@ from dataclasses import replace
 from gpustack.backend.values import PIECE_BYTES
 from gpustack.engine.duration import predict
 from gpustack.engine.layout import layout_of
+from gpustack.engine.looked import carried_bytes
 from gpustack.engine.planned import Budget, Plan
 from gpustack.engine.price import (
     BASE_BYTES,
     DEVICE_BASE_BYTES,
     KEEPING_PIECES,
-    LEFT_OUT_BYTES,
     LOOPS_BYTES,
     Layout,
-    cells_bytes,
     checkpoint_bytes,
     covers,
     decoding_bytes,
@@ -176,7 +175,7 @@ def settled(plan: Plan, stack: Stack, settings: Settings, canvas: Canvas) -> Pla
 def _priced(
     stack: Stack, settings: Settings, budget: Budget, layout: Layout, threads: int, slots: int
 ) -> Plan:
-    in_slabs, kept = slabs(stack, settings), cells_bytes(stack, settings, LEFT_OUT_BYTES)
+    in_slabs, kept = slabs(stack, settings), carried_bytes(stack, settings)
     during, after = _held_bytes(stack, settings, budget.devices, layout)
     loops = budget.loops and pays_to_compile(stack)
     frame, method, on_device = stack.largest, settings.method, budget.devices > 0

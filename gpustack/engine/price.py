@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpustack.align.brightness import SIDE as LIGHT_SIDE
 from gpustack.backend.values import debias_halo
 from gpustack.engine.holding import Holding
+from gpustack.engine.looked import looked_bytes, spooled_bytes, telling_bytes
 from gpustack.engine.path import PASSES, halo
 from gpustack.fuse.fold import Footprint
 from gpustack.fuse.owners import OWNERS_BYTES
 from gpustack.fuse.radius import FINISHING_ROWS
-from gpustack.fuse.veil import SIDE
-from gpustack.ghosts.glance import cell_side
 from gpustack.model.frame import Kind
 from gpustack.model.slab import Slab, slabs_of
 from gpustack.model.stack import Stack
@@ -119,15 +117,6 @@ DEVICE_BASE_BYTES = 300 << 20
 
 KEEPING_PIECES = 2
 """Pieces of state in memory while a checkpoint is written or read: one, and what the archive makes of it."""
-
-GLANCE_BYTES, LEFT_OUT_BYTES = 3.0, 1.0
-"""Bytes a cell and frame of what is kept to tell what moved: while that is told, at most, and after it."""
-
-GLOW_BYTES = 3.0
-"""Bytes a cell and frame of what tells where the blur of lamps lies: a value, and what is burnt out."""
-
-LOOK_BYTES = 24_000.0
-"""Bytes of what else is kept of a frame that was looked at: its detail, and its links to three others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +233,13 @@ def decoding_bytes(stack: Stack, readers: int) -> int:
 
 
 def survey_bytes(stack: Stack, settings: Settings, readers: int, slots: int, on_device: bool) -> int:
-    """Peak of the survey pass in host memory: each reader holds a frame and its planes, others wait as
-    sights."""
+    """Peak of the survey in host memory: each reader holds a frame and its planes, others wait as sights; or
+    what is held while it is told what moved."""
+    looking = _looking_bytes(stack, settings, readers, slots, on_device)
+    return max(looking, telling_bytes(stack, settings))
+
+
+def _looking_bytes(stack: Stack, settings: Settings, readers: int, slots: int, on_device: bool) -> int:
     frame, kept = stack.largest, looked_bytes(stack, settings)
     if on_device:
         staged = decoding_bytes(stack, readers) + staging_bytes(stack, settings)
@@ -274,30 +268,13 @@ def layers_bytes(stack: Stack, settings: Settings) -> int:
     return int(stack.width * stack.height * (results + max(OWNERS_BYTES, 2 + 2 * picture + 3)))
 
 
-def looked_bytes(stack: Stack, settings: Settings) -> int:
-    """What is kept of all frames until the survey is done: what tells veils and things that moved; and where
-    frames are aligned, their light in 16 bits, and what they are matched by."""
-    a_frame = GLOW_BYTES * SIDE**2 if settings.lifts_veils else 0.0
-    if settings.align is not Model.NONE:
-        planes = 3 if settings.brightness is Brightness.CHANNELS else 1
-        a_frame += LOOK_BYTES + 2 * planes * LIGHT_SIDE**2
-    return int(len(stack) * a_frame) + cells_bytes(stack, settings, GLANCE_BYTES)
-
-
-def cells_bytes(stack: Stack, settings: Settings, cell_bytes: float) -> int:
-    """What is kept of all frames at so many bytes a cell, where things that moved are looked for."""
-    if not settings.removes_ghosts:
-        return 0
-    side = cell_side((stack.width, stack.height))
-    return int(len(stack) * (-(-stack.width // side)) * (-(-stack.height // side)) * cell_bytes)
-
-
 def checkpoint_bytes(stack: Stack, settings: Settings) -> int:
     """Room on the disk for what one backend keeps, at most: the states of the pass at work, twice while new
     ones take the place of the old, and of the pass before; and what the survey found."""
     first, *later = (held.near + held.afar for held in holding(stack, settings).passing)
     states = max(2 * first, *(first + 2 * held for held in later), 0)
-    return int(states * stack.width * stack.height) + looked_bytes(stack, settings)
+    looked = looked_bytes(stack, settings) + spooled_bytes(stack, settings)
+    return int(states * stack.width * stack.height) + looked
 
 
 def _sight_bytes(stack: Stack, readers: int, slots: int) -> int:

@@ -5,25 +5,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from gpustack.align.brightness import Light
 from gpustack.align.shake import DETAIL_SIDE, Detail, detail
 from gpustack.align.sight import Sight, see
 from gpustack.align.solve import Edge
 from gpustack.backend.protocol import Backend
+from gpustack.backend.spool import Spool
 from gpustack.engine.feed import Feed, Source
 from gpustack.engine.ghosts import glance_at
 from gpustack.engine.lights import light_at
 from gpustack.engine.links import Links
-from gpustack.engine.planned import Plan
+from gpustack.engine.looking import Course
 from gpustack.engine.price import LINK_REACH
-from gpustack.engine.progress import Progress
 from gpustack.engine.showing import Showing
+from gpustack.engine.spooled import Spooled
 from gpustack.engine.veils import glow_of
 from gpustack.errors import InputError
 from gpustack.fuse.veil import Glow
 from gpustack.ghosts.glance import Glance
+from gpustack.io.parts import DamagedError
 from gpustack.model.frame import Frame, Kind
 from gpustack.settings import Brightness, Settings
 
@@ -44,15 +46,21 @@ class Seen:
 @dataclass(slots=True)
 class Kept:
     """What is kept of all frames, in stack order: how they were seen, their light, their detail and, where
-    things that moved and veils are looked for, their glances and glows; and the links between them. All of it
-    is small, and lies on the host."""
+    things that moved and veils are looked for, their glances and glows; and the links between them. Pictures
+    lie in one spool, the rest in memory."""
 
+    lights: Spooled[Light]
+    details: Spooled[Detail]
+    glances: Spooled[Glance]
+    glows: Spooled[Glow]
     shown: list[Showing] = field(default_factory=list)
-    lights: list[Light] = field(default_factory=list)
-    details: list[Detail] = field(default_factory=list)
-    glances: list[Glance] = field(default_factory=list)
-    glows: list[Glow] = field(default_factory=list)
     edges: Sequence[Edge] = ()
+
+    @staticmethod
+    def nothing() -> Kept:
+        """Of no frame yet."""
+        spool = Spool()
+        return Kept(Spooled(spool), Spooled(spool), Spooled(spool), Spooled(spool))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,48 +68,13 @@ class Piece:
     """The part of `Kept` that is of some frames in a row, with their links to frames before; `noise` is that
     of the reference, if it was among all frames up to them and asked for."""
 
-    shown: tuple[Showing, ...]
-    lights: tuple[Light, ...]
-    details: tuple[Detail, ...]
-    glances: tuple[Glance, ...]
-    glows: tuple[Glow, ...]
+    shown: Sequence[Showing]
+    lights: Sequence[Light]
+    details: Sequence[Detail]
+    glances: Sequence[Glance]
+    glows: Sequence[Glow]
     edges: tuple[Edge, ...]
     noise: float | None
-
-
-class Keeps(Protocol):
-    """Who keeps what `Sightings` see, so that another process can go on."""
-
-    def give_back(self, sightings: Sightings, frames: int) -> None:
-        """Tell new sightings what is kept of the first of so many frames."""
-
-    def offer(self, sightings: Sightings) -> None:
-        """A frame was seen: keep what was seen if it is time."""
-
-    def keep(self, sightings: Sightings) -> None:
-        """Keep what was seen: no more can be."""
-
-
-class KeepsNothing:
-    """For a survey that is not to be gone on from."""
-
-    def give_back(self, sightings: Sightings, frames: int) -> None:
-        """See `Keeps`."""
-
-    def offer(self, sightings: Sightings) -> None:
-        """See `Keeps`."""
-
-    def keep(self, sightings: Sightings) -> None:
-        """See `Keeps`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Course:
-    """How a survey goes: by which plan, who is told, and who keeps what it has seen."""
-
-    plan: Plan
-    progress: Progress
-    keeps: Keeps
 
 
 class Sightings:
@@ -122,7 +95,7 @@ class Sightings:
         self._backend, self._source, self._settings = backend, source, settings
         self._shown, self._levels = shown, levels
         self._links = Links(backend, settings.align, threads)
-        self._kept = Kept()
+        self._kept = Kept.nothing()
         self._noise: float | None = None
 
     def __len__(self) -> int:
@@ -195,35 +168,31 @@ class Sightings:
             raise
 
     def piece(self, first: int) -> Piece:
-        """What is known of the frames from an index on, once they are matched. Raises what matching
-        raised."""
-        kept = self._kept
-        edges = tuple(self._links.edges(first))
+        """See `Looking`; of frames that are matched. Raises what matching raised."""
+        kept, edges = self._kept, tuple(self._links.edges(first))
         return Piece(
-            tuple(kept.shown[first:]),
-            tuple(kept.lights[first:]),
-            tuple(kept.details[first:]),
-            tuple(kept.glances[first:]),
-            tuple(kept.glows[first:]),
+            kept.shown[first:],
+            kept.lights[first:],
+            kept.details[first:],
+            kept.glances[first:],
+            kept.glows[first:],
             edges,
             self._noise,
         )
 
-    def recall(self, piece: Piece) -> None:
-        """Take what is known of the next frames."""
-        kept = self._kept
+    def recall(self, piece: object, frames: int) -> None:
+        """See `Looking`."""
+        piece, kept = _checked(piece, len(self), frames), self._kept
         for name in ("shown", "lights", "details", "glances", "glows"):
             getattr(kept, name).extend(getattr(piece, name))
         self._links.recall(piece.edges)
         self._noise = piece.noise
 
     def nbytes(self, first: int) -> int:
-        """About what a piece from an index on takes."""
+        """See `Looking`."""
         kept = self._kept
-        pictures = [light.values for light in kept.lights[first:]]
-        pictures += [glance.values for glance in kept.glances[first:]]
-        pictures += [part for glow in kept.glows[first:] for part in (glow.values, glow.burnt)]
-        return sum(part.nbytes for part in (*kept.details[first:], *pictures))
+        pictures: Sequence[Spooled[Any]] = (kept.lights, kept.details, kept.glances, kept.glows)
+        return sum(each.nbytes(first) for each in pictures if each)
 
     def kept(self) -> Kept:
         """All that is known of the frames so far, once they are matched. Raises what matching raised."""
@@ -233,3 +202,13 @@ class Sightings:
     def close(self) -> None:
         """Let the threads go."""
         self._links.close()
+
+
+def _checked(piece: object, known: int, frames: int) -> Piece:
+    """The piece, if it goes on where those before it end. Raises DamagedError."""
+    if not isinstance(piece, Piece) or not piece.shown:
+        raise DamagedError("what was kept of them is something else")
+    last = known + len(piece.shown)
+    if last > frames or any(not known <= edge.there < last for edge in piece.edges):
+        raise DamagedError("what was kept of them is of other frames")
+    return piece

@@ -17,10 +17,13 @@ from gpustack.align.shake import DETAIL_SIDE, shaken
 from gpustack.align.solve import Edge, Solution, solve
 from gpustack.backend.protocol import Backend
 from gpustack.engine.feed import Source
+from gpustack.engine.looking import Course
 from gpustack.engine.price import survey_factor
 from gpustack.engine.showing import Showing, in_frames, levels, showings
-from gpustack.engine.sightings import Course, Kept, Sightings
+from gpustack.engine.sightings import Kept, Sightings
+from gpustack.engine.spooled import Picked
 from gpustack.engine.ties import ties
+from gpustack.engine.veils import Toned
 from gpustack.fuse.veil import Glow
 from gpustack.ghosts.glance import Glance
 from gpustack.model.frame import Frame
@@ -33,13 +36,13 @@ from gpustack.settings import Brightness, Model, Settings
 @dataclass(frozen=True, slots=True)
 class Survey:
     """One place a frame, the noise of the luma, 0..1, and the model that the places follow; one glance a
-    frame where things that moved are looked for, and one glow where veils are."""
+    frame where things that moved are looked for, and one glow where veils are, both made when asked for."""
 
     places: tuple[Place, ...]
     noise: float
     model: Model = Model.NONE
-    glances: tuple[Glance, ...] = ()
-    glows: tuple[Glow, ...] = ()
+    glances: Sequence[Glance] = ()
+    glows: Sequence[Glow] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +127,7 @@ def _solved(seen: _Stack, noise: float) -> Survey:
     """Where the frames lie, once all were looked at."""
     places, found = _without_shaken(seen, seen.kept.edges)
     places = _in_series(seen, places)
-    glows = (glow.toned(place.transform.tone) for glow, place in zip(seen.kept.glows, places, strict=False))
-    return Survey(places, noise, found, tuple(seen.kept.glances), tuple(glows))
+    return Survey(places, noise, found, seen.kept.glances, Toned(seen.kept.glows, places))
 
 
 def _without_shaken(seen: _Stack, edges: Sequence[Edge]) -> tuple[tuple[Place, ...], Model]:
@@ -150,7 +152,7 @@ def _shaken(seen: _Stack, places: Sequence[Place]) -> set[int]:
     usual = seen.shown[seen.reference]
     judged = [index for index, place in enumerate(places) if place.used and seen.shown[index] == usual]
     found = shaken(
-        [seen.kept.details[index] for index in judged],
+        Picked(seen.kept.details, judged),
         [places[index].transform for index in judged],
         _detail_factor(seen),
     )

@@ -15,12 +15,12 @@ from gpustack.align.shake import DETAIL_SIDE
 from gpustack.backend.matching import thumbnail_size
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import EVIDENCE, Cells, Host
-from gpustack.engine.feed import Feed, Source
+from gpustack.engine.feed import Source
 from gpustack.engine.lights import light_at
-from gpustack.engine.planned import Plan
+from gpustack.engine.looking import Course, Look, pictures_of
 from gpustack.engine.price import survey_factor
-from gpustack.engine.progress import Progress
 from gpustack.engine.showing import Showing
+from gpustack.engine.spooled import Lazy, Spooled
 from gpustack.fuse.veil import Glow, Veils, cells, veils
 from gpustack.ghosts.mask import LeftOut
 from gpustack.model.canvas import Canvas
@@ -58,9 +58,21 @@ def _spaced(across: float, down: float) -> Matrix:
     return np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2], [0, 0, 1.0]])
 
 
-def glows_of(
-    backend: Backend[Any], stack: Stack, source: Source, plan: Plan, progress: Progress
-) -> tuple[Glow, ...]:
+class Toned(Lazy[Glow]):
+    """Glows at the brightness that the tones of the frames' places give."""
+
+    def __init__(self, glows: Sequence[Glow], places: Sequence[Place]) -> None:
+        self._glows, self._places = glows, places
+
+    def __len__(self) -> int:
+        return len(self._glows)
+
+    def one(self, index: int) -> Glow:
+        """See `Lazy`."""
+        return self._glows[index].toned(self._places[index].transform.tone)
+
+
+def glows_of(backend: Backend[Any], stack: Stack, source: Source, course: Course) -> Spooled[Glow]:
     """One a frame, in a reading of their own: for stacks that are not aligned."""
     factor = survey_factor(stack)
 
@@ -74,15 +86,7 @@ def glows_of(
         small = backend.thumbnail(way.plane(backend, pixels, frame, by), DETAIL_SIDE)
         return glow_of(small, light, frame, way)
 
-    slots, readers = plan.slots, plan.readers
-    feed = Feed(backend, stack.frames, source, slots=slots, readers=readers, reduction=reduction)
-    progress.begin("survey", len(stack), stack.frames[0].megapixels)
-    found = []
-    with feed.open(look) as glows:
-        for _, one in glows:
-            found.append(one)
-            progress.advance(feed.waiting_share)
-    return tuple(found)
+    return pictures_of(backend, stack.frames, source, course, Look(Glow, look, reduction))
 
 
 def few(stack: Stack) -> Stack:

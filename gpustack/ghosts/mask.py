@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,25 @@ class LeftOut:
         lines = across.mixed(self.cells.T.astype(np.float32), wide)
         taken[high, wide][down.mixed(lines.T, high) > 0.5] = 0
         return taken
+
+
+class LeftOuts(Mapping[int, LeftOut]):
+    """That of each frame that is left out anywhere, by its index, made when it is asked for."""
+
+    def __init__(self, cells: Mapping[int, Mask], factor: int) -> None:
+        self._cells, self._factor = cells, factor
+
+    def __getitem__(self, index: int) -> LeftOut:
+        return LeftOut(self._cells[index], self._factor)
+
+    def __contains__(self, index: object) -> bool:
+        return index in self._cells
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._cells)
+
+    def __len__(self) -> int:
+        return len(self._cells)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ agree with (Gallo et al., "Artifact-free high dynamic range imaging", ICCP 2009)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 
@@ -19,7 +19,9 @@ import numpy.typing as npt
 
 from gpustack.ghosts.change import Look, changed, least_change, looks
 from gpustack.ghosts.glance import Aligned, Mask, Plane
-from gpustack.ghosts.runs import Numbers, Runs
+from gpustack.ghosts.masks import Masks
+from gpustack.ghosts.runs import Runs
+from gpustack.ghosts.table import Table
 
 MOST = 0.25
 """Share of the picture that may move. Beyond it there is no still picture for the blobs to be in."""
@@ -52,37 +54,8 @@ class Resolved:
     """
 
     blobs: tuple[Blob, ...] = ()
-    left_out: dict[int, Mask] = field(default_factory=dict)
+    left_out: Mapping[int, Mask] = field(default_factory=dict)
     share: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """The cells that moved at any time (h, w), and for every frame what they show and how sharply, (frames,
-    n); a cell counts by the contrast that it has in any frame."""
-
-    cells: Mask
-    numbers: npt.NDArray[np.uint8]
-    sharpness: npt.NDArray[np.float16]
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """The cells (h, w) that changed since the frame before, a bit each: there is one for every frame."""
-
-    bits: npt.NDArray[np.uint8]
-    shape: tuple[int, ...]
-
-    @staticmethod
-    def of(cells: Mask) -> _Change | None:
-        """None where none did."""
-        return _Change(np.packbits(cells), cells.shape) if cells.any() else None
-
-    @property
-    def cells(self) -> Mask:
-        """One by one."""
-        size = int(np.prod(self.shape))
-        return np.unpackbits(self.bits, count=size).reshape(self.shape).astype(bool)
 
 
 def resolve(glimpse: Glimpse, frames: Sequence[int], always: int | None = None) -> Resolved:
@@ -91,42 +64,43 @@ def resolve(glimpse: Glimpse, frames: Sequence[int], always: int | None = None) 
     Some frame takes part everywhere, so that every scale of the picture has one; `always`: it is this one.
     """
     changes = _changes(glimpse, frames)
-    moved = [change for change in changes if change is not None]
-    if not moved:
+    if not changes:
         return Resolved()
-    cells = reduce(np.logical_or, (change.cells for change in moved))
+    cells = reduce(np.logical_or, changes.values())
     share = float(cells.mean())
     if share > MOST:
         return Resolved(share=share)
-    table = _table(glimpse, frames, changes, cells)
-    blobs = _blobs(cells, moved)
-    shown = _shown(table, blobs, None if always is None else list(frames).index(always))
-    boxes = (cv2.boundingRect(blob.astype(np.uint8)) for blob in blobs)
-    found = tuple(Blob(tuple(box), frames[row]) for box, row in zip(boxes, shown, strict=True))  # type: ignore[arg-type]
-    return Resolved(found, _left_out(table, blobs, shown, frames), share)
+    blob = _blobs(cells, changes)
+    table = _table(glimpse, frames, changes, (cells, blob))
+    shown = _shown(table, None if always is None else list(frames).index(always))
+    boxes = (_box(cells, blob == number) for number in range(len(shown)))
+    found = tuple(Blob(box, frames[row]) for box, row in zip(boxes, shown, strict=True))
+    return Resolved(found, _left_out(table, cells, shown, frames), share)
 
 
-def _changes(glimpse: Glimpse, frames: Sequence[int]) -> list[_Change | None]:
-    """For every frame what changed since the one before."""
-    found: list[_Change | None] = []
+def _changes(glimpse: Glimpse, frames: Sequence[int]) -> Masks:
+    """The cells that changed in a frame since the one before, where any did."""
+    found = Masks()
     before: list[Look] | None = None
     for index in frames:
         now = looks(glimpse(index))
-        found.append(None if before is None else _Change.of(changed(before, now)))
+        if before is not None:
+            found.note(index, changed(before, now))
         before = now
     return found
 
 
-def _table(glimpse: Glimpse, frames: Sequence[int], changes: Sequence[_Change | None], cells: Mask) -> _Table:
-    runs, numbers, sharpness = Runs(cells), [], []
-    span = np.zeros(int(cells.sum()), np.float32)
-    for index, change in zip(frames, changes, strict=True):
+def _table(
+    glimpse: Glimpse, frames: Sequence[int], changes: Masks, moved: tuple[Mask, npt.NDArray[np.intp]]
+) -> Table:
+    """What the frames show in the cells that moved at any time (h, w), of which each belongs to a blob."""
+    cells, blob = moved
+    runs, table = Runs(cells), Table(blob)
+    for index in frames:
         fine, coarse, *_ = looks(glimpse(index))
-        numbers.append(runs.step(fine, None if change is None else change.cells))
-        sharpness.append(_sharpness(fine, coarse)[cells].astype(np.float16))
-        span = np.maximum(span, (fine.high - fine.low)[cells])
-    span /= max(float(span.max()), 1e-6)
-    return _Table(cells, np.stack(numbers), np.stack(sharpness) * span.astype(np.float16))
+        sharpness = _sharpness(fine, coarse)[cells].astype(np.float16)
+        table.add(runs.step(fine, changes.get(index)), sharpness, (fine.high - fine.low)[cells])
+    return table
 
 
 def _sharpness(fine: Look, coarse: Look) -> Plane:
@@ -140,62 +114,52 @@ def _sharpness(fine: Look, coarse: Look) -> Plane:
     return np.asarray((fine.high - fine.low) ** 2 / (around**2 + noise**2), np.float32)
 
 
-def _blobs(cells: Mask, changes: Sequence[_Change]) -> list[Mask]:
-    """The cells of each blob, largest first: pieces that lie together, or changed between the same frames."""
+def _blobs(cells: Mask, changes: Masks) -> npt.NDArray[np.intp]:
+    """The blob of each cell, numbered from the largest on: pieces that lie together, or changed between the
+    same frames."""
     square = np.ones((2 * TOGETHER + 1,) * 2, np.uint8)
     count, piece = cv2.connectedComponents(cv2.dilate(cells.astype(np.uint8), square))
     blob_of = np.arange(count)
-    for change in changes:
-        joined = np.unique(blob_of[piece[change.cells]])
+    for change in changes.values():
+        joined = np.unique(blob_of[piece[change]])
         blob_of[np.isin(blob_of, joined)] = joined[0]
-    found = [cells & (blob_of[piece] == number) for number in np.unique(blob_of[1:])]
-    return sorted(found, key=lambda blob: -int(blob.sum()))
+    _, blob, sizes = np.unique(blob_of[piece[cells]], return_inverse=True, return_counts=True)
+    rank = np.empty(len(sizes), np.intp)
+    rank[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
+    return np.asarray(rank[blob.ravel()])
 
 
-def _shown(table: _Table, blobs: Sequence[Mask], always: int | None) -> list[int]:
+def _box(cells: Mask, own: Mask) -> tuple[int, int, int, int]:
+    """Left, top, width and height of those of the cells that are a blob's own."""
+    plane = np.zeros(cells.shape, np.uint8)
+    plane[cells] = own
+    left, top, width, height = cv2.boundingRect(plane)
+    return left, top, width, height
+
+
+def _shown(table: Table, always: int | None) -> list[int]:
     """The row of the frame whose view of each blob is kept, so that some frame is left out nowhere.
 
     The pyramid needs that: on its coarse levels a place where a frame is left out grows, until only frames
     that are left out nowhere are there.
     """
-    whole = np.ones(len(table.numbers), bool) if always is None else np.arange(len(table.numbers)) == always
+    whole = np.ones(len(table), bool) if always is None else np.arange(len(table)) == always
     found = []
-    for blob in blobs:
-        own = blob[table.cells]
-        numbers, worth = table.numbers[:, own], _worth(table.numbers[:, own], table.sharpness[:, own])
-        for row in np.argsort(-worth, kind="stable"):
-            agree = (numbers == numbers[row]).all(axis=1)
-            if (whole & agree).any():
-                break
-        whole &= agree
-        found.append(int(row))
+    for group in table.groups():
+        for worth, views in zip(table.worth(group), table.views(group), strict=True):
+            best = np.argsort(-worth, kind="stable")
+            row = best[np.isin(views, views[whole])[best]][0]
+            whole &= views == views[row]
+            found.append(int(row))
     return found
 
 
-def _worth(numbers: Numbers, sharpness: npt.NDArray[np.float16]) -> npt.NDArray[np.float64]:
-    """How well a blob comes out with each frame and those that agree with it: how sharp, cell by cell; of n
-    frames by a share of n / (n + 1), as what one frame alone has seen passes by, and has its noise."""
-    worth = np.zeros(len(numbers))
-    for number in np.unique(numbers):
-        same = numbers == number
-        count = same.sum(axis=0)
-        best = np.where(same, sharpness, 0).max(axis=0) * count / (count + 1)
-        worth += (same * best).sum(axis=1, dtype=np.float64)
-    return worth
-
-
-def _left_out(
-    table: _Table, blobs: Sequence[Mask], shown: Sequence[int], frames: Sequence[int]
-) -> dict[int, Mask]:
-    kept = np.zeros(int(table.cells.sum()), np.uint8)
-    for blob, row in zip(blobs, shown, strict=True):
-        own = blob[table.cells]
-        kept[own] = table.numbers[row, own]
+def _left_out(table: Table, cells: Mask, shown: Sequence[int], frames: Sequence[int]) -> Masks:
+    kept = np.concatenate([table.numbers(row, blob) for row, blob in zip(shown, table.blobs, strict=True)])
     around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * REACH + 1,) * 2)
-    found = {}
-    for index, numbers in zip(frames, table.numbers, strict=True):
-        if (numbers != kept).any():
-            other = np.zeros(table.cells.shape, np.uint8)
-            other[table.cells] = numbers != kept
-            found[index] = cv2.dilate(other, around) > 0
+    found = Masks()
+    for row, index in enumerate(frames):
+        other = np.zeros(cells.shape, np.uint8)
+        other[cells] = table.in_cells(table.numbers(row, slice(0, len(kept))) != kept)
+        found.note(index, cv2.dilate(other, around) > 0)
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +9,15 @@ import pytest
 
 from gpustack import Brightness, Method, Model, Settings, api
 from gpustack.engine import survey
-from gpustack.engine.price import looked_bytes
+from gpustack.engine.looked import looked_bytes
 from gpustack.engine.sightings import Kept
 from gpustack.model.stack import Stack
 from gpustack.settings import Deghost
 from tests.cli.calling import write_tiffs
 from tests.engine.shots import frames_of, macro
+from tests.engine.weighing import weight
 
 WIDTH, HEIGHT, COUNT = 640, 480, 5
-
-
-def held(value: Any) -> int:
-    """About the bytes of a value and all that belongs to it."""
-    if hasattr(value, "nbytes"):
-        return int(value.nbytes) + 128
-    if isinstance(value, list | tuple):
-        return 64 + sum(map(held, value))
-    parts = getattr(value, "__dataclass_fields__", None)
-    return sys.getsizeof(value) + (0 if parts is None else sum(held(getattr(value, name)) for name in parts))
 
 
 @pytest.mark.parametrize(
@@ -55,8 +45,7 @@ def test_what_is_kept_of_all_frames_is_priced(
     api.stack(paths, settings)
     (kept,) = seen
     assert len(kept.shown) == COUNT
-    taken = held([kept.shown, kept.lights, kept.details, kept.glances, kept.glows, list(kept.edges)])
+    taken = weight(kept)
     priced = looked_bytes(Stack(api.open_stack(paths).frames), settings)
     print(f"{taken / COUNT:.0f} bytes a frame of {priced / COUNT:.0f}")  # noqa: T201
     assert taken <= priced
-    assert taken / COUNT < 0.6 * WIDTH * HEIGHT * 3

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpustack.backend.spool import IN_MEMORY_BYTES
 from gpustack.engine import duration, price
+from gpustack.engine.looked import LOOK_BYTES, carried_bytes, looked_bytes, telling_bytes
 from gpustack.engine.plan import make_plan
 from gpustack.engine.planned import Budget, Plan
 from gpustack.errors import PlanError
@@ -92,18 +94,25 @@ def test_memory_does_not_depend_on_the_number_of_frames(
         assert many.seconds == pytest.approx(10 * one.seconds)
 
 
-def test_what_is_kept_to_tell_what_moved_is_some_bytes_a_cell_and_frame() -> None:
-    kept = {}
-    for count in (100, 1000):
-        stack = headers(count, width=6000, height=4000)
-        on, off = (
-            make_plan(stack, Settings(deghost=wish), Budget(1 << 60, 2))
-            for wish in (Deghost.AUTO, Deghost.OFF)
-        )
-        kept[count] = on.survey_bytes - off.survey_bytes
-        assert 0 < on.state_bytes - off.state_bytes <= kept[count]
-    assert kept[1000] == 10 * kept[100]
-    assert kept[1000] / 1000 < 0.6e6
+@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("deghost", [Deghost.ON, Deghost.OFF])
+def test_what_is_kept_of_each_frame_is_hardly_seen(method: Method, deghost: Deghost) -> None:
+    settings = Settings(method=method, deghost=deghost)
+    few, many = (
+        make_plan(headers(count, width=1700, height=1200), settings, Budget(1 << 60, 2))
+        for count in (100, 1000)
+    )
+    assert 0 <= many.total_bytes - few.total_bytes <= 900 * LOOK_BYTES + IN_MEMORY_BYTES
+    assert many.total_bytes < 1.02 * few.total_bytes
+
+
+def test_what_tells_what_moved_is_planned() -> None:
+    short = headers(20, width=6000, height=4000)
+    on, off = (Settings(method=Method.PYRAMID, deghost=wish) for wish in (Deghost.ON, Deghost.OFF))
+    for priced in (looked_bytes, telling_bytes, carried_bytes):
+        assert priced(short, on) > priced(short, off)
+    plans = [make_plan(short, settings, Budget(1 << 60, 2)) for settings in (on, off)]
+    assert plans[0].kept_bytes > plans[1].kept_bytes == 0
 
 
 @given(stack=stacks(), settings=wishes)
