@@ -1,5 +1,5 @@
-"""Does memory stay flat? Resident memory over time of one stack of a thousand frames, and of a batch of two
-hundred stacks.
+"""Does memory stay flat? Resident memory over time of one stack of a thousand frames, beside one of a
+hundred, and of a batch of two hundred stacks.
 
 `python bench/soak.py --json bench/results/soak.json`; contract in README.md.
 """
@@ -32,10 +32,11 @@ PARTS = 10
 RISE = 0.05
 """How much larger memory may be in the second half of a run than it was in the first, as a share."""
 
-STACK = {"size": (1200, 1700), "distinct": 5, "frames": 1000, "ram": "1G"}
+STACK = {"size": (1200, 1700), "distinct": 5, "frames": (100, 1000), "ram": "1G"}
 BATCH = {"size": (300, 400), "distinct": 4, "stacks": 200}
-TINY_STACK = {"size": (300, 400), "distinct": 3, "frames": 30, "ram": "1G"}
+TINY_STACK = {"size": (300, 400), "distinct": 3, "frames": (10, 30), "ram": "1G"}
 TINY_BATCH = {"size": (300, 400), "distinct": 2, "stacks": 3}
+SERIES = ("resident", "resident_in_survey", "largest_stack")
 Sample = tuple[int, int]
 """Bytes that a process had resident, and the largest of those that it had started."""
 
@@ -80,26 +81,39 @@ def series(values: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def one_stack(case: dict[str, Any], cache: Path, home: Path) -> dict[str, Any]:
-    """One stack of many frames by `auto`."""
-    folder = sweep_files(cache, case["size"], case["distinct"], case["frames"])
+def stacks(case: dict[str, Any], cache: Path, home: Path) -> Iterator[dict[str, Any]]:
+    """A stack of some frames, and one of many, whose peak is held against the first one's."""
+    peaks = []
+    for count in case["frames"]:
+        row = one_stack(case, count, cache, home)
+        peaks.append(row["peak_mib"])
+        more = round(peaks[-1] / peaks[0] - 1, 3)
+        yield row | ({"more_than_first": more, "flat": more <= RISE} if len(peaks) > 1 else {})
+
+
+def one_stack(case: dict[str, Any], count: int, cache: Path, home: Path) -> dict[str, Any]:
+    """One stack of so many frames by `auto`."""
+    folder = sweep_files(cache, case["size"], case["distinct"], count)
     log = home / "stack.json"
-    command = [sys.executable, "-m", "gpustack", "stack", str(folder), "-o", str(home / "soak.jpg")]
+    command = [sys.executable, "-m", "gpustack", "stack", str(folder), "-o", str(home / f"soak{count}.jpg")]
     seconds, samples = sampled([*command, "--backend", "cpu", "--ram", case["ram"], "--json", "--quiet"], log)
-    report = json.loads(log.read_text())
+    report, resident = json.loads(log.read_text()), [own for own, _ in samples]
+    begun = seconds - sum(report["seconds"].values())
+    survey = (round(len(resident) * at / seconds) for at in (begun, begun + report["seconds"]["survey"]))
     return {
-        "case": f"one stack of {case['frames']} frames",
+        "case": f"one stack of {count} frames",
         "megapixels": round(case["size"][0] * case["size"][1] / 1e6, 2),
         "ram": case["ram"],
         "wall_s": round(seconds, 1),
         "planned_mib": round(report["plan"]["total_bytes"] / 2**20, 1),
         "peak_mib": round(report["peak_bytes"] / 2**20, 1),
         "seconds": {name: round(value, 1) for name, value in report["seconds"].items()},
-        "resident": series([own for own, _ in samples]),
+        "resident": series(resident),
+        "resident_in_survey": series(resident[slice(*survey)]),
     }
 
 
-def one_batch(case: dict[str, Any], cache: Path, home: Path) -> dict[str, Any]:
+def batch(case: dict[str, Any], cache: Path, home: Path) -> Iterator[dict[str, Any]]:
     """A batch of many small stacks: the process that orders them, and those that make them."""
     files = sorted(sweep_files(cache, case["size"], case["distinct"], case["distinct"]).iterdir())
     for number in range(case["stacks"]):
@@ -119,7 +133,7 @@ def one_batch(case: dict[str, Any], cache: Path, home: Path) -> dict[str, Any]:
     ]
     log = home / "batch.json"
     seconds, samples = sampled([*command, "--backend", "cpu", "--ending", ".jpg"], log)
-    return {
+    yield {
         "case": f"a batch of {case['stacks']} stacks of {case['distinct']} frames",
         "megapixels": round(case["size"][0] * case["size"][1] / 1e6, 2),
         "wall_s": round(seconds, 1),
@@ -131,10 +145,12 @@ def one_batch(case: dict[str, Any], cache: Path, home: Path) -> dict[str, Any]:
 
 def show(row: dict[str, Any]) -> None:
     """Print a row."""
-    for name in ("resident", "largest_stack"):
+    for name in SERIES:
         if name in row:
             found = row[name]
             print(f"{row['case']}, {name}: {found['mib']} MiB, {'flat' if found['flat'] else 'NOT FLAT'}")
+    if "more_than_first" in row:
+        print(f"{row['case']}: peak {row['more_than_first']:+.1%}, {'flat' if row['flat'] else 'NOT FLAT'}")
 
 
 def main() -> None:
@@ -148,18 +164,20 @@ def main() -> None:
     head, rows = heading("soak"), []
     cases = (TINY_STACK, TINY_BATCH) if given.tiny else (STACK, BATCH)
     try:
-        for run, case in zip((one_stack, one_batch), cases, strict=True):
+        for run, case in zip((stacks, batch), cases, strict=True):
             shutil.rmtree(home, ignore_errors=True)
             home.mkdir(parents=True)
-            rows.append(run(case, given.cache, home))
-            show(rows[-1])
-            if given.json:
-                write_result({**head, "rise": RISE, "results": rows}, given.json, quiet=True)
+            for row in run(case, given.cache, home):
+                rows.append(row)
+                show(row)
+                if given.json:
+                    write_result({**head, "rise": RISE, "results": rows}, given.json, quiet=True)
     except BenchError as error:
         raise SystemExit(f"bench: {error}") from None
     finally:
         shutil.rmtree(home, ignore_errors=True)
-    flat = [row[name]["flat"] for row in rows for name in ("resident", "largest_stack") if name in row]
+    flat = [row[name]["flat"] for row in rows for name in SERIES if name in row]
+    flat += [row["flat"] for row in rows if "flat" in row]
     raise SystemExit(0 if all(flat) else 1)
 
 

@@ -20,16 +20,18 @@ from gpustack.engine import plan as planning
 from gpustack.engine import run as running
 from gpustack.engine.checkpoint import Checkpoint
 from gpustack.engine.identity import difference, identity_of
+from gpustack.engine.looking import Pictures, PicturesPiece
 from gpustack.engine.pace import Pace
 from gpustack.engine.path import PASSES
 from gpustack.engine.plan import make_plan
 from gpustack.engine.planned import Budget
 from gpustack.engine.price import Layout
 from gpustack.errors import CheckpointError, DecodeError, UsageError
+from gpustack.io.parts import DamagedError
 from gpustack.model.place import Place
 from gpustack.model.transform import Transform
 from gpustack.scenes import Rendered, Shoot, render
-from gpustack.settings import Crop, Method, Model, Settings
+from gpustack.settings import Crop, Deghost, Method, Model, Settings
 from tests.cli.calling import write_tiffs
 from tests.cuda_on_cpu.device import CpuDevice
 from tests.cuda_on_cpu.module import problem
@@ -157,6 +159,41 @@ def test_a_survey_goes_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wishe
             theirs.residual_px,
             theirs.links,
         )
+
+
+def test_looks_at_frames_at_rest_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What tells what moved, and then what tells veils, each cut short; no frame is looked at twice for one
+    of them, but a few that tell whether there are lamps at all."""
+    monkeypatch.setattr(pace, "WORK_TO_KEEPING", 0.0)
+    monkeypatch.setattr(pace, "LOOKING_SECONDS", 0.0)
+    shoot = Shoot(frames=10, width=160, height=120, max_blur_px=5.0, noise=1.0)
+    frames, folder = write_tiffs(tmp_path, frames_of(render("lights", shoot))), tmp_path / "c"
+    settings = Settings(depth=True, threads=2, align=Model.NONE, deghost=Deghost.ON)
+    wanted, looked = api.stack(frames, settings), []
+    for after, left in ((3, "look"), (7 + 4, "glow"), (-1, None)):
+        progress, checkpoint = CuttingSurvey(after), Checkpoint(folder)
+        if left:
+            with pytest.raises(Cut):
+                api.stack(frames, settings, progress=progress, checkpoint=checkpoint)
+            assert len(list(folder.glob("*-*-*"))) == len(list(folder.glob(f"{left}-*")))
+        else:
+            found = api.stack(frames, settings, progress=progress, checkpoint=checkpoint)
+        looked.append(progress.looked)
+        checkpoint.leave()
+    same(found, wanted)
+    assert looked == [10, 7 + 10, 6]
+    assert found.report.checkpoint is not None
+    assert found.report.checkpoint.resumed == ["survey", "glows: 4 of 10 frames"]
+
+
+@pytest.mark.parametrize("wrong", [(), ("of another kind",), tuple(range(11))])
+def test_pieces_of_something_else_are_refused(wrong: tuple[object, ...]) -> None:
+    seen = Pictures(int)
+    seen.recall(PicturesPiece((1, 2)), 10)
+    for piece in (PicturesPiece(wrong), wrong):
+        with pytest.raises(DamagedError):
+            seen.recall(piece, 10)
+    assert list(seen.found) == [1, 2]
 
 
 def test_what_was_seen_before_a_bad_frame_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
