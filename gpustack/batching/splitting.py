@@ -2,7 +2,7 @@
 
 Frames are looked at in the order in which they were taken. A new stack begins where the camera, the frame's
 size or the focal length changes, the exposure by half a stop or more, much more time passes than between
-frames, the focus jumps back against the way it went, or the picture is another one.
+the frames of this stack, the focus jumps back against the way it went, or the picture is another one.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from itertools import pairwise
 from math import log2
 from pathlib import Path
 from statistics import median
@@ -35,7 +36,11 @@ PAUSE_S = 5.0
 """Seconds that pass between stacks at least: time to go to the next thing."""
 
 PAUSE_TIMES = 4.0
-"""How many times longer than between frames in the middle that must be: rails and flashes may be slow."""
+"""How many times longer than between the frames of a stack, in the middle, that must be: rails and flashes
+may be slow, and one card may hold bursts beside frames that were focused by hand."""
+
+FEWEST_STEPS, AHEAD = 2, 5
+"""Steps that tell how fast a stack is shot; while it has fewer, those of so many frames ahead tell, too."""
 
 STOPS = 0.5
 FOCAL = 1.02
@@ -110,12 +115,12 @@ def _icon(frame: Frame, decoder: Decoder) -> npt.NDArray[np.float32]:
 
 def split(shots: Sequence[Shot], pause: float | None = None, likeness: float = LIKENESS) -> list[Group]:
     """The stacks, in order. `pause`: seconds that part them, None to go by the frames themselves."""
-    pause = _usual_pause(shots) if pause is None else pause
     groups: list[Group] = []
     current: list[Shot] = []
     reason = "the first"
-    for shot in shots:
-        parted = _parted(current, shot, pause, likeness) if current else None
+    for number, shot in enumerate(shots):
+        longest = _usual_pause(current, shots[number : number + AHEAD]) if pause is None else pause
+        parted = _parted(current, shot, longest, likeness) if current else None
         if parted:
             groups.append(Group(tuple(current), reason))
             current, reason = [], parted
@@ -123,10 +128,17 @@ def split(shots: Sequence[Shot], pause: float | None = None, likeness: float = L
     return [*groups, Group(tuple(current), reason)] if current else groups
 
 
-def _usual_pause(shots: Sequence[Shot]) -> float:
-    times = [shot.taken.seconds for shot in shots if shot.taken.seconds is not None]
-    steps = np.diff(times).tolist()
+def _usual_pause(stack: Sequence[Shot], ahead: Sequence[Shot]) -> float:
+    """Seconds that part a stack from what is ahead."""
+    steps = _steps(stack)
+    steps += _steps(ahead) if len(steps) < FEWEST_STEPS else []
     return max(PAUSE_S, PAUSE_TIMES * median(steps)) if steps else PAUSE_S
+
+
+def _steps(shots: Sequence[Shot]) -> list[float]:
+    """Seconds between frames, where they are known."""
+    times = [shot.taken.seconds for shot in shots if shot.taken.seconds is not None]
+    return [after - before for before, after in pairwise(times)]
 
 
 def _parted(stack: Sequence[Shot], shot: Shot, pause: float, likeness: float) -> str | None:

@@ -57,6 +57,14 @@ def test_a_pause_is_long_against_the_usual_step(every: float) -> None:
     assert sizes(row(*[SAME] * 4, {"after": 3 * every}, *[SAME] * 3, every=every)) == [8]
 
 
+def test_bursts_and_frames_focused_by_hand_on_one_card() -> None:
+    burst: list[dict[str, object]] = [{"after": 0.1}] * 20
+    by_hand: list[dict[str, object]] = [{"after": step} for step in (5.5, 6.0, 5.2, 6.3, 4.1)]
+    pause: dict[str, object] = {"after": 40.0}
+    assert sizes(row(SAME, *burst, pause, *by_hand, pause, *burst)) == [21, 6, 21]
+    assert sizes(row(SAME, *by_hand, pause, *burst, pause, *by_hand)) == [6, 21, 6]
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
