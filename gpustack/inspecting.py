@@ -221,7 +221,7 @@ def _views(
     preview: npt.NDArray[np.uint8], curves: Curves, covers: Coverage | None, orientation: int
 ) -> Views:
     """What the map shows, turned as the preview is."""
-    best = np.array(curves.frames)[curves.energies.argmax(axis=0)]
+    best = np.array(curves.frames)[curves.top]
     sides = None if covers is None else np.asarray(oriented(covers.sides, orientation))
     colours = np.repeat(preview, 3, axis=2) if preview.shape[2] == 1 else preview
     return Views(colours, oriented(best, orientation), oriented(curves.seen(), orientation), sides)

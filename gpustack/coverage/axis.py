@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gpustack.coverage.curves import Levels
 from gpustack.coverage.peaks import DECLINE, REACH, Peaks, Values, Windows, fall, fit, windows
 
 FEWEST_FRAMES = 5
@@ -31,10 +32,10 @@ _FIRM, _LOOSE = 1e6, 1e-3
 _SHARED = 2048  # cells that tell the axis, at most
 
 
-def places_of(levels: Values) -> tuple[Values, int]:
+def places_of(levels: Levels) -> tuple[Values, int]:
     """Where frames are focused, in pixels of blur from the first one, and the stride of windows, from levels
-    (n, c) in dB of FEWEST_FRAMES frames or more."""
-    levels = levels[:, :: max(1, levels.shape[1] // _SHARED)]
+    of FEWEST_FRAMES frames or more."""
+    levels = levels.thinned(_SHARED)
     seen = _windows(levels)
     steps = np.ones(len(levels) - 1)
     for _ in range(_TURNS):
@@ -44,7 +45,7 @@ def places_of(levels: Values) -> tuple[Values, int]:
     return places * _scale(seen, places), seen.stride
 
 
-def _windows(levels: Values) -> Windows:
+def _windows(levels: Levels) -> Windows:
     """With the smallest stride at which most curves are seen to fall."""
     for stride in STRIDES:
         seen = windows(levels, stride)

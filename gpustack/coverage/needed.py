@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from gpustack.coverage.curves import Curves, Mask, Values
+from gpustack.coverage.curves import Curves, Mask, Plane, Values
 
 Levels = npt.NDArray[np.float32]
 
@@ -27,19 +27,18 @@ def clear(curves: Curves, seen: Mask) -> Mask:
 
 def shares(curves: Curves, seen: Mask) -> Values:
     """(n,) the share of the cells with detail that each frame shows best, 0..1."""
-    best = curves.energies[:, seen].argmax(axis=0)
+    best = curves.top[seen]
     return np.asarray(np.bincount(best, minlength=len(curves.frames)) / max(1, seen.sum()))
 
 
 def alone(curves: Curves, seen: Mask) -> Values:
     """(n,) the share of the clear cells that would lose a notable part without each frame."""
-    signal = _signal(curves, clear(curves, seen))
-    if len(signal) < 2:
-        return np.ones(len(signal))
-    order = np.argpartition(signal, -2, axis=0)[-2:]
-    second, first = np.take_along_axis(signal, order, axis=0)
-    lost = second < first * _KEPT
-    return np.asarray(np.bincount(order[1][lost], minlength=len(signal)) / max(1, lost.size))
+    count, cells = len(curves.frames), clear(curves, seen)
+    if count < 2:
+        return np.ones(count)
+    signal = _Signal(curves, cells)
+    lost = signal.of(curves.seconds) < signal.most * _KEPT
+    return np.asarray(np.bincount(curves.top[cells][lost], minlength=count) / max(1, lost.size))
 
 
 def spare(curves: Curves, seen: Mask) -> tuple[int, ...]:
@@ -49,31 +48,49 @@ def spare(curves: Curves, seen: Mask) -> tuple[int, ...]:
     From the first frame on, the next that is kept is the farthest that still lets those between be left out:
     focus passes each cell once, so what two neighbours both miss no other frame makes good.
     """
-    signal = _signal(curves, clear(curves, seen))
-    if len(signal) < 3 or not signal.size:
+    count, cells = len(curves.frames), clear(curves, seen)
+    if count < 3 or not cells.any():
         return ()
-    sieve = _Sieve(signal, signal.max(axis=0) * _KEPT)
-    while sieve.kept[-1] < len(signal) - 1:
+    sieve = _Sieve(_Signal(curves, cells))
+    while sieve.kept[-1] < count - 1:
         sieve.go_on()
-    return tuple(curves.frames[index] for index in sorted(set(range(len(signal))) - set(sieve.kept)))
+    return tuple(curves.frames[index] for index in sorted(set(range(count)) - set(sieve.kept)))
 
 
 _KEPT = 10 ** (-SPARED_DB / 10)
 
 
-def _signal(curves: Curves, seen: Mask) -> Levels:
-    """(n, c) measures less that of noise; nothing where the frame does not cover the cell."""
-    return np.asarray(np.maximum(curves.energies[:, seen] - np.float32(curves.floor), 0))
+class _Signal:
+    """Measures of some cells (c,) less that of noise, frame by frame; nothing where one does not cover the
+    cell."""
+
+    def __init__(self, curves: Curves, cells: Mask) -> None:
+        self._curves, self._cells = curves, cells
+
+    def __len__(self) -> int:
+        return len(self._curves.frames)
+
+    def of(self, plane: Plane) -> Levels:
+        """(c,) what a plane of measures holds of it."""
+        return np.asarray(np.maximum(plane[self._cells] - np.float32(self._curves.floor), 0))
+
+    def __getitem__(self, number: int) -> Levels:
+        return self.of(self._curves.energies[number])
+
+    @property
+    def most(self) -> Levels:
+        """(c,) the largest of all frames."""
+        return self.of(self._curves.peaks)
 
 
 class _Sieve:
     """The frames kept so far, what they show of each cell, and the cells that lose something."""
 
-    def __init__(self, signal: Levels, enough: Levels) -> None:
+    def __init__(self, signal: _Signal) -> None:
         self.kept = [0]
-        self._signal, self._enough = signal, enough
-        self._shown = signal[0].copy()
-        self._lost = np.zeros(signal.shape[1], bool)
+        self._signal, self._enough = signal, signal.most * _KEPT
+        self._shown = signal[0]
+        self._lost = np.zeros(len(self._shown), bool)
 
     def go_on(self) -> None:
         """Keep the farthest frame that lets those before it be left out."""
@@ -93,5 +110,4 @@ class _Sieve:
     def _allowed(self, frame: int) -> float:
         """How many cells may lose something up to a frame: its part of all, so that the first ones do not use
         it up."""
-        frames, cells = self._signal.shape
-        return float(SPARED_SHARE * cells * (frame + 1) / frames)
+        return float(SPARED_SHARE * len(self._lost) * (frame + 1) / len(self._signal))

@@ -13,6 +13,7 @@ three numbers (place, height, decline) to the frames around the sharpest one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,19 @@ DECLINES = 0.5, 2.0
 
 _TRIED = 41
 _CHUNK = 4096
+
+
+class Curved(Protocol):
+    """Curves of c cells in n frames, in dB; see `gpustack.coverage.curves.Levels`."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def top(self) -> Indices:
+        """(c,) the number of the frame with the largest."""
+
+    def at(self, index: Indices) -> Values:
+        """(k, c) what they are in the frames with these numbers (k, c)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,14 +87,12 @@ class Peaks:
     misfit: Values
 
 
-def windows(levels: Values, stride: int) -> Windows:
-    """The windows of curves (n, c), whose frames go down from the sharpest one to both sides."""
-    frames = len(levels)
-    top = np.nanargmax(levels, axis=0)
+def windows(levels: Curved, stride: int) -> Windows:
+    """The windows of curves, whose frames go down from the sharpest one to both sides."""
     offsets = np.arange(-REACH, REACH + 1) * stride
-    wanted = top + offsets[:, None]
-    index = np.clip(wanted, 0, frames - 1)
-    level = np.take_along_axis(levels, index, axis=0)
+    wanted = levels.top + offsets[:, None]
+    index = np.clip(wanted, 0, len(levels) - 1)
+    level = levels.at(index)
     weight = np.zeros(level.shape)
     weight[REACH] = 1
     for side in (-1, 1):

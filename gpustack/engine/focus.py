@@ -22,6 +22,7 @@ from gpustack.engine.placing import canvas_of, surveyed
 from gpustack.engine.planned import Budget
 from gpustack.engine.progress import Progress
 from gpustack.engine.report import Report
+from gpustack.engine.spooled import Picked, Spooled
 from gpustack.fuse.cells import FocusCells
 from gpustack.fuse.measure import Sharpest, energy_noise
 from gpustack.model.canvas import Canvas
@@ -116,12 +117,30 @@ def _asked(
     return choice, Request(stack, source, settings, places, progress, kept_bytes=kept)
 
 
+class _Measured:
+    """The cells of every frame, in a spool; those that were heard last, where a frame comes in turns."""
+
+    def __init__(self) -> None:
+        self._planes: Spooled[npt.NDArray[np.float32]] = Spooled()
+        self._at: dict[int, int] = {}
+
+    def note(self, index: int, cells: npt.NDArray[np.float32]) -> None:
+        """Those of a frame."""
+        self._at[index] = len(self._planes)
+        self._planes.append(cells)
+
+    def curves(self, noise: float) -> Curves:
+        """Of all frames."""
+        planes = Picked(self._planes, list(self._at.values()))
+        return Curves(planes, tuple(self._at), energy_noise(noise, 1.0))
+
+
 def _measured(keep: KeepCells | None, choice: Choice, request: Request, allowed: Budget) -> Focus:
     stack, settings = request.stack, request.settings
-    found: dict[int, npt.NDArray[np.float32]] = {}
+    found = _Measured()
 
     def heard(index: int, pixels: npt.NDArray[Any], cells: npt.NDArray[np.float32]) -> None:
-        found[index] = cells
+        found.note(index, cells)
         if keep is not None:
             keep(pixels, cells)
 
@@ -131,13 +150,12 @@ def _measured(keep: KeepCells | None, choice: Choice, request: Request, allowed:
         job.canvas = canvas_of(job, settings.crop, stack.reference(settings.reference))
         fold = FocusCells(cell_count(job.canvas.width, job.canvas.height), heard, settings.radius)
         job.pass_over("measure", [fold])
-        curves = Curves(np.stack(list(found.values())), tuple(found), energy_noise(survey.noise, 1.0))
-        return Focus(curves, survey.places, job.report)
+        return Focus(found.curves(survey.noise), survey.places, job.report)
 
 
 def _mapped(size: tuple[int, int], choice: Choice, request: Request, allowed: Budget) -> FocusMaps:
     stack, settings = request.stack, request.settings
-    found: dict[int, npt.NDArray[np.float32]] = {}
+    found = _Measured()
     with closing(open_job(choice, request, allowed)) as job:
         noise = surveyed(job, request).noise
         linear = stack.kind is Kind.RAW or stack.pixel_type is PixelType.FLOAT32
@@ -145,15 +163,13 @@ def _mapped(size: tuple[int, int], choice: Choice, request: Request, allowed: Bu
         job.canvas = Canvas(
             0, 0, *size, stack.channels, stack.pixel_type, bands, covered=False, linear=linear
         )
-        cells = FocusCells(
-            cell_count(*size), lambda index, _, own: found.update({index: own}), settings.radius
-        )
+        cells = FocusCells(cell_count(*size), lambda index, _, own: found.note(index, own), settings.radius)
         sharpest = Sharpest(noise, settings.radius, settings.smoothing)
         _, state = job.pass_over("measure", [cells, sharpest])
         floor = energy_noise(noise, settings.smoothing)
         sight = sight_of(job.backend, sharpest, state)
         return FocusMaps(
-            Curves(np.stack(list(found.values())), tuple(found), energy_noise(noise, 1.0)),
+            found.curves(noise),
             sharpest.winners(job.backend, state),
             surface(job.backend, sight, floor, noise),
         )

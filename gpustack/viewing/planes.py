@@ -156,10 +156,10 @@ class Planes:
         """The focus measure of the cell at a place in each frame that covers it, its largest as 1."""
         if self._curves is None:
             return []
-        _, rows, columns = self._curves.energies.shape
+        rows, columns = self._curves.shape
         wide, high = self._shown.box[2:]
         row, column = min(int(y * rows / high), rows - 1), min(int(x * columns / wide), columns - 1)
-        cell = self._curves.energies[:, row, column]
+        cell = self._curves.at(row, column)
         top = max(float(cell.max()), 1e-12)
         known = zip(self._curves.frames, cell.tolist(), strict=True)
         return [[index, round(value / top, 4)] for index, value in known if value >= 0]

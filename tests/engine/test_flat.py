@@ -16,19 +16,23 @@ import pytest
 
 from gpustack import Crop, Model, Settings, api
 from gpustack.backend import spool
+from gpustack.backend.cpu import Cpu
 from gpustack.engine import survey
+from gpustack.engine.focus import measure_focus
 from gpustack.engine.job import Job
 from gpustack.engine.looked import LOOK_BYTES
 from gpustack.ghosts import resolve
+from gpustack.inspecting import judge
 from gpustack.settings import Deghost
+from gpustack.watching.session import PreviewFile, Session
 from tests.cli.calling import write_tiffs
 from tests.engine.weighing import weight
 
-FEW, MANY = 8, 24
+FEW, MANY = 6, 16
 WIDTH, HEIGHT = 256, 192
-A_FRAME = 6_000
-"""Bytes that a frame may add: too few to be seen beside a picture, and less than the smallest picture kept of
-a frame, a mask of a bit a cell."""
+A_FRAME = {"_solved": LOOK_BYTES, "_shown": 4_000, "pass_over": 4_000, "inspected": 2_000, "watched": 8_000}
+"""Bytes that a frame may add at these points: what is known of it in numbers. The smallest picture kept of a
+frame, a mask of a bit a cell, has 6 KB."""
 
 
 def frame(index: int) -> npt.NDArray[np.uint8]:
@@ -80,12 +84,48 @@ def weighed(paths: list[Path], settings: Settings) -> dict[str, int]:
         return scales.found
 
 
+def hardly_grows(few: dict[str, int], many: dict[str, int]) -> None:
+    """What a frame adds, by what is held with FEW and with MANY of them."""
+    for point, held in few.items():
+        more = (many[point] - held) / (MANY - FEW)
+        print(f"{point}: {more:.0f} bytes a frame")  # noqa: T201
+        assert 0 < more < A_FRAME[point]
+
+
 @pytest.mark.parametrize("align", [Model.SIMILARITY, Model.AUTO, Model.NONE])
 def test_nothing_of_a_frame_stays_in_memory(align: Model, paths: list[Path]) -> None:
     settings = Settings(threads=1, align=align, deghost=Deghost.ON, crop=Crop.NONE)
     few, many = (weighed(paths[:count], settings) for count in (FEW, MANY))
     assert set(few) == {"_shown", "pass_over"} | ({"_solved"} if align is not Model.NONE else set())
-    more = {point: (many[point] - held) / (MANY - FEW) for point, held in few.items()}
-    print(more)  # noqa: T201
-    assert 0 < max(more.values()) < A_FRAME
-    assert more.get("_solved", 0) < LOOK_BYTES
+    hardly_grows(few, many)
+
+
+def test_nothing_of_a_curve_stays_in_memory(paths: list[Path]) -> None:
+    held = {}
+    for count in (FEW, MANY):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(spool, "IN_MEMORY_BYTES", 0)
+            stack, source, decoder = api.opened(paths[:count], Settings(threads=1))
+            with api.held(decoder):
+                found = measure_focus(stack, source, Settings(threads=1))
+            names = [frame.name for frame in stack]
+            assert judge(names, found.places, (WIDTH, HEIGHT), found.curves, found.report.box).coverage
+            held[count] = {"inspected": weight(found)}
+    hardly_grows(held[FEW], held[MANY])
+
+
+def test_nothing_of_a_frame_stays_while_it_is_watched_for(paths: list[Path], tmp_path: Path) -> None:
+    held = {}
+    for count in (FEW, MANY):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(spool, "IN_MEMORY_BYTES", 0)
+            preview = PreviewFile(tmp_path / "p.jpg", overwrite=True)
+            session = Session(Settings(threads=1, reference="first"), preview, lambda _: None)
+            for path in paths[:count]:
+                session.take(path)
+            held[count] = {"watched": weight(session, apart=(Cpu,))}
+            stack, known = session.finish()
+            assert len(stack) == count
+            assert known.kept is not None
+            session.close()
+    hardly_grows(held[FEW], held[MANY])
