@@ -33,8 +33,7 @@ Plane = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 SIDE = 128
-"""Cells along the longer side, at most: disks down to a cell in radius are told from what is sharp, and a
-stack of 1000 frames keeps 40 MB."""
+"""Cells along the longer side, at most: disks down to a cell in radius are told from what is sharp."""
 
 CELL_PX = 8
 """Pixels along a cell, at least: what is a little blurred elsewhere must not leave its cell."""
