@@ -36,6 +36,7 @@ STACK = {"size": (1200, 1700), "distinct": 5, "frames": (100, 1000), "ram": "1G"
 BATCH = {"size": (300, 400), "distinct": 4, "stacks": 200}
 TINY_STACK = {"size": (300, 400), "distinct": 3, "frames": (10, 30), "ram": "1G"}
 TINY_BATCH = {"size": (300, 400), "distinct": 2, "stacks": 3}
+PARTS_OF_IT = ("stacks", "batch")
 SERIES = ("resident", "resident_in_survey", "largest_stack")
 Sample = tuple[int, int]
 """Bytes that a process had resident, and the largest of those that it had started."""
@@ -153,22 +154,32 @@ def show(row: dict[str, Any]) -> None:
         print(f"{row['case']}: peak {row['more_than_first']:+.1%}, {'flat' if row['flat'] else 'NOT FLAT'}")
 
 
+def kept(path: Path, only: str) -> list[dict[str, Any]]:
+    """The rows of a result but those of one part."""
+    rows = json.loads(path.read_text())["results"] if path.exists() else []
+    return [row for row in rows if row.get("part") != only]
+
+
 def main() -> None:
     """Command line of this file; ends with 1 where memory was not flat."""
     parser = argparse.ArgumentParser(description="Resident memory over time.")
     parser.add_argument("--tiny", action="store_true", help="small runs, which prove only that it works")
+    parser.add_argument("--only", choices=PARTS_OF_IT, help="do one part; the rows of the other are kept")
     parser.add_argument("--json", type=Path, help="where to write the result")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="folder of frames")
     given = parser.parse_args()
     home = given.cache / "runs" / "soak"
-    head, rows = heading("soak"), []
+    head = heading("soak")
     cases = (TINY_STACK, TINY_BATCH) if given.tiny else (STACK, BATCH)
+    rows = [] if given.only is None or given.json is None else kept(given.json, given.only)
     try:
-        for run, case in zip((stacks, batch), cases, strict=True):
+        for part, run, case in zip(PARTS_OF_IT, (stacks, batch), cases, strict=True):
+            if given.only not in (None, part):
+                continue
             shutil.rmtree(home, ignore_errors=True)
             home.mkdir(parents=True)
             for row in run(case, given.cache, home):
-                rows.append(row)
+                rows.append({"part": part, "date": head["date"], "commit": head["commit"], **row})
                 show(row)
                 if given.json:
                     write_result({**head, "rise": RISE, "results": rows}, given.json, quiet=True)

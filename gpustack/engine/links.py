@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -14,6 +16,7 @@ from gpustack.align.sight import Sight
 from gpustack.align.solve import Edge
 from gpustack.backend.protocol import Backend
 from gpustack.engine.price import LINK_REACH, LINKS_AHEAD
+from gpustack.engine.spooled import Chained, Spooled
 from gpustack.model.transform import Matrix
 from gpustack.settings import Model
 
@@ -36,7 +39,9 @@ class Links:
         self._backend, self._model = backend, model
         self._pool = ThreadPoolExecutor(threads, "match") if backend.concurrent and threads > 1 else None
         self._sights: dict[int, Sight] = {}
-        self._found: dict[tuple[int, int], Coming] = {}
+        self._found: dict[tuple[int, int], Coming] = {}  # of the last frames, which those after them need
+        self._settled: Spooled[Edge] = Spooled()
+        self._frames = array("l")  # of the settled edges, the later one
 
     def add(self, index: int, sight: Sight) -> None:
         """Match the next frame with those before it."""
@@ -45,22 +50,24 @@ class Links:
             self._found[here, index] = self._asked(here, index)
         self._wait(index - LINKS_AHEAD)
         self._sights.pop(index - LINK_REACH, None)
+        self._settle(index - LINK_REACH)
 
     def recall(self, edges: Iterable[Edge]) -> None:
         """Take links of the next frames that were found before."""
         for edge in edges:
             self._found[edge.here, edge.there] = edge.link
+            self._settle(edge.there - LINK_REACH)
 
     def see_again(self, index: int, sight: Sight) -> None:
         """A frame whose links were recalled, for those after it."""
         self._sights[index] = sight
 
-    def edges(self, first: int = 0) -> list[Edge]:
-        """All pairs of a frame and one before it, of frames from an index on, once they are matched. Raises
-        what matching raised."""
-        return [
-            Edge(here, there, _come(link)) for (here, there), link in self._found.items() if there >= first
-        ]
+    def edges(self, first: int = 0) -> Sequence[Edge]:
+        """All pairs of a frame and one before it, of frames from an index on, once they are matched; each is
+        made when it is asked for. Raises what matching raised."""
+        begins = bisect_left(self._frames, first)
+        late = [Edge(*pair, _come(link)) for pair, link in self._found.items() if pair[1] >= first]
+        return Chained(self._settled[begins:], late)
 
     def close(self) -> None:
         """Let the threads and what they looked at go; what has not begun is not done any more.
@@ -84,6 +91,12 @@ class Links:
         for pair in ((there - step, there) for step in LINK_STEPS):
             if pair in self._found:
                 self._found[pair] = _come(self._found[pair])
+
+    def _settle(self, last: int) -> None:
+        """Put away the links of frames up to one, in order: none after them is matched by their way."""
+        for pair in [pair for pair in self._found if pair[1] <= last]:
+            self._settled.append(Edge(*pair, _come(self._found.pop(pair))))
+            self._frames.append(pair[1])
 
     def _link(self, here: Sight, there: Sight, first: Coming | None, second: Coming | None) -> Link:
         """Match two frames, from what shorter links say where those can be trusted.

@@ -73,7 +73,7 @@ class Piece:
     details: Sequence[Detail]
     glances: Sequence[Glance]
     glows: Sequence[Glow]
-    edges: tuple[Edge, ...]
+    edges: Sequence[Edge]
     noise: float | None
 
 
@@ -169,7 +169,7 @@ class Sightings:
 
     def piece(self, first: int) -> Piece:
         """See `Looking`; of frames that are matched. Raises what matching raised."""
-        kept, edges = self._kept, tuple(self._links.edges(first))
+        kept, edges = self._kept, self._links.edges(first)
         return Piece(
             kept.shown[first:],
             kept.lights[first:],

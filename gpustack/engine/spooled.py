@@ -48,6 +48,21 @@ class Picked(Lazy[T], Generic[T]):
         return self._source[self._indices[index]]
 
 
+class Chained(Lazy[T], Generic[T]):
+    """Two sequences, one after the other."""
+
+    def __init__(self, first: Sequence[T], then: Sequence[T]) -> None:
+        self._first, self._then = first, then
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._then)
+
+    def one(self, index: int) -> T:
+        """See `Lazy`."""
+        before = len(self._first)
+        return self._first[index] if index < before else self._then[index - before]
+
+
 class Spooled(Lazy[T], Generic[T]):
     """Values, each an array or a dataclass, whose arrays lie in a spool; each is made anew when it is asked
     for, and what else it holds stays in memory."""

@@ -125,7 +125,7 @@ def recalled(
 
 def _solved(seen: _Stack, noise: float) -> Survey:
     """Where the frames lie, once all were looked at."""
-    places, found = _without_shaken(seen, seen.kept.edges)
+    places, found = _without_shaken(seen, tuple(seen.kept.edges))
     places = _in_series(seen, places)
     return Survey(places, noise, found, seen.kept.glances, Toned(seen.kept.glows, places))
 

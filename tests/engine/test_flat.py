@@ -20,7 +20,6 @@ from gpustack.backend.cpu import Cpu
 from gpustack.engine import survey
 from gpustack.engine.focus import measure_focus
 from gpustack.engine.job import Job
-from gpustack.engine.looked import LOOK_BYTES
 from gpustack.ghosts import resolve
 from gpustack.inspecting import judge
 from gpustack.settings import Deghost
@@ -30,7 +29,7 @@ from tests.engine.weighing import weight
 
 FEW, MANY = 6, 16
 WIDTH, HEIGHT = 256, 192
-A_FRAME = {"_solved": LOOK_BYTES, "_shown": 4_000, "pass_over": 4_000, "inspected": 2_000, "watched": 8_000}
+A_FRAME = {"_solved": 4_000, "_shown": 4_000, "pass_over": 4_000, "inspected": 2_000, "watched": 6_000}
 """Bytes that a frame may add at these points: what is known of it in numbers. The smallest picture kept of a
 frame, a mask of a bit a cell, has 6 KB."""
 
