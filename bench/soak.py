@@ -37,7 +37,7 @@ BATCH = {"size": (300, 400), "distinct": 4, "stacks": 200}
 TINY_STACK = {"size": (300, 400), "distinct": 3, "frames": (10, 30), "ram": "1G"}
 TINY_BATCH = {"size": (300, 400), "distinct": 2, "stacks": 3}
 PARTS_OF_IT = ("stacks", "batch")
-SERIES = ("resident", "resident_in_survey", "largest_stack")
+SERIES = ("resident", "largest_stack")
 Sample = tuple[int, int]
 """Bytes that a process had resident, and the largest of those that it had started."""
 
@@ -110,7 +110,7 @@ def one_stack(case: dict[str, Any], count: int, cache: Path, home: Path) -> dict
         "peak_mib": round(report["peak_bytes"] / 2**20, 1),
         "seconds": {name: round(value, 1) for name, value in report["seconds"].items()},
         "resident": series(resident),
-        "resident_in_survey": series(resident[slice(*survey)]),
+        "survey_mib": series(resident[slice(*survey)])["mib"],
     }
 
 

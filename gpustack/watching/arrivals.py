@@ -178,7 +178,15 @@ class Arrivals:
     def _is_wanted(self, entry: os.DirEntry[str]) -> bool:
         name = entry.name
         known = name in self._taken or name in self._ignored
-        return not known and is_picture(name) and fnmatchcase(name.lower(), self._match) and entry.is_file()
+        return not known and is_picture(name) and fnmatchcase(name.lower(), self._match) and _is_file(entry)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Not so for links that lead nowhere, or in circles."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def is_picture(name: str) -> bool:

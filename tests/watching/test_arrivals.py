@@ -157,6 +157,20 @@ def test_idle_counts_from_the_last_event_once_a_frame_is_there(tmp_path: Path, c
     assert arrivals.coming
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such files on this system")
+def test_what_only_bears_the_name_of_a_picture(tmp_path: Path, clock: Clock) -> None:
+    """A link in a circle, one that leads nowhere, a pipe, a device and a folder; none is waited for."""
+    (tmp_path / "circle.jpg").symlink_to(tmp_path / "circle.jpg")
+    (tmp_path / "nowhere.jpg").symlink_to(tmp_path / "gone.jpg")
+    (tmp_path / "zero.jpg").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "a.jpg").write_bytes(b"1")
+    arrivals = Arrivals(tmp_path, clock)
+    assert names(arrivals) == []
+    assert later(arrivals, clock, SETTLE_S) == ["a.jpg"]
+
+
 def test_names_that_do_not_fit_outputs_and_what_was_there_before(tmp_path: Path, clock: Clock) -> None:
     for name in ("a.NEF", "a.jpg", "old.nef", "out.tif"):
         (tmp_path / name).write_bytes(b"1")
