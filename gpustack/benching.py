@@ -22,7 +22,7 @@ import simplejpeg
 from gpustack import __version__, api
 from gpustack.backend.choose import choose
 from gpustack.engine.gauge import Rate, Watch, copying, decoding, loading
-from gpustack.engine.opening import budget
+from gpustack.engine.opening import budget, with_loops
 from gpustack.engine.plan import make_plan
 from gpustack.engine.report import Report
 from gpustack.io.decode import Decoder
@@ -163,7 +163,8 @@ class _Meter:
     def __init__(self, frames: Stack, settings: Settings, tell: Callable[[str], None]) -> None:
         self._frames, self._settings, self._tell = frames, settings, tell
         self._choice = choose(settings.backend, settings.devices, settings.decoder)
-        self._plan = make_plan(frames, settings, budget(settings, self._choice))
+        allowed = with_loops(budget(settings, self._choice), frames, tell)
+        self._plan = make_plan(frames, settings, allowed)
         self._megapixels = frames.frames[0].megapixels
         self._read = Decoder(frames.frames[0])
         self._pixels = [self._read(frame) for frame in frames.frames[:IN_MEMORY]]

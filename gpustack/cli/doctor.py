@@ -59,10 +59,12 @@ def examine() -> dict[str, Any]:
 def _cpu() -> dict[str, Any]:
     """The CPU backend: its threads, and whether its loops are compiled."""
     from gpustack.backend.choose import has_loops
+    from gpustack.backend.fast.ready import compiled_before
     from gpustack.io.extras import installing
 
     numba = installed("numba")
-    loops = f"compiled by numba {numba}" if has_loops() else f"not compiled: {installing('fast')}"
+    when = "" if compiled_before() else ", in the first run"
+    loops = f"compiled by numba {numba}{when}" if has_loops() else f"not compiled: {installing('fast')}"
     return {"works": True, "threads": os.cpu_count(), "loops": loops}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from gpustack.backend.choose import Choice
+from gpustack.backend.fast.ready import compiled_before, have_compiled
 from gpustack.backend.memory import arena_is_shared, free_bytes
 from gpustack.backend.paged import CAN_PAGE, Paged, disk_room, temporary_folder
 from gpustack.engine.checkpoint import Checkpoint
@@ -18,6 +19,7 @@ from gpustack.engine.known import Known
 from gpustack.engine.layers import KeepLayers
 from gpustack.engine.plan import make_plan
 from gpustack.engine.planned import Budget
+from gpustack.engine.price import pays_to_compile
 from gpustack.engine.progress import Progress, Silent
 from gpustack.engine.report import Report
 from gpustack.errors import DeviceFullError
@@ -69,6 +71,19 @@ def budget(settings: Settings, choice: Choice) -> Budget:
     )
 
 
+def with_loops(allowed: Budget, stack: Stack, tell: Callable[[str], None]) -> Budget:
+    """The same, with the loops compiled where they pay for frames like these: in a process of its own, before
+    any frame is in memory. Without loops where they cannot be; `tell` is told why, and of the wait."""
+    if not allowed.loops or not pays_to_compile(stack) or compiled_before():
+        return allowed
+    tell("The loops for large frames are compiled now, once on this machine: about a quarter of a minute.")
+    problem = have_compiled()
+    if problem is None:
+        return allowed
+    tell(f"numba is installed, but the loops cannot be compiled ({problem}), so they are not used.")
+    return replace(allowed, loops=False)
+
+
 def within_device(work: Callable[[Choice, Request, Budget], T], choice: Choice, request: Request) -> T:
     """Do it; where a device is full after all, plan for less and do it again."""
     ahead = request.known.ahead
@@ -91,6 +106,7 @@ def open_job(choice: Choice, request: Request, allowed: Budget) -> Job:
     stack.reference(settings.reference)  # what does not exist is told before any work
     if settings.align is Model.NONE and request.places is None:
         stack.refuse_sizes()
+    allowed = with_loops(allowed, stack, (request.progress or Silent()).warn)
     plan = make_plan(
         stack,
         settings,

@@ -143,7 +143,9 @@ def locate(
 
 
 def _located(choice: Choice, request: Request, allowed: Budget) -> tuple[Place, ...]:
-    allowed = replace(allowed, disk_bytes=0)  # there is no state to page
+    folded = request.keep_aligned is not None
+    # There is no state to page, and loops only fold.
+    allowed = replace(allowed, disk_bytes=0, loops=allowed.loops and folded)
     with closing(open_job(choice, request, allowed)) as job:
         found = surveyed(job, request)
         if job.keep_aligned is not None:

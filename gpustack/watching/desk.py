@@ -10,7 +10,7 @@ from gpustack import api
 from gpustack.backend.choose import choose
 from gpustack.engine.feed import Feed
 from gpustack.engine.known import Ahead, Known
-from gpustack.engine.opening import budget
+from gpustack.engine.opening import budget, with_loops
 from gpustack.engine.path import Recipe, first_pass
 from gpustack.engine.plan import make_plan
 from gpustack.engine.planned import Plan
@@ -42,7 +42,7 @@ class Desk:
         assert decoder is not None
         self.decoder: Decoder = decoder
         choice = choose(settings.backend, settings.devices[:1], settings.decoder)
-        allowed = budget(settings, choice)
+        allowed = with_loops(budget(settings, choice), alone, warn)
         host, device = preview_bytes(first, settings)
         self._allowed = replace(
             allowed,
