@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gpustack.backend.memory import mapped_bytes
 from gpustack.errors import BackendError
 
 CAN_PAGE = sys.platform == "linux" and hasattr(mmap, "MADV_DONTNEED")
@@ -36,7 +37,6 @@ LEAST_BYTES = 64 << 10
 """Smaller arrays are not worth a place in the file."""
 
 _ALIGNMENT = 4096
-_STATM = Path("/proc/self/statm")
 
 DISK_SHARE = 0.9
 """Share of the free disk that may be taken."""
@@ -66,7 +66,7 @@ class Paged:
         self._open: mmap.mmap | None = None
         self._used = 0
         self._lock = threading.Lock()
-        self._before = _mapped_bytes()  # libraries are mapped files, too
+        self._before = mapped_bytes()  # libraries are mapped files, too
 
     def full(self, shape: tuple[int, ...], value: float, dtype: str) -> npt.NDArray[Any]:
         """A new filled array. Raises BackendError where the disk is full."""
@@ -86,7 +86,7 @@ class Paged:
 
     def tidy(self) -> None:
         """Give memory back if more is held than may be."""
-        if _mapped_bytes() - self._before > self._resident:
+        if mapped_bytes() - self._before > self._resident:
             self.release()
 
     def release(self) -> None:
@@ -119,8 +119,3 @@ class Paged:
                 f"More room is needed for what memory does not hold, and the disk of {self._folder} {why}.",
                 "Free some, set TMPDIR to a folder on another disk, or allow more memory with --ram.",
             ) from error
-
-
-def _mapped_bytes() -> int:
-    """Bytes of mapped files that are in this process's memory."""
-    return int(_STATM.read_text().split()[2]) * mmap.PAGESIZE

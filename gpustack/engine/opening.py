@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from gpustack.backend.choose import Choice
 from gpustack.backend.fast.ready import compiled_before, have_compiled
-from gpustack.backend.memory import arena_is_shared, free_bytes
+from gpustack.backend.memory import arena_is_shared, free_bytes, mapped_bytes
 from gpustack.backend.paged import CAN_PAGE, Paged, disk_room, temporary_folder
 from gpustack.engine.checkpoint import Checkpoint
 from gpustack.engine.feed import Source
@@ -68,6 +68,7 @@ def budget(settings: Settings, choice: Choice) -> Budget:
         str(folder),
         not arena_is_shared(),
         choice.loops,
+        mapped_bytes(),
     )
 
 

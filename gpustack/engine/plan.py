@@ -11,11 +11,11 @@ from gpustack.engine.layout import layout_of
 from gpustack.engine.looked import carried_bytes
 from gpustack.engine.planned import Budget, Plan
 from gpustack.engine.price import (
-    BASE_BYTES,
     DEVICE_BASE_BYTES,
     KEEPING_PIECES,
     LOOPS_BYTES,
     Layout,
+    base_bytes,
     checkpoint_bytes,
     covers,
     decoding_bytes,
@@ -195,7 +195,9 @@ def _priced(
         slots=slots,
         readers=readers,
         threads=threads,
-        base_bytes=BASE_BYTES + (DEVICE_BASE_BYTES if on_device else 0) + (LOOPS_BYTES if loops else 0),
+        base_bytes=base_bytes(budget.mapped_bytes)
+        + (DEVICE_BASE_BYTES if on_device else 0)
+        + (LOOPS_BYTES if loops else 0),
         frame_bytes=(frame.nbytes * flying + decoding_bytes(stack, readers) + staging_bytes(stack, settings))
         * max(1, budget.devices),
         state_bytes=during + kept,

@@ -14,7 +14,8 @@ from gpustack.settings import Method
 class Budget:
     """What a run may use: bytes of RAM in all, threads, and bytes of each of `devices` GPUs (0: the CPU
     works); `disk_bytes` in `folder` for state that does not fit (0: it has to). `scattered`: threads
-    keep what they have freed, each for itself. `loops`: compiled ones can be had."""
+    keep what they have freed, each for itself. `loops`: compiled ones can be had. `mapped_bytes` of files are
+    in this process's memory already, libraries above all (0: the system does not tell)."""
 
     ram_bytes: int
     threads: int
@@ -24,6 +25,7 @@ class Budget:
     folder: str = ""
     scattered: bool = False
     loops: bool = False
+    mapped_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,10 +25,19 @@ from gpustack.settings import (
     Settings,
 )
 
-BASE_BYTES = 136 << 20
-"""The interpreter with NumPy, OpenCV and the codecs loaded, and a stack of a few pixels: 90 to 133 MiB, by
-the versions and by how the system's cache of files came by the libraries: just installed, they lie in large
-pieces, of which each touch maps a whole one (43 MiB of files resident or 81, of the same run)."""
+OWN_BYTES = 60 << 20
+"""The interpreter with NumPy, OpenCV and the codecs loaded, and a stack of a few pixels, without what is
+mapped of their files: 46 MiB, ten more where progress is drawn on a terminal."""
+
+LEAST_MAPPED_BYTES, MOST_MAPPED_BYTES = 40 << 20, 81 << 20
+"""What is mapped of these files at the end of the same run, by how the system's cache came by them: just
+installed, they lie in large pieces, of which each touch maps a whole one."""
+
+MAPPED_MORE = 1.35
+"""As a multiple of what was mapped before the run was planned: 1.31, whether the pieces are large or not."""
+
+BASE_BYTES = OWN_BYTES + MOST_MAPPED_BYTES
+"""All that, at most."""
 
 LOOPS_BYTES = 135 << 20
 """What numba and the loops that it has compiled take: 90 to 133 MiB (bench/results/loops.json)."""
@@ -160,6 +169,15 @@ def finishing_bytes(stack: Stack, settings: Settings, rows: int, threads: int, *
 
 def _planes_bytes(stack: Stack, planes: int, rows: int, threads: int) -> int:
     return int(min(rows, stack.height) * stack.width * 4 * planes * threads * max(1.0, stack.channels / 3))
+
+
+def base_bytes(mapped_bytes: int) -> int:
+    """What a run takes besides pixels, where so much of files is mapped before it; 0: that is not known."""
+    if not mapped_bytes:
+        return BASE_BYTES
+    # A program that calls this one may have much else mapped.
+    mapped = min(max(int(MAPPED_MORE * mapped_bytes), LEAST_MAPPED_BYTES), MOST_MAPPED_BYTES)
+    return OWN_BYTES + mapped
 
 
 def pays_to_compile(stack: Stack) -> bool:

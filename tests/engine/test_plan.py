@@ -209,3 +209,18 @@ def test_one_progressive_frame_is_enough_to_make_decoding_dear() -> None:
         more * plain.largest.nbytes * dear.readers, rel=1e-6
     )
     assert dear.survey_bytes > cheap.survey_bytes
+
+
+def test_libraries_count_as_the_system_maps_them() -> None:
+    """More of their files is in memory where they were just installed; what else a host has mapped is not
+    ours."""
+    known, most = (
+        make_plan(headers(2), Settings(), replace(GENEROUS, mapped_bytes=size)).base_bytes
+        for size in (32 << 20, 55 << 20)
+    )
+    assert known == price.OWN_BYTES + int(price.MAPPED_MORE * (32 << 20))
+    assert most - known == int(price.MAPPED_MORE * (55 << 20)) - int(price.MAPPED_MORE * (32 << 20))
+    huge = make_plan(headers(2), Settings(), replace(GENEROUS, mapped_bytes=1 << 30))
+    assert huge.base_bytes == make_plan(headers(2), Settings(), GENEROUS).base_bytes == price.BASE_BYTES
+    little = make_plan(headers(2), Settings(), replace(GENEROUS, mapped_bytes=1))
+    assert little.base_bytes == price.OWN_BYTES + price.LEAST_MAPPED_BYTES
