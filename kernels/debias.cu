@@ -80,15 +80,22 @@ PICTURE_KERNEL unblur(const float* __restrict__ estimate, const float* __restric
     power[here] = channel == channels - 1 ? sum / (float)channels : sum;
 }
 
+// How much of what the blur took away is detail, by its mean square and that of noise.
+__device__ __forceinline__ float detail_share(float power, float noise) {
+    return fmaxf(power - noise, 0.0f) / fmaxf(power, 1e-12f);
+}
+
 // How far the mean is used, 0..1, before it is smoothed: `apart` holds the smoothed `away` of each channel.
-PICTURE_KERNEL trust(const float* __restrict__ apart, int channels, const float* __restrict__ spread, float scale, float most,
-                     float distance, float width_of_blur, float* __restrict__ out, int height, int width) {
+PICTURE_KERNEL trust(const float* __restrict__ apart, int channels, const float* __restrict__ strength, float noise,
+                     const float* __restrict__ spread, float scale, float most, float distance, float width_of_blur,
+                     float* __restrict__ out, int height, int width) {
     const int x = own_x(), y = own_y();
     if (x >= width || y >= height) return;
     const size_t here = (size_t)y * width + x, plane = (size_t)height * width;
-    float furthest = 0.0f;
-    for (int c = 0; c < channels; ++c) furthest = fmaxf(furthest, fabsf(apart[c * plane + here]));
-    out[here] = unit(2.0f - furthest * distance) * unit(2.0f - fminf(spread[here] * scale, most) * width_of_blur);
+    float lighter = apart[here];
+    for (int c = 1; c < channels; ++c) lighter = fmaxf(lighter, apart[c * plane + here]);
+    const float narrow = unit(2.0f - fminf(spread[here] * scale, most) * width_of_blur);
+    out[here] = unit(2.0f - lighter * distance) * (1.0f - detail_share(strength[here], noise) * (1.0f - narrow));
 }
 
 // The rows of the estimate from `first` on, made better; z counts channels.
@@ -99,7 +106,7 @@ PICTURE_KERNEL improve(const float* __restrict__ estimate, int estimate_plane, c
     const int x = own_x(), row = own_y();
     if (x >= width || row >= rows) return;
     const size_t here = (size_t)(first + row) * width + x, c = blockIdx.z;
-    const float power = strength[here], gain = fmaxf(power - noise, 0.0f) / fmaxf(power, 1e-12f);
+    const float gain = detail_share(strength[here], noise);
     const float before = estimate[c * estimate_plane + here], light = mean[c * mean_plane + here];
     const float better = (squared ? root(light) : light) + lost[c * height * width + here] * gain;
     const float share = spread[here] == 0.0f ? 0.0f : trust[here];

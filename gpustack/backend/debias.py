@@ -102,16 +102,22 @@ def debias(estimate: Array, mix: Mix[Array], radius: float, noise: float, inner:
     lost = np.stack([part[1] for part in parts])
     strength = smooth(np.asarray(np.mean(np.square(lost), axis=0, dtype=_F)), DEBIAS_SIGMA_PX)
     gain = np.maximum(strength - _F(DEBIAS_NOISE * noise * noise), _F(0)) / np.maximum(strength, _F(1e-12))
-    apart = np.max([np.abs(smooth(part[2], DEBIAS_SIGMA_PX)) for part in parts], axis=0)
-    trust = np.clip(_F(2) - apart * _F(1 / MISFIT), _F(0), _F(1))
-    trust *= np.clip(_F(2) - variance * _F(1 / WIDEST_BLUR), _F(0), _F(1))
-    trust = smooth(trust, TRUST_SIGMA_PX)[inner]
+    trust = smooth(_trust([part[2] for part in parts], variance, gain), TRUST_SIGMA_PX)[inner]
     trust[mix.spread.variance[inner] == 0] = 0
     out = np.empty((len(parts), *trust.shape), _F)
     for target, before, (mean, more, _) in zip(out, estimate, parts, strict=True):
         better = mean[inner] + more[inner] * gain[inner]
         np.add(before[inner], trust * (better - before[inner]), out=target)
     return out
+
+
+def _trust(apart: Sequence[Array], variance: Array, gain: Array) -> Array:
+    """How far a mean is used, 0..1, by how far each channel is from the estimate, its blur's variance, and
+    how much of what the blur took away is detail."""
+    lighter = np.max([smooth(channel, DEBIAS_SIGMA_PX) for channel in apart], axis=0)
+    trust = np.clip(_F(2) - lighter * _F(1 / MISFIT), _F(0), _F(1))
+    narrow = np.clip(_F(2) - variance * _F(1 / WIDEST_BLUR), _F(0), _F(1))
+    return np.asarray(trust * (_F(1) - gain * (_F(1) - narrow)))
 
 
 def _unblurred(

@@ -72,12 +72,15 @@ DEBIAS_NOISE = 0.3
 0.3 six rendered scenes are within 0.1 dB."""
 
 MISFIT = 3 / 255
-"""Where a mean is further from the estimate than this share of white, all detail aside, it begins to be
-distrusted: frames without focus have smeared something in; at twice that it is not used."""
+"""Where a mean is brighter than the estimate by this share of white, all detail aside, it begins to be
+distrusted: frames without focus have smeared light in; at twice that it is not used. Where it is darker, the
+estimate has the halo: light that is spread counts for several times as much in coded values where it comes
+to as where it is missing, so of two pictures of a place the darker one is right."""
 
 WIDEST_BLUR = 1.0
-"""Variance in square pixels above which a mean begins to be distrusted; at twice that it is not used. Undoing
-to first order is right for blur below the size of details."""
+"""Variance in square pixels above which a mean of detail begins to be distrusted; at twice that it is not
+used. Undoing to first order is right for blur below the size of details. Where there is no detail, there is
+nothing to undo."""
 
 TRUST_SIGMA_PX = 1.5
 """Blur of the trust, so that no seam shows where it ends."""

@@ -97,12 +97,36 @@ def test_a_mean_with_something_smeared_in_is_not_used(backend: Backend[Any]) -> 
     assert psnr(found[:, :, :25], picture[:, :, :25]) > psnr(estimate[:, :, :25], picture[:, :, :25]) + 4
 
 
-@pytest.mark.parametrize("value", [0.0, 30.0])
-def test_one_frame_alone_and_a_wide_blur_leave_the_estimate(backend: Backend[Any], value: float) -> None:
-    picture, variance = scene(3), np.full((HEIGHT, WIDTH), value, np.float32)
+def test_where_the_mean_is_darker_the_halo_is_the_estimates(backend: Backend[Any]) -> None:
+    """The same error, made in the estimate: there the mean is right, and is taken."""
+    picture, variance = scene(3), spreads()
+    mean, estimate = averaged(picture, variance, squared=True), estimated(picture)
+    estimate[1, 40:100, 40:100] += np.float32(0.2)
+    found = debiased(backend, estimate, mean, variance, squared=True)
+    assert psnr(found[:, 50:90, 50:90], picture[:, 50:90, 50:90]) > 35
+
+
+def test_one_frame_alone_leaves_the_estimate(backend: Backend[Any]) -> None:
+    picture, variance = scene(3), np.zeros((HEIGHT, WIDTH), np.float32)
     estimate = estimated(picture)
     found = debiased(backend, estimate, averaged(picture, variance, squared=True), variance, squared=True)
     np.testing.assert_array_equal(found, estimate)
+
+
+def test_a_wide_blur_of_detail_leaves_the_estimate(backend: Backend[Any]) -> None:
+    picture, variance = scene(3), np.full((HEIGHT, WIDTH), 30.0, np.float32)
+    estimate = estimated(picture)
+    found = debiased(backend, estimate, averaged(picture, variance, squared=True), variance, squared=True)
+    np.testing.assert_allclose(found, estimate, atol=NOISE / 20)
+
+
+def test_a_wide_blur_of_a_plain_place_is_no_harm(backend: Backend[Any]) -> None:
+    """The mean of many frames, which has no noise here, is taken: the estimate has some."""
+    slope = np.linspace(0.3, 0.6, WIDTH, dtype=np.float32)
+    picture, variance = np.full((3, HEIGHT, WIDTH), slope), np.full((HEIGHT, WIDTH), 30.0, np.float32)
+    noise = np.random.default_rng(2).normal(0, 0.4 * NOISE, picture.shape).astype(np.float32)
+    found = debiased(backend, picture + noise, averaged(picture, variance, squared=True), variance, True)
+    assert np.std(found - picture) < np.std(noise) / 4
 
 
 @codings

@@ -200,9 +200,10 @@ def debiased(
         power = power + channel * channel
     strength = blur(power / F(len(lost)), DEBIAS_SIGMA_PX)
     gain = np.maximum(strength - F(DEBIAS_NOISE * noise * noise), F(0)) / np.maximum(strength, F(1e-12))
-    apart = np.abs(blur_each(coded - code(alike), DEBIAS_SIGMA_PX)).max(axis=0)
-    trust = np.clip(F(2) - apart * F(1 / MISFIT), F(0), F(1))
-    trust = blur(trust * np.clip(F(2) - variance * F(1 / WIDEST_BLUR), F(0), F(1)), TRUST_SIGMA_PX)
+    lighter = blur_each(coded - code(alike), DEBIAS_SIGMA_PX).max(axis=0)
+    trust = np.clip(F(2) - lighter * F(1 / MISFIT), F(0), F(1))
+    narrow = np.clip(F(2) - variance * F(1 / WIDEST_BLUR), F(0), F(1))
+    trust = blur(trust * (F(1) - gain * (F(1) - narrow)), TRUST_SIGMA_PX)
     share = np.where(spread == 0, F(0), trust)
     return np.asarray(estimate + share * ((coded + lost * gain) - estimate))
 

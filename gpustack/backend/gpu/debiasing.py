@@ -110,15 +110,15 @@ class Debiasing(Core):
         self, estimate: Tensor, mix: Mix[Tensor], radius: float, noise: float, inner: slice, /
     ) -> Tensor:
         assert mix.spread is not None
-        spread, scale = mix.spread.variance, radius * radius / 4
+        spread, scale, power = mix.spread.variance, radius * radius / 4, DEBIAS_NOISE * noise * noise
         lost, apart, strength = self._unblurred(estimate, mix, spread, scale)
-        trusted = self._trust(apart, spread, scale)
+        trusted = self._trust(apart, (strength, power), spread, scale)
         del apart
         channels, height, width = estimate.shape
         first, last, _ = inner.indices(height)
         out = self.new((channels, last - first, width))
         planes = (estimate, estimate.plane, mix.mean, mix.mean.plane, lost, strength, trusted, spread)
-        values = (*planes, DEBIAS_NOISE * noise * noise, mix.squared, height, width, first, out, out.height)
+        values = (*planes, power, mix.squared, height, width, first, out, out.height)
         self._launch.picture("debias", "improve", (out.height, width), values, channels=channels)
         return out
 
@@ -142,12 +142,12 @@ class Debiasing(Core):
         self._blur(power, alike, DEBIAS_SIGMA_PX)
         return lost, apart, alike
 
-    def _trust(self, apart: Tensor, spread: Tensor, scale: float) -> Tensor:
-        """How far the mean is used, 0..1."""
+    def _trust(self, apart: Tensor, detail: tuple[Tensor, float], spread: Tensor, scale: float) -> Tensor:
+        """How far the mean is used, 0..1; `detail`: the power of what its blur took away, and of noise."""
         size = apart.height, apart.width
         rough, out = self.new(size), self.new(size)
         limits = (BLUR_LADDER[-1], 1 / MISFIT, 1 / WIDEST_BLUR)
-        values = (apart, apart.channels, spread, scale, *limits, rough, *size)
+        values = (apart, apart.channels, *detail, spread, scale, *limits, rough, *size)
         self._launch.picture("debias", "trust", size, values)
         self._blur(rough, out, TRUST_SIGMA_PX)
         return out
