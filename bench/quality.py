@@ -15,7 +15,7 @@ import machine
 from frames import default_cache
 from measure import BenchError
 from peers import Competitor, ours, quality_peers, slow_peers
-from quality_cases import FULL, SMALL, Case, design, prepared
+from quality_cases import FULL, HALF, SMALL, Case, design, prepared
 from quality_runs import Row, case_of, commands, key, rows
 from speed import chosen
 
@@ -25,7 +25,7 @@ from gpustack.scenes import Shoot
 def main() -> None:
     """Measure the wanted cases and methods; the rows of others that are in the file stay."""
     given = _options().parse_args()
-    size, root = SMALL if given.small else FULL, given.cache / "quality"
+    size, root = SMALL if given.small else HALF if given.half else FULL, given.cache / "quality"
     cases = [case for case in design(given.held_out) if not given.scenes or case.scene in given.scenes]
     cases = [case for case in cases if case.first or not given.first]
     try:
@@ -44,7 +44,9 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--methods", default="", help="only those whose name begins so, by comma")
     parser.add_argument("--held-out", action="store_true", help="the scenes and seeds held out of tuning")
     parser.add_argument("--first", action="store_true", help="only each scene's plainest case")
-    parser.add_argument("--small", action="store_true", help="12 frames of 480x360, for a quick look")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--half", action="store_true", help="frames of 800x600; into a file of their own")
+    size.add_argument("--small", action="store_true", help="12 frames of 480x360, for a quick look")
     who = parser.add_mutually_exclusive_group()
     who.add_argument("--ours-only", action="store_true", help="run ours; rows of peers stay as they are")
     who.add_argument("--peers-only", action="store_true", help="run the peers")

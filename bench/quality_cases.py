@@ -29,6 +29,7 @@ Plane = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 FULL = Shoot(frames=24, width=1600, height=1200, max_blur_px=12.0)
+HALF = replace(FULL, width=FULL.width // 2, height=FULL.height // 2, max_blur_px=FULL.max_blur_px / 2)
 SMALL = Shoot(frames=12, width=480, height=360, max_blur_px=6.0)
 NONE, LITTLE, MILD, MUCH = 0.0, 0.3, 1.0, 3.0
 """Noise, as `Shoot.noise`: standard deviation at mid-gray in steps of 1/255; NONE: pictures as they are."""

@@ -21,7 +21,7 @@ import cv2
 import machine
 import numpy as np
 import numpy.typing as npt
-from quality_cases import FULL, MILD, covered, moving
+from quality_cases import FULL, HALF, MILD, covered, moving
 
 import gpustack
 from gpustack.metrics import psnr
@@ -33,7 +33,6 @@ from gpustack.settings import BackendName, Deghost
 
 Pixels = npt.NDArray[Any]
 
-HALF = replace(FULL, width=FULL.width // 2, height=FULL.height // 2, max_blur_px=FULL.max_blur_px / 2)
 FRAMES, SEEDS = (12, 24), (0, 1)
 FULL_SIZE = ("hairs", "cards", "dome", "print")
 """Scenes that are shot at full size, too, with 24 frames and the first seed."""
