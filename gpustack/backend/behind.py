@@ -36,6 +36,7 @@ from gpustack.backend.values import (
     SEEN_SHARE,
     STEP_FRAMES,
     STEP_REACH_PX,
+    VEIL_SHUNNED,
     Beside,
     Looked,
     Mix,
@@ -90,9 +91,10 @@ def look_behind(beside: Beside[Array], optics: Optics, inner: slice) -> Looked[A
 def _looks(
     beside: Beside[Array], optics: Optics, rows: slice
 ) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...], _Look]]:
-    """Boxes that hold all that is veiled in some rows: where each lies in these, and in the look at it."""
+    """Boxes that hold all that lies beside steps in some rows: where each lies in these, and in the look at
+    it."""
     steps = beside.steps
-    for own in _boxes(steps.side[rows] == FRONT):
+    for own in _boxes(steps.side[rows] > 0):
         whole = slice(own[0].start + rows.start, own[0].stop + rows.start), own[1]
         wide = tuple(
             slice(max(0, part.start - behind_halo()), min(size, part.stop + behind_halo()))
@@ -125,11 +127,12 @@ class _Look:
 
     The ground in light, as if nothing were before it, `clear` (c, h, w), and `blurred` as the nearer
     thing's frame shows it; how much of each pixel the thing covers, and how much of the ground's light it
-    blocks, 0..1.
+    blocks, 0..1. `front` and `back` are the frames focused on the thing and on the ground.
     """
 
     picture: Array
     front: Array
+    back: Array
     veiled: Array
     ground: Array
     clear: Array
@@ -162,17 +165,30 @@ class _Look:
 
     def better(self, noise: float) -> tuple[Array, Array]:
         """The picture with the ground put in, and how well that fits what was seen, 0..1."""
-        picture, bare = self.picture, 1 - self.cover
+        picture, bare, veiled = self.picture, 1 - self.cover, self.veiled
         light = _light(self.front, self.coded) + bare * (self.clear - self.blurred)
-        more = _coded(light, self.coded) - picture
+        unveiled = _coded(self.clear, self.coded)
+        more = np.where(veiled, _coded(light, self.coded), unveiled) - picture
         apart, total = self.apart()
         trust = np.clip(_F(2) - apart * _F(1 / BEHIND_MISFIT), _F(0), _F(1)) * (total > _F(0.02))
-        fits = np.asarray(trust * self.veiled, _F)  # before it is smoothed: no seam where the zone ends
-        share = smooth(fits, BEHIND_TRUST_PX) * self._visible * self.veiled
+        fits = np.asarray(trust * veiled, _F)
+        believed = np.where(veiled, fits, trust * self._shunned(unveiled) * self.ground)
+        # All of it before it is smoothed: no seam where the zone ends.
+        share = smooth(believed, BEHIND_TRUST_PX) * self._visible * (veiled | (self.ground > 0))
         share *= np.minimum(bare * _F(3), _F(1))
         power = smooth(np.asarray(np.mean(np.square(more), axis=0), _F), BEHIND_SIGMA_PX)
         share *= np.maximum(power - _F(BEHIND_NOISE * noise * noise), _F(0)) / np.maximum(power, _F(1e-12))
         return np.asarray(picture + share * more, _F), fits
+
+    def _shunned(self, unveiled: Array) -> Array:
+        """How far the picture is from the frame focused on the ground, towards the ground that was worked
+        out, 0..1: where the first pass has shunned that frame as well, the veil is there."""
+        veil, taken = self.back - unveiled, self.back - self.picture
+        part, whole = (
+            smooth(np.asarray(np.mean(veil * plane, axis=0) * self.ground, _F), BEHIND_SIGMA_PX)
+            for plane in (taken, veil)
+        )
+        return np.asarray(np.clip(part / np.maximum(whole * _F(VEIL_SHUNNED), _F(1e-12)), _F(0), _F(1)))
 
 
 def _look(beside: Beside[Array], box: tuple[slice, ...], optics: Optics) -> _Look:
@@ -194,7 +210,7 @@ def _look(beside: Beside[Array], box: tuple[slice, ...], optics: Optics) -> _Loo
     clear /= 1 - np.minimum(blocked, _F(MOST_COVERED))
     clear = np.maximum(clear + plain, _F(0))
     blurred = spreading.by(gaussian_blur, np.where(steps.side > 0, clear, light))
-    return _Look(picture, front, veiled, ground, clear, blurred, cover, blocked, coded)
+    return _Look(picture, front, back, veiled, ground, clear, blurred, cover, blocked, coded)
 
 
 def _covered(beside: Beside[Array], box: tuple[slice, ...]) -> Steps[Array]:

@@ -286,7 +286,8 @@ class Backend(Protocol[A]):
         What stands out of the plain ground in the sums `near`, joined to itself, is the thing; spread by a
         disk of the optics' radius times the distance in frames it is the veil that `far` shows the ground
         through. Where what comes out, blurred the other way, is not what `near` shows (BEHIND_MISFIT), the
-        picture stays. Halo `behind_halo()`.
+        picture stays; on the ground's side, also where it is the veiled frame (VEIL_SHUNNED). Halo
+        `behind_halo()`.
         """
         ...
 

@@ -132,7 +132,7 @@ class Behind:
 
         def strip(number: int) -> Pixels:
             rows = strips[number]
-            if not (scene.steps.side[rows.slice] == FRONT).any():
+            if not scene.steps.side[rows.slice].any():
                 seen[rows.slice] = 0
                 return scene.picture[rows.slice]
             wide = rows.grow(behind_halo(), canvas.height)

@@ -140,6 +140,26 @@ def test_the_ground_appears_beside_a_hair(backend: Backend[Any], channels: int, 
     assert share[:, HAIR.stop + 2 : HAIR.stop + 4].mean() > 0.7
 
 
+@pytest.mark.parametrize("kept", [0.5, 1.0], ids=["shunned", "taken as it is"])
+def test_on_the_grounds_side_the_veil_goes_where_the_picture_shuns_it(
+    backend: Backend[Any], kept: float
+) -> None:
+    """A picture that is half the veiled frame becomes the ground; one that is that frame stays."""
+    truth, front, back = frames(3, False)
+    steps = stepped(backend, *seen_depth(reach=1))
+    beside = replace(
+        given(backend, 3, False), steps=Steps(*map(backend.upload, (steps.near, steps.far, steps.side)))
+    )
+    picture = np.where(steps.side == FRONT, front, kept * back + (1 - kept) * truth).astype(np.float32)
+    optics = Optics(RADIUS, NOISE, coded=False)
+    found = backend.download(
+        backend.look_behind(replace(beside, picture=backend.upload(picture)), optics, WHOLE).picture
+    )
+    veiled = slice(HAIR.stop + 3, HAIR.stop + 6)
+    gained = psnr(found[..., veiled], truth[..., veiled]) - psnr(picture[..., veiled], truth[..., veiled])
+    assert gained > 5 if kept < 1 else abs(gained) < 1
+
+
 def test_the_picture_stays_where_nothing_fits(backend: Backend[Any]) -> None:
     """A frame that is not the ground's shows something else."""
     other = np.clip(texture(1)[:, ::-1] * 0.3, 0, 1)
