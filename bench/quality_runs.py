@@ -40,7 +40,7 @@ def rows(ready: Ready, competitors: Sequence[Competitor]) -> list[Row]:
 def _row(ready: Ready, judge: Judge, competitor: Competitor) -> Row:
     row = _heading(ready, competitor.name) | {"version": _version(competitor)}
     try:
-        kept = _run(ready, competitor)
+        kept = run(ready, competitor)
         row |= judge.figures(kept.picture, kept.depth) | {"wall_s": kept.wall_s}
     except BenchError as error:
         row["failed"] = str(error).splitlines()[0]
@@ -70,7 +70,7 @@ def _version(competitor: Competitor) -> str | None:
     return competitor.version()
 
 
-def _run(ready: Ready, competitor: Competitor) -> Kept:
+def run(ready: Ready, competitor: Competitor) -> Kept:
     """Run a competitor, or take what the same version of a peer wrote for the same case before."""
     if isinstance(competitor, Ours):
         return _work(ready, competitor)

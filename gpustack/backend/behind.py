@@ -172,9 +172,8 @@ class _Look:
         apart, total = self.apart()
         trust = np.clip(_F(2) - apart * _F(1 / BEHIND_MISFIT), _F(0), _F(1)) * (total > _F(0.02))
         fits = np.asarray(trust * veiled, _F)
-        believed = np.where(veiled, fits, trust * self._shunned(unveiled) * self.ground)
-        # All of it before it is smoothed: no seam where the zone ends.
-        share = smooth(believed, BEHIND_TRUST_PX) * self._visible * (veiled | (self.ground > 0))
+        zone = np.where(veiled, _F(1), self._shunned(unveiled) * self.ground)
+        share = smooth(trust * zone, BEHIND_TRUST_PX) * self._visible * zone  # no seam where the zone ends
         share *= np.minimum(bare * _F(3), _F(1))
         power = smooth(np.asarray(np.mean(np.square(more), axis=0), _F), BEHIND_SIGMA_PX)
         share *= np.maximum(power - _F(BEHIND_NOISE * noise * noise), _F(0)) / np.maximum(power, _F(1e-12))
@@ -188,7 +187,9 @@ class _Look:
             smooth(np.asarray(np.mean(veil * plane, axis=0) * self.ground, _F), BEHIND_SIGMA_PX)
             for plane in (taken, veil)
         )
-        return np.asarray(np.clip(part / np.maximum(whole * _F(VEIL_SHUNNED), _F(1e-12)), _F(0), _F(1)))
+        none, full = VEIL_SHUNNED
+        share = part / np.maximum(whole, _F(1e-12))
+        return np.asarray(np.clip((share - _F(none)) * _F(1 / (full - none)), _F(0), _F(1)))
 
 
 def _look(beside: Beside[Array], box: tuple[slice, ...], optics: Optics) -> _Look:
