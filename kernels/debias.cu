@@ -85,17 +85,45 @@ __device__ __forceinline__ float detail_share(float power, float noise) {
     return fmaxf(power - noise, 0.0f) / fmaxf(power, 1e-12f);
 }
 
-// How far the mean is used, 0..1, before it is smoothed: `apart` holds the smoothed `away` of each channel.
+// `apart`, smoothed, becomes less than nothing only where the estimate, smoothed (`base`), has a halo: where it is the
+// brighter one, and `share` of how much brighter something within `reach` is would do. One channel.
+PICTURE_KERNEL halo(const float* __restrict__ base, float* __restrict__ apart, int reach, float share, int height, int width) {
+    __shared__ float patch[PATCH][PATCH], lines[PATCH][TILE];
+    const int side = TILE + 2 * reach, left = (int)blockIdx.x * TILE - reach, top = (int)blockIdx.y * TILE - reach;
+    for (int r = threadIdx.y; r < side; r += GPUSTACK_THREADS_Y) {
+        const float* line = base + (size_t)mirror(top + r, height) * width;
+        for (int c = threadIdx.x; c < side; c += GPUSTACK_THREADS_X) patch[r][c] = line[mirror(left + c, width)];
+    }
+    __syncthreads();
+    for (int r = threadIdx.y; r < side; r += GPUSTACK_THREADS_Y) {
+        float most = patch[r][threadIdx.x];
+        for (int k = 1; k <= 2 * reach; ++k) most = fmaxf(most, patch[r][threadIdx.x + k]);
+        lines[r][threadIdx.x] = most;
+    }
+    __syncthreads();
+    const int x = own_x();
+    for (int r = threadIdx.y; r < TILE; r += GPUSTACK_THREADS_Y) {
+        const int y = (int)blockIdx.y * TILE + r;
+        if (x >= width || y >= height) return;
+        float most = lines[r][threadIdx.x];
+        for (int k = 1; k <= 2 * reach; ++k) most = fmaxf(most, lines[r + k][threadIdx.x]);
+        const size_t here = (size_t)y * width + x;
+        const float away = apart[here];
+        if (-away > (most - patch[r + reach][threadIdx.x + reach]) * share) apart[here] = -away;
+    }
+}
+
+// How far the mean is used, 0..1, before it is smoothed: `apart` holds what `halo` has left of each channel.
 PICTURE_KERNEL trust(const float* __restrict__ apart, int channels, const float* __restrict__ strength, float noise,
                      const float* __restrict__ spread, float scale, float most, float distance, float width_of_blur,
                      float* __restrict__ out, int height, int width) {
     const int x = own_x(), y = own_y();
     if (x >= width || y >= height) return;
     const size_t here = (size_t)y * width + x, plane = (size_t)height * width;
-    float lighter = apart[here];
-    for (int c = 1; c < channels; ++c) lighter = fmaxf(lighter, apart[c * plane + here]);
+    float furthest = apart[here];
+    for (int c = 1; c < channels; ++c) furthest = fmaxf(furthest, apart[c * plane + here]);
     const float narrow = unit(2.0f - fminf(spread[here] * scale, most) * width_of_blur);
-    out[here] = unit(2.0f - lighter * distance) * (1.0f - detail_share(strength[here], noise) * (1.0f - narrow));
+    out[here] = unit(2.0f - furthest * distance) * (1.0f - detail_share(strength[here], noise) * (1.0f - narrow));
 }
 
 // The rows of the estimate from `first` on, made better; z counts channels.

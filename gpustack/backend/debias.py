@@ -26,6 +26,8 @@ from gpustack.backend.values import (
     FIT_ENERGY,
     FIT_STRIDE,
     FIT_VARIANCE,
+    HALO_REACH_PX,
+    HALO_SHARE,
     MISFIT,
     TRUST_SIGMA_PX,
     WIDEST_BLUR,
@@ -102,7 +104,8 @@ def debias(estimate: Array, mix: Mix[Array], radius: float, noise: float, inner:
     lost = np.stack([part[1] for part in parts])
     strength = smooth(np.asarray(np.mean(np.square(lost), axis=0, dtype=_F)), DEBIAS_SIGMA_PX)
     gain = np.maximum(strength - _F(DEBIAS_NOISE * noise * noise), _F(0)) / np.maximum(strength, _F(1e-12))
-    trust = smooth(_trust([part[2] for part in parts], variance, gain), TRUST_SIGMA_PX)[inner]
+    apart = np.max([_apart(part[2], before) for part, before in zip(parts, estimate, strict=True)], axis=0)
+    trust = smooth(_trust(apart, variance, gain), TRUST_SIGMA_PX)[inner]
     trust[mix.spread.variance[inner] == 0] = 0
     out = np.empty((len(parts), *trust.shape), _F)
     for target, before, (mean, more, _) in zip(out, estimate, parts, strict=True):
@@ -111,11 +114,19 @@ def debias(estimate: Array, mix: Mix[Array], radius: float, noise: float, inner:
     return out
 
 
-def _trust(apart: Sequence[Array], variance: Array, gain: Array) -> Array:
-    """How far a mean is used, 0..1, by how far each channel is from the estimate, its blur's variance, and
-    how much of what the blur took away is detail."""
-    lighter = np.max([smooth(channel, DEBIAS_SIGMA_PX) for channel in apart], axis=0)
-    trust = np.clip(_F(2) - lighter * _F(1 / MISFIT), _F(0), _F(1))
+def _apart(away: Array, estimate: Array) -> Array:
+    """How far one channel of the mean is from the estimate, all detail aside; less than nothing where the
+    estimate has a halo: where it is the brighter one, beside what is brighter still."""
+    apart, base = smooth(away, DEBIAS_SIGMA_PX), smooth(estimate, DEBIAS_SIGMA_PX)
+    around = np.ones((2 * HALO_REACH_PX + 1, 2 * HALO_REACH_PX + 1), np.uint8)
+    most = (cv2.dilate(base, around) - base) * _F(HALO_SHARE)
+    return np.asarray(np.where(-apart > most, -apart, apart))
+
+
+def _trust(apart: Array, variance: Array, gain: Array) -> Array:
+    """How far a mean is used, 0..1, by how far it is from the estimate, its blur's variance, and how much of
+    what the blur took away is detail."""
+    trust = np.clip(_F(2) - apart * _F(1 / MISFIT), _F(0), _F(1))
     narrow = np.clip(_F(2) - variance * _F(1 / WIDEST_BLUR), _F(0), _F(1))
     return np.asarray(trust * (_F(1) - gain * (_F(1) - narrow)))
 

@@ -244,9 +244,9 @@ class Backend(Protocol[A]):
 
         A frame's distance in index blurs by a disk of `radius` pixels, the mean therefore by the variance of
         its indices times radius^2 / 4. To the mean is added what the same blur takes away from the estimate,
-        where that is above noise (`noise`: a frame's, 0..1). Where the mean is brighter than the estimate
-        (MISFIT), or its blur is wide (WIDEST_BLUR) and there is detail, the estimate stays. Halo
-        `debias_halo()`.
+        where that is above noise (`noise`: a frame's, 0..1). Where the mean is far from the estimate
+        (MISFIT) and that has no halo (HALO_SHARE), or its blur is wide (WIDEST_BLUR) and there is detail, the
+        estimate stays. Halo `debias_halo()`.
         """
         ...
 

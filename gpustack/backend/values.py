@@ -72,10 +72,13 @@ DEBIAS_NOISE = 0.3
 0.3 six rendered scenes are within 0.1 dB."""
 
 MISFIT = 3 / 255
-"""Where a mean is brighter than the estimate by this share of white, all detail aside, it begins to be
-distrusted: frames without focus have smeared light in; at twice that it is not used. Where it is darker, the
-estimate has the halo: light that is spread counts for several times as much in coded values where it comes
-to as where it is missing, so of two pictures of a place the darker one is right."""
+"""Where a mean is further from the estimate than this share of white, all detail aside, it begins to be
+distrusted: frames without focus have smeared something in; at twice that it is not used."""
+
+HALO_REACH_PX, HALO_SHARE = 6, 0.5
+"""Unless the estimate has a halo: it is the brighter of the two, and within this distance, all detail aside,
+something is so much brighter that this share of it would do. Beside a straight edge its blur has half of its
+height, and less farther off."""
 
 WIDEST_BLUR = 1.0
 """Variance in square pixels above which a mean of detail begins to be distrusted; at twice that it is not

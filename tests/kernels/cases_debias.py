@@ -39,7 +39,7 @@ def mix_of(gpu: Gpu, mean: Array, planes: tuple[Array, Array, Array], squared: b
     return Mix(gpu.upload(mean), gpu.upload(planes[0]), Spread(*map(gpu.upload, planes)), squared)
 
 
-@case("begin", "climb", "unblur", "trust", "improve")
+@case("begin", "climb", "unblur", "halo", "trust", "improve")
 def debias(gpu: Gpu, shape: Shape, generator: np.random.Generator) -> Pairs:
     for channels, squared, radius in product((1, 3, 4), (False, True), (0.3, 1.2)):
         estimate = reference.blur_each(generator.random((channels, *shape), F), 1.0)

@@ -22,6 +22,8 @@ from gpustack.backend.values import (
     EVIDENCE,
     FULL_SIZE_NOISE,
     HALF_SIZE_NOISE,
+    HALO_REACH_PX,
+    HALO_SHARE,
     MISFIT,
     TRUST_SIGMA_PX,
     WIDEST_BLUR,
@@ -200,12 +202,21 @@ def debiased(
         power = power + channel * channel
     strength = blur(power / F(len(lost)), DEBIAS_SIGMA_PX)
     gain = np.maximum(strength - F(DEBIAS_NOISE * noise * noise), F(0)) / np.maximum(strength, F(1e-12))
-    lighter = blur_each(coded - code(alike), DEBIAS_SIGMA_PX).max(axis=0)
-    trust = np.clip(F(2) - lighter * F(1 / MISFIT), F(0), F(1))
+    away, base = (blur_each(each, DEBIAS_SIGMA_PX) for each in (coded - code(alike), estimate))
+    most = np.stack([_largest(plane, HALO_REACH_PX) for plane in base]) - base
+    apart = np.where(-away > most * F(HALO_SHARE), -away, away).max(axis=0)
+    trust = np.clip(F(2) - apart * F(1 / MISFIT), F(0), F(1))
     narrow = np.clip(F(2) - variance * F(1 / WIDEST_BLUR), F(0), F(1))
     trust = blur(trust * (F(1) - gain * (F(1) - narrow)), TRUST_SIGMA_PX)
     share = np.where(spread == 0, F(0), trust)
     return np.asarray(estimate + share * ((coded + lost * gain) - estimate))
+
+
+def _largest(plane: Array, reach: int) -> Array:
+    """The largest value within a square."""
+    wide = np.pad(plane, reach, constant_values=-np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(wide, (2 * reach + 1, 2 * reach + 1))
+    return np.asarray(windows.max(axis=(2, 3)))
 
 
 def _root(values: Array) -> Array:

@@ -18,6 +18,8 @@ from gpustack.backend.values import (
     FIT_ENERGY,
     FIT_STRIDE,
     FIT_VARIANCE,
+    HALO_REACH_PX,
+    HALO_SHARE,
     MISFIT,
     TRUST_SIGMA_PX,
     WIDEST_BLUR,
@@ -125,8 +127,8 @@ class Debiasing(Core):
     def _unblurred(
         self, estimate: Tensor, mix: Mix[Tensor], spread: Tensor, scale: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """What the mean's blur took away (c, h, w); how far it is from the estimate blurred alike, smoothed
-        (c, h, w); the mean square of the first, smoothed (h, w)."""
+        """What the mean's blur took away (c, h, w); how far it is from the estimate blurred alike, smoothed,
+        less than nothing where that has a halo (c, h, w); the mean square of the first, smoothed (h, w)."""
         channels, height, width = estimate.shape
         size = height, width
         lost, apart, power = self.new(estimate.shape), self.new(estimate.shape), self.new(size)
@@ -139,6 +141,9 @@ class Debiasing(Core):
             values = (before, mean, alike, mix.squared, channel, channels, lost.channel(channel))
             self._launch.picture("debias", "unblur", size, (*values, alike, power, *size))
             self._blur(alike, apart.channel(channel), DEBIAS_SIGMA_PX)
+            self._blur(before, alike, DEBIAS_SIGMA_PX)
+            halo = (alike, apart.channel(channel), HALO_REACH_PX, HALO_SHARE, *size)
+            self._launch.picture("debias", "halo", size, halo, rows=_TILE_ROWS)
         self._blur(power, alike, DEBIAS_SIGMA_PX)
         return lost, apart, alike
 
