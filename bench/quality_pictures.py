@@ -29,9 +29,9 @@ Picture = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
 
 SCENES = ("hairs", "cards", "print", "dome", "lights")
-CROP, ZOOM, MARGIN = (100, 76), 2, 24
+CROP, ZOOM, MARGIN = (84, 64), 2, 24
 LABEL_HEIGHT, GAP, WIDTH = 22, 6, 400
-MOST_BYTES, QUALITIES = 100_000, (92, 86, 80, 72, 64)
+MOST_BYTES, QUALITIES = 100_000, (92, 86, 80, 72, 64, 56)
 DEMO = Shoot(frames=16, max_blur_px=8.0, breathing=0.03, drift_px=6.0, jitter_px=0.5, flicker=0.01, noise=1.0)
 
 

@@ -6,7 +6,8 @@ crossing hairs, clean beside steps, but a little soft, as neighbouring frames jo
 mean of the frames around each pixel's depth, in light, with the spread of their indices: how blurred it is
 follows from that and from one number of the stack, the radius by which one frame's distance blurs. That
 radius is fitted to the stack itself: the mean must be what the sharpest frames are when blurred so. The
-blur is then undone, and where the two pictures agree in all but fine detail, the second is taken.
+blur is then undone, and where the two pictures agree in all but fine detail, or the pyramid has a halo there,
+the second is taken.
 
 Averaging a few frames wins noise, and undoing a known blur wins back more than it cost: rendered print
 comes out better than the best choice of frames could be (docs/quality.md).
