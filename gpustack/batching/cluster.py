@@ -104,13 +104,18 @@ class Cluster:
         gone."""
         with self._room:
             if time.monotonic() - self._told_at > _POLL_S:
-                with _answering():
-                    told = self.client.scheduler_info(n_workers=-1)
-                # While the client tries to come back, what it told last is all that it tells.
-                if self.client.status != "running" or "workers" not in told:
-                    raise ClusterError("The scheduler has gone.", _AGAIN)
-                self._told, self._told_at = told["workers"], time.monotonic()
+                self._told, self._told_at = self._asked()["workers"], time.monotonic()
             return self._told
+
+    def _asked(self) -> Mapping[str, Any]:
+        """What the scheduler tells of itself. The client's `scheduler_info` would give what the client has
+        asked last, and that may just have been its own look, every two seconds, which leaves workers out.
+        Raises ClusterError where the scheduler has gone."""
+        with _answering():
+            if self.client.status == "running":
+                told: Mapping[str, Any] = self.client.sync(self.client.scheduler.identity, n_workers=-1)
+                return told
+        raise ClusterError("The scheduler has gone.", _AGAIN)
 
     def _made_at(self, seat: Seat, order: Order) -> End | None:
         """How the stack ended; None where the worker was lost. Raises ClusterError."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -82,6 +83,21 @@ def test_a_cluster_makes_the_same_files_and_a_rerun_does_nothing(stacks: Path, c
         np.testing.assert_array_equal(pixels(stacks / "out" / here.name), pixels(here))
 
 
+def test_what_the_client_asks_for_itself_does_not_count(
+    stacks: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every two seconds it asks for no worker; what it has then was taken for the loss of them all."""
+    usual = distributed.Client._update_scheduler_info
+
+    async def asked(client: Any, **more: Any) -> None:
+        await usual(client, **more)
+        await usual(client)
+
+    monkeypatch.setattr(distributed.Client, "_update_scheduler_info", asked)
+    code, ends, told = run(stacks, cluster)
+    assert (code, ends, told) == (0, dict.fromkeys(NAMES, "made"), "")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are ended in another way there")
 def test_a_worker_that_is_killed_loses_no_stack(stacks: Path, cluster: Any) -> None:
     killed: list[int] = []
@@ -116,7 +132,7 @@ def test_a_cluster_without_gpus_does_not_take_cuda_jobs(
     monkeypatch.setattr("gpustack.batching.cluster.CLUSTER_PATIENCE_S", 0.5)
     code, ends, told = run(stacks, cluster, "--backend", "cuda")
     assert (code, ends) == (5, {})
-    assert "None of the cluster's 2 workers has a GPU" in told
+    assert re.search("None of the cluster's [12] workers has a GPU", told)  # one may still be starting
 
 
 def test_a_scheduler_that_is_not_there(stacks: Path) -> None:
