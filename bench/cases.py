@@ -12,7 +12,7 @@ from gpustack.align.brightness import factor_of
 from gpustack.align.shake import DETAIL_SIDE
 from gpustack.align.sight import BAND_SIGMA_PX, EVEN_SIGMA_PX
 from gpustack.backend.gpu.tensor import Tensor
-from gpustack.backend.values import Band, Best, Cells, LevelBand, Mix, Part, Spread
+from gpustack.backend.values import Band, Beside, Best, Cells, LevelBand, Mix, Optics, Part, Spread
 from gpustack.depth.fill import RIM_WEIGHT
 from gpustack.depth.surface import SIGMA_PX
 from gpustack.fuse.average import empty_mix
@@ -29,6 +29,10 @@ OUTSIDE = Transform(np.array([[1.0004, 0, -9.5], [0, 1.0004, -7.5], [0, 0, 1.0]]
 
 WIDE_SIGMA_PX = 4.0
 """A blur of the focus measure that the fused kernels have no shared memory for."""
+
+BARS_APART, BAR_PX, BAR_EVERY_PX = 8.0, 16, 256
+"""Bars in front of a ground: how many frames apart, how wide, and how often; a quarter of the pixels lies
+beside a step."""
 
 BAYER = (0, 1, 1, 2), (512, 512, 512, 512), (2.0, 1.0, 1.0, 1.6)
 
@@ -166,6 +170,27 @@ def _debias(s: Scene) -> Work:
 def _blur_misfit(s: Scene) -> Work:
     mix, best = _mean(s), Best(s.gpu.full(s.size, 1.0, "float32"), s.gpu.full(s.size, 1.0, "uint16"))
     return lambda: s.gpu.blur_misfit(mix, best, 0.001, s.rows, RADII)
+
+
+def _bars(s: Scene) -> tuple[Tensor, Tensor]:
+    """The depth of bars, eight frames before their ground, and a focus measure that sees both."""
+    depth = np.full(s.size, BARS_APART, np.float32)
+    depth[:, np.arange(s.size[1]) % BAR_EVERY_PX < BAR_PX] = 0
+    return s.gpu.upload(depth), s.gpu.full(s.size, 1.0, "float32")
+
+
+@case("where depth steps")
+def _steps(s: Scene) -> Work:
+    depth, energy = _bars(s)
+    return lambda: s.gpu.steps(depth, energy, 0.001, s.rows)
+
+
+@case("look behind nearer things")
+def _look_behind(s: Scene) -> Work:
+    ones = s.gpu.full(s.size, 1.0, "float32")
+    mix, steps = Mix(s.image, ones), s.gpu.steps(*_bars(s), 0.001, s.rows)
+    beside, optics = Beside(s.image, mix, mix, steps), Optics(0.5, 0.004, coded=True)
+    return lambda: s.gpu.look_behind(beside, optics, s.rows)
 
 
 @case("clamp to ranges, uint8")

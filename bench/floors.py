@@ -161,6 +161,28 @@ def _around(call: Call) -> float:
     return 2 * call.item * call.depth * call.number(4) * (call.number(3) + call.number(8))
 
 
+def _beside(call: Call, *, images: int, planes: int, out: int) -> float:
+    """A kernel on a strip beside depth steps, whose first argument is `Beside`: so many images and so many
+    bytes of planes are read, and so many bytes a pixel written."""
+    beside = call.arguments[0]
+    pixels = int(beside["height"]) * int(beside["width"])
+    return pixels * (4 * images * int(beside["channels"]) + planes + out)
+
+
+def _each_beside(call: Call, *, images: int, planes: int) -> float:
+    """The same where z counts channels, for each of which a plane is written; planes are read once."""
+    beside = call.arguments[0]
+    pixels = int(beside["height"]) * int(beside["width"])
+    return pixels * (4 * images * int(beside["channels"]) + planes + 4 * call.depth)
+
+
+def _put_in(call: Call) -> float:
+    """(beside, found, fits, power, noise, first, out, rows, ...): the picture, sides and two planes; what
+    else is read, is where a nearer thing seems to be: taken as nowhere."""
+    beside = call.arguments[0]
+    return int(beside["width"]) * call.number(7) * (8 * int(beside["channels"]) + 9)
+
+
 BYTES: dict[str, Callable[[Call], float]] = {
     "load_shifted": _load,
     "warp_bicubic": _load,
@@ -205,6 +227,19 @@ BYTES: dict[str, Callable[[Call], float]] = {
     "median": lambda call: 8 * call.pixels(2),
     "smooth_by": lambda call: 16 * call.pixels(4),
     "fill_in": lambda call: 12 * call.pixels(5) + (4 * call.quarter(5) if call.number(2) else 0),
+    "surely_seen": lambda call: 9 * call.pixels(6),
+    # (depth, seen, step, height, width, first, near, far, side, rows)
+    "step_sides": lambda call: 5 * call.pixels(3) + 9 * call.number(9) * call.number(4),
+    "lay_sides": lambda call: _beside(call, images=0, planes=17, out=5),
+    "plain_sums": lambda call: _each_beside(call, images=1, planes=1),
+    "liken": lambda call: _beside(call, images=2, planes=9, out=4),
+    "flood": lambda call: 9 * call.pixels(3),
+    "block_light": lambda call: 13 * call.pixels(4),
+    "unveil": lambda call: _each_beside(call, images=3, planes=25),
+    "refocus": lambda call: _each_beside(call, images=2, planes=5),
+    "compare": lambda call: _each_beside(call, images=4, planes=13),
+    "judge": lambda call: _beside(call, images=5, planes=13, out=12),
+    "put_in": _put_in,
     # (frame, width, channels, scale, high, wide, out, height, width): blocks of high x wide pixels.
     "survey_luma": lambda call: call.pixels(7) * (call.pixels(4) * call.number(2) * call.item + 4),
     # (frame, height, width, channels, scale, step, ...): 32 rows in every `step`.

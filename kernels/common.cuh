@@ -15,7 +15,7 @@
 // memory when it is indexed.
 struct Taps {
     int radius;
-    float tap[16];
+    float tap[18];
 };
 
 // Mirror an index into 0..length-1 without repeating the edge: -1 -> 1, length -> length - 2, as OpenCV's BORDER_REFLECT_101.

@@ -8,7 +8,7 @@ import numpy as np
 
 from gpustack.backend.gpu.backend import Gpu
 from tests.cuda_on_cpu.device import CpuDevice
-from tests.kernels import cases_debias, cases_folding, cases_mosaics, cases_pictures
+from tests.kernels import cases_beside, cases_debias, cases_folding, cases_mosaics, cases_pictures
 from tests.kernels.registry import CASES, SHAPES, Case, Shape
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "SHAPES",
     "Case",
     "Shape",
+    "cases_beside",
     "cases_debias",
     "cases_folding",
     "cases_mosaics",

@@ -14,7 +14,7 @@ from gpustack.backend.values import Part
 
 Record = npt.NDArray[np.void]
 
-_TAPS = np.dtype([("radius", "i4"), ("tap", "f4", 16)], align=True)
+TAPS = np.dtype([("radius", "i4"), ("tap", "f4", 18)], align=True)
 _PART = np.dtype(
     [
         ("energy", "u8"),
@@ -64,7 +64,7 @@ def taps(sigma: float, reach: int) -> Record:
 def half_of(whole: Sequence[float] | npt.NDArray[np.float32]) -> Record:
     """`Taps` of common.cuh: the right half of a symmetric blur."""
     radius = len(whole) // 2
-    out = record(_TAPS, radius=radius)
+    out = record(TAPS, radius=radius)
     out["tap"][: radius + 1] = whole[radius:]
     return out
 
