@@ -81,16 +81,20 @@ class Holding:
                 )
             case Method.AUTO:
                 told = _sum(state, WINNERS, self._sight, STEPS)
-                ends = _sum(self._behind, self._picture, self._picture, self._sight)
                 surface = _sum(SIGHT, SURFACE, WINNERS, self._picture) if self.settings.depth else NOTHING
                 heard = told if self.settings.depth else told.beside(ENERGIES)
-                return heard, _sum(told, self._collapsed, self._picture), ends, surface
+                return heard, _sum(told, self._collapsed, self._picture), self.looking, surface
             case Method.PYRAMID if self.settings.depth:
                 return (_sum(state, sharpest, SIGHT), *seen, made.beside(self._collapsed))
             case Method.PYRAMID:
                 return (made.beside(self._collapsed),)
             case Method.AVERAGE:
                 return (*seen, made)
+
+    @property
+    def looking(self) -> Footprint:
+        """While the second pass of `auto` puts the ground in: the picture before, and after."""
+        return _sum(self._behind, self._picture, self._picture, self._sight)
 
     @property
     def all(self) -> tuple[Footprint, ...]:

@@ -20,6 +20,7 @@ from gpustack.engine.price import (
     covers,
     decoding_bytes,
     device_bytes,
+    device_finishing_bytes,
     finishing_bytes,
     holding,
     layers_bytes,
@@ -181,8 +182,12 @@ def _priced(
     frame, method, on_device = stack.largest, settings.method, budget.devices > 0
     readers = min(threads, slots)
     working, finishing = (
-        0 if on_device else each(stack, settings, layout.band_rows, threads, scattered=budget.scattered)
-        for each in (work_bytes, finishing_bytes)
+        (0, device_finishing_bytes(stack, settings))
+        if on_device
+        else (
+            each(stack, settings, layout.band_rows, threads, scattered=budget.scattered)
+            for each in (work_bytes, finishing_bytes)
+        )
     )
     flying = slots + 1 if on_device else slots  # one more is being copied to the device
     return Plan(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpustack.backend.values import debias_halo
+from gpustack.backend.values import behind_halo, debias_halo
 from gpustack.engine.holding import Holding
 from gpustack.engine.looked import looked_bytes, spooled_bytes, telling_bytes
 from gpustack.engine.path import PASSES, halo
+from gpustack.fuse.behind import STRIP_ROWS
 from gpustack.fuse.fold import Footprint
 from gpustack.fuse.owners import OWNERS_BYTES
 from gpustack.fuse.radius import FINISHING_ROWS
@@ -71,8 +72,18 @@ FINISHING_PLANES, FINISHING_MORE_PLANES = 4, 8
 """Float planes of a strip on a GPU while a blur is undone, for each channel and besides: estimate and mean
 put together from bands, what was lost and how far they are apart; weight, spread, rungs, strength, trust."""
 
+BEHIND_PLANES, BEHIND_MORE_PLANES = 7, 11
+"""The same of a strip in which the ground is put in beside nearer things. For each channel: the picture, the
+frames focused on both sides, what is summed up, the ground clear and blurred, and the new picture; besides:
+the weights of all three sums, both depths, the cover, what is blocked, bare, lacking and fits, and the sides.
+When the ranges come, most of it is gone."""
+
 FINISHING_RANGES = 5
 """Pictures of a strip in the frames' dtype: two ranges with two ends each, and the packed strip."""
+
+SURFACE_PLANES, SURFACE_ROWS = 9, 352
+"""Float planes on the host, and rows with their halos, of the strip that takes most there while a GPU does
+the rest of a depth surface: the one in which the rims of blur are doubted (tests/engine/test_gpu.py)."""
 
 DEVICE_RESERVE = 32 << 20
 """Small arrays of a GPU's pool: samples, sums, what a pool keeps of sizes not wanted any more."""
@@ -167,6 +178,13 @@ def finishing_bytes(stack: Stack, settings: Settings, rows: int, threads: int, *
     return work if not scattered else 2 * work + SCATTERED_BYTES
 
 
+def device_finishing_bytes(stack: Stack, settings: Settings) -> int:
+    """The same where a GPU does most of the work: strips of the depth surface go to the host and back."""
+    if not settings.depth and settings.method is not Method.DEPTHMAP:
+        return 0
+    return _planes_bytes(stack, SURFACE_PLANES, SURFACE_ROWS, 1)
+
+
 def _planes_bytes(stack: Stack, planes: int, rows: int, threads: int) -> int:
     return int(min(rows, stack.height) * stack.width * 4 * planes * threads * max(1.0, stack.channels / 3))
 
@@ -206,18 +224,35 @@ def device_bytes(stack: Stack, settings: Settings, layout: Layout) -> int:
         frames + pixels * during + (band if settings.slab is None else max(band, finishing)),
         frames + survey,
         pixels * after + finishing,
+        _behind_bytes(stack, settings, held, layout),
     )
     return int(max(peaks) + decoder) + DEVICE_RESERVE  # a decoder keeps what it took
 
 
 def _finishing_bytes(stack: Stack, settings: Settings, layout: Layout) -> float:
     """What the end of a run takes on a GPU: the packed band; `auto` undoes a blur first, strip by strip."""
+    if settings.method is Method.AUTO:
+        planes = FINISHING_PLANES * stack.channels + FINISHING_MORE_PLANES
+        return _strip_bytes(stack, layout, (FINISHING_ROWS, debias_halo()), planes, FINISHING_RANGES)
     packed = stack.channels * stack.pixel_type.itemsize
-    if settings.method is not Method.AUTO:
-        return min(layout.band_rows + 2 * band_halo(settings), stack.height) * stack.width * packed
-    rows = min(FINISHING_ROWS, layout.band_rows) + 2 * debias_halo()
-    floats = FINISHING_PLANES * stack.channels + FINISHING_MORE_PLANES
-    return min(rows, stack.height) * stack.width * (4 * floats + FINISHING_RANGES * packed)
+    return min(layout.band_rows + 2 * band_halo(settings), stack.height) * stack.width * packed
+
+
+def _behind_bytes(stack: Stack, settings: Settings, held: Holding, layout: Layout) -> float:
+    """What is on a GPU while the second pass of `auto` looks behind nearer things at its end."""
+    if "behind" not in passes(settings, settings.method):
+        return 0.0
+    planes = BEHIND_PLANES * stack.channels + BEHIND_MORE_PLANES
+    strip = _strip_bytes(stack, layout, (STRIP_ROWS, behind_halo()), planes, 1)
+    return stack.width * stack.height * _on_device(held.looking, layout) + strip
+
+
+def _strip_bytes(stack: Stack, layout: Layout, strip: tuple[int, int], planes: int, pictures: int) -> float:
+    """A strip, its rows at most and its halo: float planes, and pictures in the frames' dtype."""
+    rows, halo = strip
+    wide = min(min(rows, layout.band_rows) + 2 * halo, stack.height)
+    packed = pictures * stack.channels * stack.pixel_type.itemsize
+    return float(wide * stack.width * (4 * planes + packed))
 
 
 def _on_device(held: Footprint, layout: Layout) -> float:

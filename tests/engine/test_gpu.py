@@ -3,7 +3,10 @@ work."""
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,11 +14,14 @@ import pytest
 
 from gpustack.backend.choose import Choice
 from gpustack.backend.detect import cuda_device, cuda_problem
+from gpustack.backend.gpu.backend import Gpu
 from gpustack.backend.gpu.device import Device
 from gpustack.backend.gpu.tensor import Pool
+from gpustack.depth.surface import Sight, surface
 from gpustack.engine import plan as planning
 from gpustack.engine import price
 from gpustack.engine import run as running
+from gpustack.engine.holding import SURFACE
 from gpustack.engine.opening import SMALLER
 from gpustack.engine.plan import make_plan
 from gpustack.engine.planned import Budget
@@ -23,6 +29,7 @@ from gpustack.engine.price import DEVICE_RESERVE, Layout
 from gpustack.engine.run import Outcome
 from gpustack.errors import DeviceFullError, PlanError
 from gpustack.model.frame import Kind, PixelType
+from gpustack.scenes import Shoot, render
 from gpustack.settings import BackendName, Crop, Method, Model, Settings
 from tests.cuda_on_cpu.device import ROOM, CpuDevice
 from tests.cuda_on_cpu.module import problem
@@ -163,7 +170,7 @@ def test_what_a_pool_does_not_take_back_is_seen(monkeypatch: pytest.MonkeyPatch)
     assert device.late > 8
 
 
-@pytest.mark.parametrize("method", Method)
+@pytest.mark.parametrize("method", [method for method in Method if method is not Method.AUTO])
 @pytest.mark.parametrize("vram", [None, 44 << 20])
 def test_a_plan_tells_the_device_memory(
     monkeypatch: pytest.MonkeyPatch, method: Method, vram: int | None
@@ -173,6 +180,50 @@ def test_a_plan_tells_the_device_memory(
     report = stacked(monkeypatch, settings, (CpuDevice(),), pictures).report
     assert 0 < report.device_bytes <= report.plan["device_bytes"] <= report.plan["device_budget_bytes"]
     assert report.plan["device_bytes"] - DEVICE_RESERVE <= 1.5 * report.device_bytes
+
+
+@cache
+def stepped() -> list[Any]:
+    """Crossing hairs, higher than two bands of a GPU."""
+    return frames_of(render("hairs", Shoot(frames=8, width=80, height=560, max_blur_px=6.0, noise=1.0)))
+
+
+@pytest.mark.parametrize("layout", [Layout(560), Layout(256, True)], ids=["whole", "spilled bands"])
+def test_a_plan_tells_what_looking_behind_takes(monkeypatch: pytest.MonkeyPatch, layout: Layout) -> None:
+    """With hardly any reserve it goes through in just as much memory; and the result is the CPU's."""
+    monkeypatch.setattr(price, "DEVICE_RESERVE", 1 << 16)
+    settings = Settings(align=Model.NONE, depth=True, threads=1, backend=BackendName.CUDA)
+    planned = price.device_bytes(Shelf(stepped()).stack, settings, layout)
+
+    def only_layout(_: Any, __: Any, vram: int | None) -> Layout:
+        assert vram in (None, planned), "it was full, and was planned again"
+        return layout
+
+    monkeypatch.setattr(planning, "layout_of", only_layout)
+    found = stacked(monkeypatch, replace(settings, vram_bytes=planned), (CpuDevice(),), stepped())
+    assert found.report.seconds["behind"] > 0
+    assert found.report.plan["band_rows"] == layout.band_rows
+    assert 0.8 * planned < found.report.device_bytes <= planned
+    bound_agreement(found, stacked(monkeypatch, settings, (), stepped()), PixelType.UINT8)
+
+
+def test_a_plan_tells_the_hosts_part_of_a_depth_surface() -> None:
+    """Planes of the picture's size, and a strip of the doubted rims."""
+    height, width = 900, 200
+    chance = np.random.default_rng(0)
+    depth, variance, energy, luma = (chance.random((height, width), np.float32) for _ in range(4))
+    stack = headers(2, width=width, height=height)
+    gpu = Gpu(CpuDevice(), 1 << 28)
+    tracemalloc.start()
+    try:
+        surface(gpu, Sight(20 * depth, variance, energy, luma, coded=True), 1e-3, 0.004)
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    strip = price.device_finishing_bytes(stack, Settings(depth=True))
+    assert 0.8 * strip < taken - 4 * height * width  # of the planes one is there, and one comes
+    assert taken <= strip + SURFACE.result * height * width
+    assert price.device_finishing_bytes(stack, Settings()) == 0
 
 
 class Boasting(CpuDevice):
