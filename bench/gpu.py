@@ -76,7 +76,7 @@ def stages(given: Namespace) -> list[Stage]:
     raw = () if given.raw is None else ("--raw", str(given.raw))
     watched = (python, str(script("sanitized.py")), *device)
     return [
-        Stage("right", watched, 60),
+        Stage("right", watched, TOTAL_S if toy else 60),
         bench("kernels", 150, *device, *short),
         bench("stream", 240, *device, *raw),
         Stage("tests", (python, *PYTEST, *tests), 150),

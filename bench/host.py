@@ -29,7 +29,9 @@ from workbench import all_bytes
 from gpustack.backend.cuda import CudaDevice
 from gpustack.backend.gpu.backend import Gpu
 from gpustack.backend.gpu.device import Device
+from gpustack.backend.values import Beside, Mix, Optics, Steps, behind_halo, steps_halo
 from gpustack.engine.feed import Feed, Source
+from gpustack.fuse.behind import STRIP_ROWS
 from gpustack.model.frame import Frame, Kind, PixelType
 
 ROOM = 1 << 40
@@ -158,6 +160,24 @@ def counted(name: str, size: tuple[int, int], kind: PixelType) -> Row:
     }
 
 
+def counted_beside(width: int) -> dict[str, float]:
+    """What each kernel moves that finds steps in a strip of RGB pictures, or looks behind nearer things:
+    bytes for a pixel of the strip's own rows, its halo counted in."""
+    meter = Meter(cast(Device, Nothing()), Shares())
+    gpu = Gpu(cast(Device, meter), ROOM)
+    whole, own = (STRIP_ROWS + 2 * steps_halo(), width), slice(steps_halo(), steps_halo() + STRIP_ROWS)
+    gpu.steps(gpu.new(whole), gpu.new(whole), 0.0, own)
+    whole, own = (STRIP_ROWS + 2 * behind_halo(), width), slice(behind_halo(), behind_halo() + STRIP_ROWS)
+    near, far = (Mix(gpu.new((3, *whole)), gpu.new(whole)) for _ in range(2))
+    steps = Steps(gpu.new(whole), gpu.new(whole), gpu.new(whole, "uint8"))
+    beside = Beside(gpu.new((3, *whole)), near, far, steps)
+    gpu.look_behind(beside, Optics(0.5, 0.0, coded=True), own)
+    moved: dict[str, float] = defaultdict(float)
+    for launch in meter.taken():
+        moved[launch.name] += launch.nbytes / (STRIP_ROWS * width)
+    return {kernel: round(each, 1) for kernel, each in moved.items()}
+
+
 def _begun(gpu: Gpu, name: str, size: tuple[int, int], kind: PixelType) -> tuple[passes.Pass, Any]:
     run = passes.begin(gpu, name, size, kind, passes.warp(size))
     return run, gpu.new((*size, 3), kind.value)
@@ -204,7 +224,8 @@ def bench(given: Namespace) -> None:
     shares = Shares()
     found = {"height": size[0], "width": size[1], "won": shares.won, "near": round(shares.near, 4)}
     show(rows, times)
-    write_result(head | found | {"frames": rows, "host": times}, given.json)
+    beside = {"beside": counted_beside(size[1])}
+    write_result(head | found | {"frames": rows, "host": times} | beside, given.json)
 
 
 def show(rows: list[Row], times: list[Row]) -> None:

@@ -26,7 +26,19 @@ from tests.cuda_on_cpu.module import problem
 ROOT = Path(__file__).parents[2]
 BENCH = ROOT / "bench"
 SIZE = (5504, 8256)
-MODULES = ("devices", "floors", "gpu", "host", "meter", "passes", "rates", "stacks", "sweep", "workbench")
+MODULES = (
+    "devices",
+    "floors",
+    "gpu",
+    "host",
+    "kernels",
+    "meter",
+    "passes",
+    "rates",
+    "stacks",
+    "sweep",
+    "workbench",
+)
 
 needs_kernels = pytest.mark.skipif(problem() is not None, reason=str(problem()))
 
@@ -56,7 +68,9 @@ def test_a_frame_of_a_pyramid_moves_what_it_must(bench: Any) -> None:
     kept = 4 + 0.3 * 6 + 2 * (4 + 12)  # the best energy; winners; total and mean
     finest, coarser = 12 + 3 + 4 + 6 + kept, 12 + 3 + 4 + 4 + kept
     row = bench.host.counted("pyramid", SIZE, PixelType.UINT8)
-    assert row["bytes_per_pixel_in_all"] == pytest.approx(load + reductions + finest + coarser / 3, abs=0.1)
+    by_hand = load + reductions + finest + coarser / 3
+    assert row["bytes_per_pixel_in_all"] == pytest.approx(by_hand, abs=0.1)
+    assert bench.kernels.HAND_COUNT["pyramid"] == pytest.approx(by_hand, abs=0.1)
     assert row["launches"] == 29
     assert (row["allocations"], row["waits"]) == (0, 0)
 
@@ -80,6 +94,17 @@ def test_the_documentation_states_what_is_counted(bench: Any) -> None:
     for rate in bench.host.RATES:
         expected = wanted(lambda row, rate=rate: row["floor_ms"][rate])
         assert stated(f"ms at {rate}") == pytest.approx(expected, abs=0.02)
+
+
+def test_the_documentation_states_what_looking_behind_moves(bench: Any) -> None:
+    page = (ROOT / "docs" / "performance.md").read_text("utf-8").split("### Beside depth steps")[1]
+    stated = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", page, re.MULTILINE))
+    counted = bench.host.counted_beside(SIZE[1])
+    assert {kernel: float(figure) for kernel, figure in stated.items()} == counted
+    whole = sum(counted.values())
+    assert f"| **in all** | **{whole:.1f}** |" in page
+    for rate in bench.host.RATES.values():
+        assert f"{whole * SIZE[0] * SIZE[1] / rate * 1e3:.0f} ms" in page
 
 
 @needs_kernels
