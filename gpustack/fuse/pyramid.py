@@ -10,16 +10,14 @@ stack; where there is none all frames are alike, and their noise averages out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 
-from gpustack.backend.protocol import Backend
-from gpustack.backend.values import STEEP_POWER, Part
-from gpustack.fuse.average import empty_mix
+from gpustack.backend.values import STEEP_POWER
 from gpustack.fuse.levels import LaplacianFold
-from gpustack.fuse.measure import LEAST_LEVELS, empty_best, preference, valley_bytes
-from gpustack.fuse.scales import level_noise
+from gpustack.fuse.measure import LEAST_LEVELS
+from gpustack.fuse.scales import Weighing, level_noise
 from gpustack.settings import FOCUS_SIGMA_PX, NOISE_LEVELS, Prefer
 
 ROOT_SPREAD = 0.2
@@ -28,38 +26,17 @@ of 1 pixel; it falls as the window grows. Measured on 2048 x 2048 pixels of whit
 
 
 @dataclass(frozen=True, slots=True)
-class ClearWinner:
-    """Details weighted by how far their energy lies below the best, in units of what noise does to it.
+class ClearWinner(Weighing):
+    """By how far their energy lies below the best, in units of what noise does to it: `smoothing` standard
+    deviations below the best, a frame's weight has fallen to a third."""
 
-    `noise` is the frame's luma noise, 0..1, `sigma` the blur of a level's energy in its pixels. `smoothing`
-    standard deviations below the best, a frame's weight has fallen to a third.
-    """
-
-    noise: float
-    sigma: float = FOCUS_SIGMA_PX
-    smoothing: float = NOISE_LEVELS
-    prefer: Prefer = Prefer.NONE
-
-    def empty(
-        self, backend: Backend[Any], channels: int, height: int, width: int, level: int, /
-    ) -> Part[Any]:
-        """A mean of nothing."""
-        afar = level == 0
-        mix = empty_mix(backend, channels, height, width, afar=afar)
-        best = empty_best(backend, height, width, afar=afar)
-        floor = NOISE_LEVELS * level_noise(self.noise, level)
-        wish = preference(backend, self.prefer, height, width, floor, afar=afar)
-        return Part(best, mix, self.offset(level), steep=True, preference=wish)
+    steep: ClassVar[bool] = True
 
     def offset(self, level: int) -> float:
         """What is added to the roots of a level's energies, so that at noise the STEEP_POWER of the sum rises
         by a factor e in `smoothing` standard deviations."""
         within = self.smoothing * root_spread(self.sigma, level)
         return max(STEEP_POWER * within - 1, LEAST_LEVELS) * float(np.sqrt(level_noise(self.noise, level)))
-
-    def bytes_per_pixel(self, channels: int, /) -> float:
-        """Mean, total weight, energy and index."""
-        return 4.0 * channels + 10 + valley_bytes(self.prefer)
 
 
 def root_spread(sigma: float, level: int) -> float:

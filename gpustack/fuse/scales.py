@@ -9,8 +9,9 @@ on the reference frame and follows from the pyramid's kernels on every level.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import EVIDENCE, Part
@@ -25,14 +26,21 @@ quarter of the one before it on every further level."""
 
 
 @dataclass(frozen=True, slots=True)
-class SoftMaximum:
-    """Details weighted by the eighth power of their energy; `noise` is the frame's luma noise, 0..1, `sigma`
-    the blur of a level's energy in its pixels, `smoothing` how many noise levels are added to it."""
+class Weighing(ABC):
+    """How the details of a level are mixed by their energy; `noise` is the frame's luma noise, 0..1, `sigma`
+    the blur of a level's energy in its pixels, `smoothing` how many noise levels make no difference."""
 
     noise: float
     sigma: float = FOCUS_SIGMA_PX
     smoothing: float = NOISE_LEVELS
     prefer: Prefer = Prefer.NONE
+
+    steep: ClassVar[bool] = False
+    """Whether roots of energies are weighed, steeply (`Part`)."""
+
+    @abstractmethod
+    def offset(self, level: int) -> float:
+        """What is added to a level's energies, or to their roots."""
 
     def empty(
         self, backend: Backend[Any], channels: int, height: int, width: int, level: int, /
@@ -40,17 +48,23 @@ class SoftMaximum:
         """A mean of nothing."""
         afar = level == 0
         mix = empty_mix(backend, channels, height, width, afar=afar)
+        best = empty_best(backend, height, width, afar=afar)
         floor = NOISE_LEVELS * level_noise(self.noise, level)
         wish = preference(backend, self.prefer, height, width, floor, afar=afar)
-        return Part(empty_best(backend, height, width, afar=afar), mix, self.floor(level), preference=wish)
-
-    def floor(self, level: int) -> float:
-        """What noise alone gives as a level's energy, times `smoothing`."""
-        return max(self.smoothing, LEAST_LEVELS) * level_noise(self.noise, level)
+        return Part(best, mix, self.offset(level), steep=self.steep, preference=wish)
 
     def bytes_per_pixel(self, channels: int, /) -> float:
         """Mean, total weight, energy and index."""
         return 4.0 * channels + 10 + valley_bytes(self.prefer)
+
+
+@dataclass(frozen=True, slots=True)
+class SoftMaximum(Weighing):
+    """By the eighth power of their energy."""
+
+    def offset(self, level: int) -> float:
+        """What noise alone gives as a level's energy, times `smoothing`."""
+        return max(self.smoothing, LEAST_LEVELS) * level_noise(self.noise, level)
 
 
 def level_noise(noise: float, level: int) -> float:
