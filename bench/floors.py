@@ -177,10 +177,10 @@ def _each_beside(call: Call, *, images: int, planes: int) -> float:
 
 
 def _put_in(call: Call) -> float:
-    """(beside, found, fits, power, noise, first, out, rows, ...): the picture, sides and two planes; what
-    else is read, is where a nearer thing seems to be: taken as nowhere."""
+    """(beside, found, trust, zone, power, noise, first, out, rows, ...): the picture, sides and two planes;
+    what else is read, is beside steps: taken as nowhere."""
     beside = call.arguments[0]
-    return int(beside["width"]) * call.number(7) * (8 * int(beside["channels"]) + 9)
+    return int(beside["width"]) * call.number(8) * (8 * int(beside["channels"]) + 9)
 
 
 BYTES: dict[str, Callable[[Call], float]] = {
@@ -238,7 +238,8 @@ BYTES: dict[str, Callable[[Call], float]] = {
     "unveil": lambda call: _each_beside(call, images=3, planes=25),
     "refocus": lambda call: _each_beside(call, images=2, planes=5),
     "compare": lambda call: _each_beside(call, images=4, planes=13),
-    "judge": lambda call: _beside(call, images=5, planes=13, out=12),
+    "judge": lambda call: _beside(call, images=6, planes=17, out=24),
+    "lay_zone": lambda call: 21 * call.pixels(7),
     "put_in": _put_in,
     # (frame, width, channels, scale, high, wide, out, height, width): blocks of high x wide pixels.
     "survey_luma": lambda call: call.pixels(7) * (call.pixels(4) * call.number(2) * call.item + 4),

@@ -72,10 +72,11 @@ FINISHING_PLANES, FINISHING_MORE_PLANES = 4, 8
 """Float planes of a strip on a GPU while a blur is undone, for each channel and besides: estimate and mean
 put together from bands, what was lost and how far they are apart; weight, spread, rungs, strength, trust."""
 
-BEHIND_PLANES, BEHIND_MORE_PLANES = 7, 11
+BEHIND_PLANES, BEHIND_MORE_PLANES = 7, 15
 """The same of a strip in which the ground is put in beside nearer things. For each channel: the picture, the
 frames focused on both sides, what is summed up, the ground clear and blurred, and the new picture; besides:
-the weights of all three sums, both depths, the cover, what is blocked, bare, lacking and fits, and the sides.
+the weights of all three sums, both depths, the sides, the cover, and eight of what is blocked, bare, lacking,
+trusted and shunned.
 When the ranges come, most of it is gone."""
 
 FINISHING_RANGES = 5

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from gpustack.backend.cpu import Cpu
 from gpustack.backend.disks import disk
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import (
@@ -158,6 +159,22 @@ def test_on_the_grounds_side_the_veil_goes_where_the_picture_shuns_it(
     veiled = slice(HAIR.stop + 3, HAIR.stop + 6)
     gained = psnr(found[..., veiled], truth[..., veiled]) - psnr(picture[..., veiled], truth[..., veiled])
     assert gained > 5 if kept < 1 else abs(gained) < 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("squared", [False, True], ids=["linear", "coded"])
+def test_every_backend_gives_the_cpus_picture(backend: Backend[Any], channels: int, squared: bool) -> None:
+    """Planes of steps to the bit; the picture within rounding, and what follows from ratios nearly so."""
+    cpu, optics = Cpu(1), Optics(RADIUS, NOISE, squared)
+    for name in Steps.__slots__:
+        mine, theirs = (getattr(stepped(each, *seen_depth()), name) for each in (backend, cpu))
+        np.testing.assert_array_equal(mine, theirs)
+    found, wanted = (
+        each.look_behind(given(each, channels, squared), optics, WHOLE) for each in (backend, cpu)
+    )
+    for name, bound in (("picture", 1e-6), ("bare", 1e-5), ("fits", 1e-5)):
+        mine = backend.download(getattr(found, name))
+        np.testing.assert_allclose(mine, getattr(wanted, name), rtol=0, atol=bound)
 
 
 def test_the_picture_stays_where_nothing_fits(backend: Backend[Any]) -> None:

@@ -45,7 +45,8 @@ def steps(gpu: Gpu, shape: Shape, generator: np.random.Generator) -> Pairs:
 def strip(generator: np.random.Generator, channels: int, shape: Shape, optics: Optics) -> Beside[Array]:
     """Bright things of three pixels before a soft ground, with zones around them where they may be; in the
     frame that has the ground in focus their blur lies over it, by a distance that changes from place to
-    place. Two squares do not fit that, and a corner was seen by no frame."""
+    place, and in the picture as well, here and there. A corner does not fit that, one was seen by no
+    frame."""
     code = plain.Code(optics.coded)
     thing = patches(generator, shape, (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.7, 1.0), 3)
     near = patches(generator, shape, (0.0, 2.0), 11)
@@ -57,7 +58,9 @@ def strip(generator: np.random.Generator, channels: int, shape: Shape, optics: O
     veil = plain.spread(thing, radius, plain.disk_blur)
     front = thing * bright + (1 - thing) * np.stack([reference.blur(plane, 2.0) for plane in light])
     back = light + veil * (bright - light)
-    picture = np.where(side == FRONT, code.coded_of(front), ground).astype(F)
+    shunned = patches(generator, shape, (0.0, 0.2, 0.5, 1.0), 4)
+    mixed = shunned * ground + (1 - shunned) * code.coded_of(back)
+    picture = np.where(side == FRONT, code.coded_of(front), mixed).astype(F)
     front[:, : shape[0] // 3, : shape[1] // 4] += F(0.2)
     totals = [generator.choice(np.array([0.9, 1.0], F), shape) for _ in range(2)]
     totals[1][: shape[0] // 5, -(shape[1] // 5) :] = 0
@@ -74,7 +77,7 @@ def sent(gpu: Gpu, given: Beside[Array]) -> Beside[Tensor]:
 
 @case(
     *("lay_sides", "plain_sums", "liken", "flood", "block_light", "unveil", "refocus"),
-    *("compare", "judge", "put_in"),
+    *("compare", "judge", "lay_zone", "put_in"),
 )
 def look_behind(gpu: Gpu, shape: Shape, generator: np.random.Generator) -> Pairs:
     """Radii from a small one to more than the largest disk; images that are rows of larger ones."""

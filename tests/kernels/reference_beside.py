@@ -27,6 +27,7 @@ from gpustack.backend.values import (
     SEEN_SHARE,
     STEP_FRAMES,
     STEP_REACH_PX,
+    VEIL_SHUNNED,
     Beside,
     Looked,
     Optics,
@@ -129,6 +130,7 @@ class Strip:
     """What was worked out: images (c, h, w) and planes (h, w)."""
 
     front: Array
+    back: Array
     veiled: Array
     ground: Array
     clear: Array
@@ -158,18 +160,36 @@ def looked(beside: Beside[Array], optics: Optics) -> Looked[Array]:
     """The picture with the ground put in, and what that told."""
     strip, code = _strip(beside, optics), Code(optics.coded)
     picture, bare = beside.picture, F(1) - strip.cover
-    more = code.coded_of(code.light(strip.front) + bare * (strip.clear - strip.blurred)) - picture
-    fits = _fits(strip, picture, code)
-    squares = np.zeros_like(fits)
-    for channel in more:
-        squares = squares + channel * channel
-    power = blur(squares / F(len(more)), BEHIND_SIGMA_PX)
-    share = blur(fits, BEHIND_TRUST_PX) * strip.visible
+    sharpened = code.coded_of(code.light(strip.front) + bare * (strip.clear - strip.blurred))
+    more = np.where(strip.veiled, sharpened, code.coded_of(strip.clear)) - picture
+    trust = _trust(strip, picture, code)
+    zone = np.where(strip.veiled, F(1), np.where(strip.ground, _shunned(strip, picture, code), F(0)))
+    power = blur(_mean(more * more), BEHIND_SIGMA_PX)
+    share = blur(trust * zone, BEHIND_TRUST_PX) * strip.visible * zone
     share = share * np.minimum(bare * F(3), F(1))
     above = np.maximum(power - F(BEHIND_NOISE * optics.noise * optics.noise), F(0))
     share = share * (above / np.maximum(power, F(1e-12)))
-    better = np.where(strip.veiled & (share > 0), picture + share * more, picture)
-    return Looked(better, np.where(strip.veiled, bare, F(0)), fits)
+    better = np.where(share > 0, picture + share * more, picture)
+    return Looked(better, np.where(strip.veiled, bare, F(0)), np.where(strip.veiled, trust, F(0)))
+
+
+def _mean(image: Array) -> Array:
+    """Over the channels, one by one."""
+    total = np.zeros_like(image[0])
+    for channel in image:
+        total = total + channel
+    return total / F(len(image))
+
+
+def _shunned(strip: Strip, picture: Array, code: Code) -> Array:
+    """How far the picture is from the veiled frame, towards the ground without its veil."""
+    veil = strip.back - code.coded_of(strip.clear)
+    part, whole = (
+        blur(np.where(strip.ground, _mean(each), F(0)), BEHIND_SIGMA_PX)
+        for each in (veil * (strip.back - picture), veil * veil)
+    )
+    none, full = VEIL_SHUNNED
+    return np.clip((part / np.maximum(whole, F(1e-12)) - F(none)) * F(1 / (full - none)), F(0), F(1))
 
 
 def _strip(beside: Beside[Array], optics: Optics) -> Strip:
@@ -191,10 +211,10 @@ def _strip(beside: Beside[Array], optics: Optics) -> Strip:
     clear = np.maximum((code.light(back) - plain - veil) / let_through + plain, F(0))
     shown = np.where(veiled | ground, clear, light)
     blurred = np.stack([spread(plane, radius, gaussian_blur) for plane in shown])
-    return Strip(front, veiled, ground, clear, blurred, cover, blocked)
+    return Strip(front, back, veiled, ground, clear, blurred, cover, blocked)
 
 
-def _fits(strip: Strip, picture: Array, code: Code) -> Array:
+def _trust(strip: Strip, picture: Array, code: Code) -> Array:
     """How well what was worked out fits what was seen."""
     away = np.where(
         strip.veiled, strip.front - code.coded_of(strip.blurred), picture - code.coded_of(strip.clear)
@@ -203,4 +223,4 @@ def _fits(strip: Strip, picture: Array, code: Code) -> Array:
     total = blur(weight, BEHIND_SIGMA_PX)
     furthest = np.max([np.abs(blur(plane * weight, BEHIND_SIGMA_PX)) for plane in away], axis=0)
     trust = np.clip(F(2) - furthest / np.maximum(total, F(0.01)) * F(1 / BEHIND_MISFIT), F(0), F(1))
-    return np.where(strip.veiled & (total > F(0.02)), trust, F(0))
+    return np.where(total > F(0.02), trust, F(0))

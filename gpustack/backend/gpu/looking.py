@@ -33,6 +33,7 @@ from gpustack.backend.values import (
     SEEN_SHARE,
     STEP_FRAMES,
     STEP_REACH_PX,
+    VEIL_SHUNNED,
     Beside,
     Looked,
     Optics,
@@ -96,14 +97,17 @@ class Looking(Core):
         found = self._ground(given, size, channels, optics, sums)
         known, window = found.record(), taps(BEHIND_SIGMA_PX, _BEHIND_REACH)
         self._tiles("behind", "compare", size, (given, known, sums, window), channels=channels + 1)
-        fits, bare, power = (self.new(size) for _ in range(3))
-        judged = (given, known, sums, 1 / BEHIND_MISFIT, fits, bare, power)
+        fits, trust, bare, power, taken, veil = (self.new(size) for _ in range(6))
+        judged = (given, known, sums, 1 / BEHIND_MISFIT, fits, trust, bare, power, taken, veil)
         self._launch.picture("behind", "judge", size, judged)
+        zone, (none, full) = self.new(size), VEIL_SHUNNED
+        values = (found.side, taken, veil, none, 1 / (full - none), trust, zone, *size, window)
+        self._tiles("behind", "lay_zone", size, values)
         first, last, _ = inner.indices(size[0])
         out = self.new((channels, last - first, size[1]))
         blurs = taps(BEHIND_TRUST_PX, _BEHIND_REACH), window
-        values = (given, known, fits, power, BEHIND_NOISE * noise * noise, first, out, out.height, *blurs)
-        self._tiles("behind", "put_in", (out.height, size[1]), values)
+        put = (given, known, trust, zone, power, BEHIND_NOISE * noise * noise, first, out, out.height, *blurs)
+        self._tiles("behind", "put_in", (out.height, size[1]), put)
         return Looked(out, bare.rows(inner), fits.rows(inner))
 
     def _ground(
