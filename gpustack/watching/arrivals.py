@@ -75,11 +75,11 @@ class Arrivals:
         self._waiting: dict[str, _File] = {}
         self._taken: dict[str, Signature] = {}
         self._closed = False
-        self._seen = self._changed = clock()
+        self._seen = self._changed = self._looked = clock()
 
     @property
     def coming(self) -> bool:
-        """Whether a file is there that may become a frame in a moment."""
+        """Whether a file was there at the last look that may become a frame in a moment."""
         return any(self._is_coming(file) for file in self._waiting.values())
 
     @property
@@ -98,6 +98,7 @@ class Arrivals:
     def look(self) -> list[Path]:
         """Files to be read now. Raises InputError where the folder has been gone for a while."""
         listed, now = self._listed(), self._clock()
+        self._looked = now
         for name in [name for name in self._waiting if name not in listed]:
             del self._waiting[name]
         for name, signature in listed.items():
@@ -144,7 +145,8 @@ class Arrivals:
         return Signature.of(path) == self._waiting[path.name].signature
 
     def _is_coming(self, file: _File) -> bool:
-        return file.hopeful and self._clock() - file.since < PATIENCE_S
+        """As of the last look: a file that one held up then is still to be given out."""
+        return file.hopeful and self._looked - file.since < PATIENCE_S
 
     def _note(self, name: str, signature: Signature, now: float) -> None:
         file = self._waiting.get(name)

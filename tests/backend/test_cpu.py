@@ -13,6 +13,7 @@ from gpustack.backend.memory import free_bytes, peak_bytes
 from gpustack.backend.protocol import Backend
 from gpustack.errors import BackendError
 from tests.backend.parts import level
+from tests.patience import LONG_S
 
 
 def test_each_runs_every_item_before_it_returns(backend: Backend[Any]) -> None:
@@ -31,7 +32,7 @@ def test_an_error_inside_each_surfaces(backend: Backend[Any]) -> None:
 
 
 def test_each_uses_several_threads_where_there_are_some() -> None:
-    meeting = threading.Barrier(2, timeout=20)
+    meeting = threading.Barrier(2, timeout=LONG_S)
     Cpu(2).each(lambda _: meeting.wait(), range(2))
     assert meeting.broken is False
 

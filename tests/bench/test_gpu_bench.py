@@ -166,18 +166,17 @@ def test_plans_of_large_frames_go_from_whole_frames_to_state_on_the_host(bench: 
 
 
 STAGES = [
-    ("print('all is well')", "ok", "all is well"),
-    ("print('bad'); raise SystemExit(3)", "failed (3)", "bad"),
-    ("import time; print('so far', flush=True); time.sleep(60)", "stopped after 1 s", "so far"),
+    ("echo all is well", 60, "ok", "all is well"),
+    ("echo bad; exit 3", 60, "failed (3)", "bad"),
+    ("echo so far; sleep 60", 2, "stopped after 2 s", "so far"),
 ]
 
 
-@pytest.mark.parametrize(("code", "outcome", "said"), STAGES)
+@pytest.mark.parametrize(("code", "limit_s", "outcome", "said"), STAGES)
 def test_what_becomes_of_a_stage_is_told(
-    bench: Any, tmp_path: Path, code: str, outcome: str, said: str
+    bench: Any, tmp_path: Path, code: str, limit_s: int, outcome: str, said: str
 ) -> None:
-    stage = bench.gpu.Stage("some", (sys.executable, "-c", code), 1 if "sleep" in code else 30)
-    row = bench.gpu.run(stage, tmp_path / "log", 60.0)
+    row = bench.gpu.run(bench.gpu.Stage("some", ("sh", "-c", code), limit_s), tmp_path / "log", 60.0)
     assert (row["outcome"], row["said"]) == (outcome, said)
     assert said in (tmp_path / "log").read_text()
 
@@ -187,9 +186,10 @@ def test_a_stage_that_is_late_takes_all_that_it_started_along(bench: Any, tmp_pa
         "import pathlib, time\nwhile True: pathlib.Path(HERE).write_text(str(time.time())); time.sleep(0.05)"
     )
     beating = beating.replace("HERE", repr(str(tmp_path / "beat")))
-    started = f"[sys.executable, '-c', {beating!r}], start_new_session=True"
+    started = f"[sys.executable, '-I', '-S', '-c', {beating!r}], start_new_session=True"
     code = f"import subprocess, sys; subprocess.run({started})"
-    bench.gpu.run(bench.gpu.Stage("some", (sys.executable, "-c", code), 3), tmp_path / "log", 60.0)
+    command = (sys.executable, "-I", "-S", "-c", code)
+    bench.gpu.run(bench.gpu.Stage("some", command, 4), tmp_path / "log", 60.0)
     last = (tmp_path / "beat").read_text()
     time.sleep(0.3)
     assert (tmp_path / "beat").read_text() == last

@@ -8,7 +8,6 @@ import re
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 import pytest
 
 from tests.cli.calling import assert_refused, call, pixels, shots, surroundings, write_tiffs
+from tests.patience import LONG_S, until
 
 distributed = pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
 
@@ -100,11 +100,12 @@ def test_what_the_client_asks_for_itself_does_not_count(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are ended in another way there")
 def test_a_worker_that_is_killed_loses_no_stack(stacks: Path, cluster: Any) -> None:
-    killed: list[int] = []
-    killer = threading.Thread(target=_kill_a_busy_worker, args=(cluster, killed))
-    killer.start()
-    code, ends, told = run(stacks, cluster)
-    killer.join()
+    with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
+        killed: list[int] = []
+        killer = threading.Thread(target=_kill_a_busy_worker, args=(client, client.run(os.getpid), killed))
+        killer.start()
+        code, ends, told = run(stacks, cluster)
+        killer.join()
     assert len(killed) == 1
     assert (code, ends) == (0, dict.fromkeys(NAMES, "made")), told
     assert sorted(path.name for path in (stacks / "out").glob("*.tif")) == [f"{name}.tif" for name in NAMES]
@@ -112,23 +113,24 @@ def test_a_worker_that_is_killed_loses_no_stack(stacks: Path, cluster: Any) -> N
     assert run(stacks, cluster)[1] == dict.fromkeys(NAMES, "up to date")
 
 
-def _kill_a_busy_worker(cluster: Any, killed: list[int]) -> None:
+def _kill_a_busy_worker(client: Any, pids: dict[str, int], killed: list[int]) -> None:
     """End the first worker that is seen at work, as the system does when memory runs out."""
-    with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
-        pids = client.run(os.getpid)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            busy = [address for address, keys in client.processing().items() if keys]
-            if busy:
-                os.kill(pids[busy[0]], signal.SIGKILL)
-                killed.append(pids[busy[0]])
-                return
-            time.sleep(0.02)
+
+    def is_done() -> bool:
+        busy = [pids[address] for address, keys in client.processing().items() if keys]
+        for pid in busy[:1]:
+            os.kill(pid, signal.SIGKILL)
+            killed.append(pid)
+        return bool(killed)
+
+    until(is_done)
 
 
 def test_a_cluster_without_gpus_does_not_take_cuda_jobs(
     stacks: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=LONG_S)  # one may be coming back
     monkeypatch.setattr("gpustack.batching.cluster.CLUSTER_PATIENCE_S", 0.5)
     code, ends, told = run(stacks, cluster, "--backend", "cuda")
     assert (code, ends) == (5, {})

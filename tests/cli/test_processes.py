@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -15,6 +15,10 @@ import pytest
 
 from gpustack import __version__
 from tests.cli.calling import pixels, spawn, surroundings
+from tests.patience import LONG_S, until
+
+FRAMES = 24
+AT_ONCE = ("--align", "none", "--brightness", "none", "--deghost", "off")
 
 
 def test_version() -> None:
@@ -52,13 +56,14 @@ def test_exit_codes(frames: list[Path], tmp_path: Path, arguments: list[str], co
 
 @pytest.fixture
 def long_stack(tmp_path: Path) -> Path:
-    """Frames that take seconds to stack."""
+    """Frames that take many seconds to stack: all are the same file."""
     folder = tmp_path / "long"
     folder.mkdir()
     grain = np.random.default_rng(0).integers(0, 256, (375, 500, 3)).astype(np.uint8)
     scene = cv2.resize(grain, (2000, 1500), interpolation=cv2.INTER_CUBIC)
-    for number in range(16):
-        assert cv2.imwrite(str(folder / f"{number}.jpg"), scene)
+    assert cv2.imwrite(str(folder / "0.jpg"), scene)
+    for number in range(1, FRAMES):
+        os.link(folder / "0.jpg", folder / f"{number}.jpg")
     return folder
 
 
@@ -74,14 +79,6 @@ def start(*arguments: object) -> subprocess.Popen[str]:
         signal.signal(signal.SIGINT, before)
 
 
-def wait_for(file: Path, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 60
-    while not file.exists():
-        assert process.poll() is None, process.stderr and process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
 def test_ctrl_c_ends_with_130_and_leaves_no_partial_file(long_stack: Path, tmp_path: Path) -> None:
@@ -90,16 +87,16 @@ def test_ctrl_c_ends_with_130_and_leaves_no_partial_file(long_stack: Path, tmp_p
     out = folder / "out.png"
     out.write_bytes(b"the result of yesterday")
     steps = folder / "steps"
-    process = start("stack", long_stack, "-o", out, "--overwrite", "--save-steps", steps, "--align", "none")
-    wait_for(steps / "aligned" / "0001_1.tif", process)
+    process = start("stack", long_stack, "-o", out, "--overwrite", "--save-steps", steps, *AT_ONCE)
+    until(lambda: (steps / "aligned" / "0001_1.tif").exists() or process.poll() is not None)
     process.send_signal(signal.SIGINT)
-    told, said = process.communicate(timeout=30)
+    told, said = process.communicate(timeout=LONG_S)
     assert process.returncode == 130
     assert told == ""
     assert said == "gpustack: interrupted; no half-written file was left behind.\n"
     assert out.read_bytes() == b"the result of yesterday"
     assert sorted(path.name for path in folder.iterdir()) == ["out.png", "steps"]
     kept = sorted((steps / "aligned").iterdir())
-    assert 2 <= len(kept) < 16
+    assert 2 <= len(kept) < FRAMES
     assert not [path for path in kept if path.name.startswith(".")]
     assert {pixels(path).shape for path in kept} == {(1500, 2000, 3)}

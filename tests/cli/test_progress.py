@@ -12,6 +12,7 @@ import pytest
 
 from gpustack.cli.progress import TerminalProgress
 from tests.cli.calling import surroundings
+from tests.patience import LONG_S
 
 pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
 
@@ -33,7 +34,7 @@ def on_a_terminal(*arguments: object) -> tuple[int, str, str]:
             break
         shown += piece
     os.close(ours)
-    told, _ = process.communicate(timeout=60)
+    told, _ = process.communicate(timeout=LONG_S)
     return process.returncode, told, shown.decode()
 
 

@@ -17,6 +17,7 @@ from gpustack.model.frame import Frame, Kind, PixelType
 from gpustack.model.stack import Stack
 from gpustack.model.transform import Transform
 from gpustack.settings import BackendName, Settings
+from tests.patience import LONG_S
 
 
 def test_a_rate_is_an_amount_by_its_seconds() -> None:
@@ -49,7 +50,7 @@ def test_short_work_is_timed_more_often(monkeypatch: pytest.MonkeyPatch, each: f
 def test_every_thread_decodes_a_frame() -> None:
     frames = [Frame(Path(name), 8, 6, 3, PixelType.UINT8, Kind.ARRAY) for name in "ab"]
     seen: list[str] = []
-    together = threading.Barrier(3, timeout=10)
+    together = threading.Barrier(3, timeout=LONG_S)
 
     def read(frame: Frame, out: object) -> np.ndarray:
         assert out is None

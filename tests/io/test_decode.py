@@ -9,7 +9,7 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpustack.errors import DecodeError, GpustackError
@@ -154,7 +154,7 @@ def seeds(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png", "tiff", "lzw", "jpeg in tiff"])
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(data=st.data())
 def test_changed_bytes_raise_nothing_but_our_own_errors(kind, seeds, tmp_path, data):
     damaged = bytearray(seeds[kind])

@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 if sys.platform == "win32":
@@ -63,11 +63,7 @@ def thorough(count: int) -> settings:
     """So many cases, always the same ones; where EX asks for others, so many times as many as it is more than
     the usual ones, other ones each time."""
     more = int(os.environ.get("EX", "0")) // USUAL
-    checks = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture)
-    return settings(
-        max_examples=count * max(1, more), derandomize=not more, deadline=None,
-        suppress_health_check=checks, database=None,
-    )  # fmt: skip
+    return settings(max_examples=count * max(1, more), database=None)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
@@ -21,6 +21,7 @@ from PIL.TiffImagePlugin import IFDRational
 from gpustack.io.exif import Exif, parse
 from gpustack.io.metadata import Metadata, read_metadata
 from gpustack.model.frame import Frame, Kind, PixelType
+from tests.patience import processor_seconds
 
 PROFILE: bytes = imagecodecs.cms_profile("srgb")
 SUFFIX = {Kind.JPEG: "jpg", Kind.PNG: "png", Kind.TIFF: "tif", Kind.RAW: "dng", Kind.DEVELOPED: "dng"}
@@ -184,14 +185,16 @@ def test_tiff_pages_have_their_own_tags(order: str, big: bool, tmp_path: Path) -
 def test_no_damage_raises(kind: Kind, tmp_path: Path) -> None:
     sound = picture(kind)
 
-    @settings(max_examples=150, deadline=1000, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=150)
     @given(st.data())
     def damaged(data: st.DataObject) -> None:
         broken = bytearray(sound)
         for _ in range(data.draw(st.integers(1, 8))):
             broken[data.draw(st.integers(0, len(broken) - 1))] = data.draw(st.integers(0, 255))
         for read_as in (kind, Kind.RAW):
-            found(tmp_path, bytes(broken[: data.draw(st.integers(0, len(broken)))]), read_as)
+            cut = bytes(broken[: data.draw(st.integers(0, len(broken)))])
+            with processor_seconds(2):
+                found(tmp_path, cut, read_as)
 
     damaged()
 

@@ -71,7 +71,7 @@ pictures = st.builds(
 
 
 @given(first=pictures, seed=st.integers(6, 9))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_likeness_is_symmetric_and_below_that_of_equal_pictures(first: Picture, seed: int) -> None:
     height, width, channels = first.shape
     second = picture(height, width, seed, "uint16", channels)
@@ -88,7 +88,7 @@ def test_likeness_is_symmetric_and_below_that_of_equal_pictures(first: Picture, 
 
 
 @given(seed=st.integers(0, 20))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_sample_types_mix(seed: int) -> None:
     eight = picture(16, 16, seed)
     sixteen = eight.astype(np.uint16) * np.uint16(257)

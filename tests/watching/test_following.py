@@ -110,6 +110,20 @@ def test_a_broken_frame_is_named_once_and_taken_when_it_is_mended(world: World) 
     assert world.taken[0][0] <= 1 + PATIENCE_S + POLL_S
 
 
+def test_a_frame_that_waits_for_a_broken_one_is_taken_however_long_that_is_looked_at(world: World) -> None:
+    taken = world.take
+
+    def slowly(path: Path) -> None:
+        if path.name == "1.jpg" and world.now >= PATIENCE_S:
+            world.now += 1.5  # patience ends meanwhile
+        taken(path)
+
+    world.take = slowly  # type: ignore[method-assign]
+    for name, data in (("0.jpg", b"whole"), ("1.jpg", b"broken"), ("2.jpg", b"whole")):
+        world.write(1, name, data)
+    assert world.run(idle_s=2) == ["0.jpg", "2.jpg"]
+
+
 def test_a_frame_of_another_kind_is_named_at_once(world: World) -> None:
     world.write(1, "0.jpg")
     world.write(2, "1.jpg", b"other")

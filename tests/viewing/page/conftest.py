@@ -18,6 +18,7 @@ from gpustack.io.write import write_picture
 from gpustack.model.frame import PixelType
 from gpustack.scenes import Shoot, render
 from tests.cli.calling import call, surroundings
+from tests.patience import LONG_S
 from tests.viewing.page.screen import Screen
 
 SHOOT = Shoot(
@@ -31,7 +32,6 @@ SHOOT = Shoot(
     noise=0.5,
     pixel_type=PixelType.UINT16,
 )
-END_SECONDS = 20
 PATIENCE_MS = 60_000  # Machines that run tests are busy.
 
 
@@ -79,7 +79,7 @@ def server(chromium: str, folder: Path) -> Iterator[Server]:
     ) as process:
         yield Server(process)
         process.send_signal(signal.SIGINT)
-        assert process.wait(END_SECONDS) == 0
+        assert process.wait(LONG_S) == 0
 
 
 @pytest.fixture(scope="session")
