@@ -47,19 +47,24 @@ def view(
 ) -> None:
     """Look at a result and its frames in a browser, and mend it. Ends on Ctrl-C."""
     del debug
+    from gpustack.viewing.desk import Desk, Wish
+
+    machine = Settings(ram_bytes=options.bytes_of(ram), raw_developer=raw_developer)
+    wish = Wish(result, frames, tuple(compare or ()), machine)
+    with _closing_on_term(), closing(Desk(wish)) as desk, closing(_listen(host, port)) as place:
+        desk.start()
+        _serve(desk, host, place, browser=not no_browser)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Where the page is asked for. Raises UsageError, also where its libraries are not installed."""
     try:
         from gpustack.viewing.server import listen
     except ImportError as error:
         raise UsageError(
             "The page needs libraries that are not installed.", "Run pip install 'gpustack-focus[web]'."
         ) from error
-    from gpustack.viewing.desk import Desk, Wish
-
-    machine = Settings(ram_bytes=options.bytes_of(ram), raw_developer=raw_developer)
-    wish = Wish(result, frames, tuple(compare or ()), machine)
-    with _closing_on_term(), closing(listen(host, port)) as place, closing(Desk(wish)) as desk:
-        desk.start()
-        _serve(desk, host, place, browser=not no_browser)
+    return listen(host, port)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The strokes that are painted on the page, and what the page asks about them."""
+"""The strokes that are painted on the page."""
 
 from __future__ import annotations
 
@@ -9,11 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from gpustack.errors import GpustackError, InputError, UsageError, WriteError
 from gpustack.io.strict import Malformed, parsed
@@ -32,12 +27,12 @@ from gpustack.viewing.painted import Entry, Layer, Painted
 if TYPE_CHECKING:
     from gpustack.viewing.desk import Desk
 
-_STEPS: dict[str, Callable[[History[Entry]], History[Entry]]] = {
+STEPS: dict[str, Callable[[History[Entry]], History[Entry]]] = {
     "undo": History.undo,
     "redo": History.redo,
     "clear": History.cleared,
 }
-
+"""What can be done to all strokes, by its name."""
 
 _SEAM_PIXELS = 1 << 20
 """Of a stroke's rim, and what it encloses, that are looked at: about a tenth of a second of resampling."""
@@ -106,8 +101,8 @@ class Edits:
         return self._history.strokes != self._saved
 
     def step(self, how: str) -> dict[str, Any]:
-        """Undo, redo or clear."""
-        return self._changed(_STEPS[how])
+        """One of STEPS."""
+        return self._changed(STEPS[how])
 
     def save(self) -> dict[str, Any]:
         """Write the list beside the result. Raises WriteError where another one has come there meanwhile."""
@@ -228,33 +223,3 @@ def _digest(path: Path) -> str | None:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return None
-
-
-def _edits(request: Request) -> Edits:
-    edits: Edits = request.app.state.desk.edits
-    return edits
-
-
-def _listed(request: Request) -> Response:
-    return JSONResponse(_edits(request).as_dict())
-
-
-async def _added(request: Request) -> Response:
-    body = await request.body()
-    return JSONResponse(await run_in_threadpool(_edits(request).add, body))
-
-
-def _stepped(request: Request) -> Response:
-    return JSONResponse(_edits(request).step(request.url.path.rpartition("/")[2]))
-
-
-def _saved(request: Request) -> Response:
-    return JSONResponse(_edits(request).save())
-
-
-ROUTES = [
-    Route("/api/edits", _listed),
-    Route("/api/edits/add", _added, methods=["POST"]),
-    Route("/api/edits/save", _saved, methods=["POST"]),
-    *(Route(f"/api/edits/{how}", _stepped, methods=["POST"]) for how in _STEPS),
-]

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gpustack.errors import GpustackError
-from gpustack.viewing import editing, telling
+from gpustack.viewing import editroutes, telling
 from gpustack.viewing.desk import Desk
 from gpustack.viewing.grid import Grid
 from gpustack.viewing.locks import refused, too_large
@@ -120,5 +120,5 @@ def routes() -> list[Any]:
         Route("/api/gaps", _gaps),
         Route("/api/work", _work),
         Route("/tile/{layer}/{level:int}/{column:int}/{row:int}", _tile),
-        *editing.ROUTES,
+        *editroutes.ROUTES,
     ]

@@ -17,6 +17,7 @@ import pytest
 
 from gpustack.io.sidecar import sidecar_of
 from tests.cli.calling import assert_refused, call, shots, surroundings, write_tiffs
+from tests.patience import LONG_S
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def ask(
     place: str, path: str, method: str = "GET", body: bytes | None = None, **headers: str
 ) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of an answer, by a client that knows nothing of cookies."""
-    asking = http.client.HTTPConnection(place, timeout=20)
+    asking = http.client.HTTPConnection(place, timeout=LONG_S)
     asking.request(method, path, body, headers)
     answer = asking.getresponse()
     found = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
@@ -101,7 +102,7 @@ def test_it_ends_cleanly(result: Path, tmp_path: Path, number: signal.Signals) -
         assert link.startswith("http://")
         assert [path.name for path in tmp_path.iterdir() if path.name.startswith("gpustack-view-")]
         process.send_signal(number)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=LONG_S)
         assert process.returncode == 0
         assert "Traceback" not in said
         assert list(tmp_path.iterdir()) == []
@@ -129,7 +130,7 @@ def test_strokes_are_not_lost_by_one_ctrl_c(result: Path, tmp_path: Path) -> Non
         assert any("not saved" in line for line in iter(process.stderr.readline, ""))
         assert ask(place, "/api/work", Cookie=cookie)[0] == 200
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=LONG_S)
         assert process.returncode == 0
     assert not result.with_name("sharp.tif.edits.json").exists()
 
@@ -175,6 +176,17 @@ def test_without_the_libraries_it_says_what_to_install(result: Path, monkeypatch
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     monkeypatch.delitem(sys.modules, "gpustack.viewing.server", raising=False)
     assert_refused(call("view", result), 2, "libraries that are not installed", "gpustack-focus[web]")
+
+
+def test_a_name_that_is_wrong_is_told_before_the_libraries_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [*sys.modules]:
+        if name.partition(".")[0] in ("starlette", "uvicorn") or name.startswith("gpustack.viewing"):
+            monkeypatch.delitem(sys.modules, name)
+    for name in ("starlette", "uvicorn"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert_refused(call("view", tmp_path / "none.tif"), 3, "There is no none.tif.gpustack.json")
 
 
 def test_nothing_is_left_where_a_result_cannot_be_shown(
