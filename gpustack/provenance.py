@@ -120,7 +120,7 @@ def _report(result: Result) -> dict[str, Any]:
 
 def _input(frame: Frame, written: Written, fingerprints: Fingerprints) -> Input:
     found, name = fingerprints.of(frame.path), written.name(frame.path)
-    return Input(name, frame.page, frame.width, frame.height, found.size, found.sha256)
+    return Input(name, frame.page, frame.width, frame.height, found.size, found.sha256, frame.orientation)
 
 
 def _flat(path: Path, written: Written, fingerprints: Fingerprints) -> Input:

@@ -24,8 +24,8 @@ class Shown:
     """An opened result.
 
     path: its file, `picture` what its header says. box: where it lies in the upright reference, in pixels;
-    stored_box: the same as frames are stored; turn: of the reference, guessed where frames are not there to
-    tell. warnings: sentences.
+    stored_box: the same as frames are stored; turn: of the reference, guessed where neither the sidecar nor
+    frames tell. warnings: sentences.
     """
 
     path: Path
@@ -106,8 +106,8 @@ def _box(sidecar: Sidecar, name: str) -> Box:
 
 
 def _turn(sidecar: Sidecar, inputs: Inputs, box: Box) -> tuple[Turn, bool]:
-    """How the reference is turned, and whether that is known: as its header says, or that of another frame;
-    else as the size of the picture lets it."""
+    """How the reference is turned, and whether that is known: as the sidecar or its header says, or the
+    header of another frame; else as the size of the picture lets it."""
     reference = sidecar.inputs[sidecar.reference]
     size, high, wide = (reference.width, reference.height), *sidecar.outputs["picture"].shape[:2]
     first = [reference, *sidecar.inputs]
@@ -123,7 +123,9 @@ _TRIED = 16
 
 
 def orientation_of(inputs: Inputs, one: Input) -> int | None:
-    """What the header of an input says; None where it is not there."""
+    """How an input is turned: what the sidecar says, else its header; None where it is not there, either."""
+    if one.orientation is not None:
+        return one.orientation
     if inputs.problem(one) is not None:
         return None
     try:

@@ -41,7 +41,10 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A frame as it was read: its file as the sidecar names it, page, pixels as stored, bytes and SHA-256."""
+    """A frame as it was read: its file as the sidecar names it, page, pixels as stored, bytes and SHA-256.
+
+    orientation: how it is turned, 1 to 8 as EXIF counts; None where that was not told, as of a flat field.
+    """
 
     file: str
     page: int
@@ -49,6 +52,7 @@ class Input:
     height: int
     bytes: int
     sha256: str
+    orientation: int | None = None
 
     @staticmethod
     def of(row: Node) -> Input:
@@ -60,6 +64,7 @@ class Input:
             row["height"].whole(1, _MOST_PIXELS),
             row["bytes"].whole(0, _MOST_BYTES),
             _hash(row["sha256"]),
+            row["orientation"].whole(1, 8) if "orientation" in row else None,
         )
 
 

@@ -56,7 +56,7 @@ def made(chosen: Settings | None = None) -> Sidecar:
         {"gpustack": "0.1.0", "numpy": "2.4"},
         "Linux x86_64",
         chosen or Settings(),
-        tuple(Input(f"../frames/{index}.jpg", 0, 40, 30, 1234, HASH) for index in range(2)),
+        tuple(Input(f"../frames/{index}.jpg", 0, 40, 30, 1234, HASH, 6) for index in range(2)),
         0,
         places,
         False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 
 from gpustack import api
 from gpustack.errors import GpustackError
+from gpustack.io.sidecar import sidecar_of
 from gpustack.io.write import oriented
 from gpustack.model.frame import Frame
 from gpustack.settings import Interpolation, Settings
+from gpustack.shown import open_shown
 from gpustack.viewing.desk import Desk
 from gpustack.viewing.grid import Area, Grid
 from gpustack.viewing.tiles import halved
@@ -53,6 +56,28 @@ def test_the_interpolation_is_that_of_the_run(tmp_path: Path) -> None:
     with opened(stacked(tmp_path, "--interpolation", "lanczos"), ready=False) as desk:
         look = desk.look("frame-2", whole(desk))
         assert np.abs(look.pixels.astype(int) - wanted[2]).max() <= 1
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_how_frames_are_turned_the_sidecar_tells_and_once_they_did(tmp_path: Path, told: bool) -> None:
+    """Sidecars of earlier versions say nothing of it."""
+    paths, result = write_stack(tmp_path, 7), stacked(tmp_path)
+    sidecar = sidecar_of(result)
+    content = json.loads(sidecar.read_text())
+    assert [row["orientation"] for row in content["inputs"]] == [7] * 3
+    if not told:
+        for row in content["inputs"]:
+            del row["orientation"]
+        sidecar.write_text(json.dumps(content))
+    there = open_shown(result)
+    assert (there.turn.orientation, there.turn_known) == (7, True)
+    for path in paths:
+        path.unlink()
+    gone = open_shown(result)
+    assert gone.turn_known is told
+    assert (gone.turn.orientation == 7) is told
+    assert len(gone.warnings) - len(there.warnings) == (not told)
+    assert gone.box == there.box or not told
 
 
 @pytest.mark.parametrize("orientation", [1, 6, 7])
