@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -55,6 +55,7 @@ def replay(
     fetched: Mapping[str, Path] | None = None,
     anyway: bool = False,
     backend: BackendName | None = None,
+    depth: bool = False,
     machine: Settings | None = None,
     progress: Progress | None = None,
 ) -> Replay:
@@ -62,9 +63,10 @@ def replay(
 
     `folder`: where the inputs lie now, by the names that they had, if not where they lay. `fetched`: where
     those that lay on object storage do, by their names there. `anyway`: go on where inputs have changed.
-    `backend`: another than was asked for then. `machine`: memory, threads and devices are those of these
-    settings, on which no pixel depends, and so is the command that develops RAW files, where one did: what a
-    file says is never run.
+    `backend`: another than was asked for then. `depth`: make the depth where none was made then, too, as a
+    report shows it; the picture does not depend on it. `machine`: memory, threads and devices are those of
+    these settings, on which no pixel depends, and so is the command that develops RAW files, where one did:
+    what a file says is never run.
 
     Raises InputError for a sidecar that cannot be read, for one of a picture that was retouched, and for
     inputs that are missing or have changed; UsageError where that command is wanted.
@@ -77,6 +79,7 @@ def replay(
     if not anyway:
         found.refuse_changed(", or go on --anyway")
     settings = found.settings(backend or recorded.settings.backend, machine or Settings())
+    settings = replace(settings, depth=settings.depth or depth)
     frames = found.stack(settings.raw_developer)
     slabs: dict[int, Digest] = {}
     result = stack(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -16,6 +16,9 @@ from gpustack.batching.shelf import Shelf
 from gpustack.batching.work import Task
 
 MADE, SKIPPED, FAILED = "made", "up to date", "failed"
+
+REPORT_ENDING = ".report.html"
+"""Of a report, after the name of the result that it tells of, as sidecars have theirs."""
 
 Tell = Callable[[Task, str, Line], None]
 """Is told what became of a task."""
@@ -69,11 +72,13 @@ class Here:
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How stacks are made: how often each is tried; whether files are replaced that are not known to come
-    from an earlier run of this batch; whether checkpoints are kept, and gone on from."""
+    from an earlier run of this batch; whether checkpoints are kept, and gone on from; whether each has a
+    report beside its result."""
 
     attempts: int = 1
     overwrite: bool = False
     resume: bool = False
+    report: bool = False
 
 
 @dataclass(slots=True)
@@ -103,10 +108,14 @@ class Batch:
     def _do(self, task: Task) -> tuple[str, Line]:
         before = self.ledger.last(task.name)
         known = before is not None and before.output == task.output and before.made(self.shelf)
-        if known and before is not None and before.key == task.key:
+        if known and before is not None and before.key == task.key and self._is_reported(task):
             return SKIPPED, before
         line = self._made(task, ours=known or self.ledger.begun(task.output) or self.manner.overwrite)
         return (MADE if line.error is None else FAILED), line
+
+    def _is_reported(self, task: Task) -> bool:
+        """Whether the report is there, if it is wanted."""
+        return not self.manner.report or self.shelf.mark(f"{task.output}{REPORT_ENDING}") is not None
 
     def _made(self, task: Task, *, ours: bool) -> Line:
         """Do a task; `ours`: what has the name of its output may be replaced."""
@@ -123,8 +132,8 @@ class Batch:
             self.ledger.add(line)
 
     def _attempted(self, task: Task, *, replace: bool) -> Line:
-        options = (*task.options, "--resume") if self.manner.resume else task.options
-        order = Order(task.name, task.frames, self.shelf.address(task.output), options, replace)
+        where = self.shelf.address(task.output)
+        order = Order(task.name, task.frames, where, (*task.options, *self._more(where)), replace)
         end = End(task.problem)
         for _ in range(0 if task.problem else self.manner.attempts):
             end = self.engine.make(order)
@@ -132,6 +141,13 @@ class Batch:
                 break
         line = Line(task.name, task.key, task.output, error=end.error, seconds=round(end.seconds, 2))
         return line if line.error else self._seen(line)
+
+    def _more(self, where: str) -> Iterator[str]:
+        """Options of every stack of this batch, by where its result goes."""
+        if self.manner.resume:
+            yield "--resume"
+        if self.manner.report:
+            yield from ("--report", f"{where}{REPORT_ENDING}")
 
     def _seen(self, line: Line) -> Line:
         """The line of a stack that is made, with the mark of its result."""

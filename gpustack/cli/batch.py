@@ -49,6 +49,10 @@ GpusOption = Annotated[
     str | None,
     typer.Option(help="GPUs, one stack at a time on each.  [default: all there are]", show_default=False),
 ]
+StacksReportOption = Annotated[
+    bool,
+    typer.Option("--report", help="Write a report for each stack, beside its result: RESULT.report.html."),
+]
 StacksResumeOption = Annotated[
     bool,
     typer.Option("--resume", help="Each stack keeps checkpoints, and goes on where it was interrupted."),
@@ -71,6 +75,7 @@ def batch(
     ] = None,
     convert_profile: options.ConvertProfileOption = False,
     raw_developer: options.DeveloperOption = None,
+    report: StacksReportOption = False,
     jobs: JobsOption = None,
     retries: Annotated[int, typer.Option(help="How often a stack that failed is tried again.")] = 0,
     shard: ShardOption = None,
@@ -104,7 +109,7 @@ def batch(
         return
     numbers = None if devices is None else options.devices_of(devices)
     wishes = Share(backend, numbers, options.bytes_of(ram), jobs, options.bytes_of(scratch))
-    manner = Manner(1 + retries, overwrite, resume)
+    manner = Manner(1 + retries, overwrite, resume, report)
     with closing(_client(scheduler)) if scheduler else nullcontext() as client:
         _run(_batch(output, share, wishes, tasks, client, manner), tasks, json_=json_)
 

@@ -28,6 +28,7 @@ def replay(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the picture that was made again.")
     ] = None,
+    report: options.ReportOption = None,
     frames: Annotated[
         Path | None, typer.Option(help="The folder where the inputs lie now, by the names they had.")
     ] = None,
@@ -60,8 +61,7 @@ def replay(
     from gpustack.cli.progress import TerminalProgress
     from gpustack.replaying import replay as made_again
 
-    if output is not None:
-        _check(output, overwrite, sidecar=not no_sidecar)
+    _check(output, report, overwrite, sidecar=not no_sidecar)
     with TerminalProgress(quiet) as progress, fetched(sidecar, frames, scratch) as (path, here):
         done = made_again(
             path,
@@ -69,12 +69,15 @@ def replay(
             fetched=here,
             anyway=anyway,
             backend=backend,
+            depth=report is not None,
             machine=machine,
             progress=progress,
         )
         if output is not None:
             far = {each: url for url, each in here.items()}
             _write(done, output, far, overwrite, sidecar=not no_sidecar)
+        if report is not None:
+            _report(done, report, output, path, overwrite)
     if json_:
         typer.echo(json.dumps(done.as_dict(), indent=1))
     else:
@@ -83,17 +86,22 @@ def replay(
         raise typer.Exit(DIFFERENT)
 
 
-def _check(output: Path, overwrite: bool, *, sidecar: bool) -> None:
+def _check(output: Path | None, report: Path | None, overwrite: bool, *, sidecar: bool) -> None:
     """Refuse before any work what could not be written after it."""
     from gpustack.io.sidecar import sidecar_of
     from gpustack.io.storage import url_of
     from gpustack.io.write import STACK_ENDINGS, check_output
 
-    if url_of(output) is not None:
+    if any(path is not None and url_of(path) is not None for path in (output, report)):
         raise UsageError("A replay is not written to object storage.", "Name a file of this machine.")
-    check_output(output, overwrite, STACK_ENDINGS)
-    if sidecar:
+    if output is not None:
+        check_output(output, overwrite, STACK_ENDINGS)
+    if output is not None and sidecar:
         check_output(sidecar_of(output), overwrite, (".json",))
+    if report is not None:
+        from gpustack.reporting.writing import REPORT_ENDINGS
+
+        check_output(report, overwrite, REPORT_ENDINGS)
 
 
 def _write(done: Replay, output: Path, far: dict[Path, str], overwrite: bool, *, sidecar: bool) -> None:
@@ -112,6 +120,21 @@ def _write(done: Replay, output: Path, far: dict[Path, str], overwrite: bool, *,
             done.frames, done.settings, done.result, written, fingerprints, given=done.sidecar.given
         )
         provenance.save(made, output, overwrite=overwrite)
+
+
+def _report(done: Replay, report: Path, output: Path | None, sidecar: Path, overwrite: bool) -> None:
+    """The page that tells of the picture, under the name that it had where it is not written again."""
+    from gpustack.io.sidecar import sidecar_of
+    from gpustack.reporting.command import Written
+    from gpustack.reporting.writing import write_report
+
+    picture = output or Path(done.sidecar.outputs["picture"].file)
+    beside = sidecar if output is None else sidecar_of(output)
+    written = Written({"output": picture, "report": report}, beside if beside.is_file() else None)
+    given = done.sidecar.given
+    write_report(
+        report, done.frames, done.settings, done.result, written=written, given=given, overwrite=overwrite
+    )
 
 
 def _lines(done: Replay) -> list[str]:

@@ -97,7 +97,7 @@ def told_of(
         nameless(report["backend_reason"], folders),
         libraries.program(),
         libraries.machine(),
-        tuple(_commands(frames, settings, written)),
+        tuple(_commands(frames, settings, written, given=given)),
         None if written.sidecar is None else written.sidecar.name,
         None if result.metadata.voxel is None else result.metadata.voxel.step_um,
         report,
@@ -156,7 +156,9 @@ def _worded(name: str, value: Any) -> str:
     return ", ".join(f"{part:g}" for part in value) if isinstance(value, tuple) else str(value)
 
 
-def _commands(frames: Stack, settings: Settings, written: Written) -> Iterable[tuple[str, str]]:
+def _commands(
+    frames: Stack, settings: Settings, written: Written, *, given: bool
+) -> Iterable[tuple[str, str]]:
     if written.sidecar is not None:
         yield (
             "Beside the sidecar. The inputs are looked for where they lay, and checked; then it is told "
@@ -164,7 +166,8 @@ def _commands(frames: Stack, settings: Settings, written: Written) -> Iterable[t
             replay_command(written.sidecar.name),
         )
     again = stack_command(frames, settings, written)
-    if again is not None:
+    placed = not given or "transforms" in written.files  # else it would estimate them
+    if again is not None and placed:
         yield "In the folder of the frames, with any other file that is named beside them.", again
 
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,8 @@ import pytest
 
 from gpustack.io.manifest import Entry, write_manifest
 from tests.cli.calling import assert_refused, call, pixels, shots, surroundings, write_tiffs
+from tests.patience import LONG_S, until
+from tests.reporting.pages import parsed
 
 NAMES = ["a", "b", "c"]
 
@@ -65,6 +66,21 @@ def test_each_result_has_a_sidecar_that_can_be_replayed(folders: Path) -> None:
     assert call("replay", made[1]).stdout == "picture (b.tif): the same pixels, bit for bit\n"
     (folders / "out" / "b.tif").unlink()
     assert run(folders)[1] == {"a": "up to date", "b": "made", "c": "up to date"}  # over its own sidecar
+
+
+def test_each_result_has_a_report_where_that_is_wanted(folders: Path) -> None:
+    heal(folders)
+    assert set(run(folders)[1].values()) == {"made"}
+    before = {path: path.read_bytes() for path in (folders / "out").glob("*.tif")}
+    assert set(run(folders, "--report")[1].values()) == {"made"}  # the reports were missing
+    assert all(path.read_bytes() == data for path, data in before.items())
+    reports = sorted((folders / "out").glob("*.html"))
+    assert [path.name for path in reports] == [f"{name}.tif.report.html" for name in NAMES]
+    assert "a.tif" in parsed(reports[0].read_text("utf-8")).one("head").one("title").text
+    assert set(run(folders, "--report")[1].values()) == {"up to date"}
+    assert set(run(folders)[1].values()) == {"up to date"}
+    reports[1].unlink()
+    assert run(folders, "--report")[1] == {"a": "up to date", "b": "made", "c": "up to date"}
 
 
 def test_what_changed_is_made_again(folders: Path) -> None:
@@ -148,10 +164,9 @@ def test_an_interrupted_batch_goes_on_where_it_was(folders: Path, number: str) -
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
-    while not (folders / "out" / "a.tif").exists() and process.poll() is None:
-        time.sleep(0.05)
+    until(lambda: (folders / "out" / "a.tif").exists() or process.poll() is not None)
     process.send_signal(signal.Signals[number])
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=LONG_S)
     made = [path.name for path in (folders / "out").glob("*.tif")]
     too_late = (0, -signal.SIGINT) if len(made) == 3 else ()  # this process slept until that one was done
     assert process.returncode in (130, -signal.SIGKILL, *too_late), told
@@ -159,10 +174,7 @@ def test_an_interrupted_batch_goes_on_where_it_was(folders: Path, number: str) -
     assert code == 0, (told, (folders / "out" / "gpustack-ledger.jsonl").read_text())
     assert set(ends.values()) <= {"made", "up to date"}
     assert sorted(path.name for path in (folders / "out").glob("*.tif")) == ["a.tif", "b.tif", "c.tif"]
-    patience = time.monotonic() + 30  # what a killed batch has begun ends by itself
-    while list((folders / "out").glob(".*")) and time.monotonic() < patience:
-        time.sleep(0.05)
-    assert not list((folders / "out").glob(".*"))
+    until(lambda: not list((folders / "out").glob(".*")))  # what a killed batch has begun ends by itself
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 import tifffile
 
 from tests.cli.calling import assert_refused, call, pixels, shots, write_tagged, write_tiffs
+from tests.reporting.pages import parsed
 
 
 def sidecar(path: Path) -> dict[str, Any]:
@@ -61,6 +62,23 @@ def test_the_sidecar_tells_how_it_was_made(sharp: Path, frames: list[Path]) -> N
     assert told["settings"]["method"] == "average"
     assert told["program"]["numpy"] == np.__version__
     assert [row["file"] for row in told["report"]["frames"]] == [path.name for path in frames]
+
+
+def test_a_report_of_what_was_made_again(once: Path, tmp_path: Path) -> None:
+    """Of a run that made no depth: the page shows it, and the picture is the same."""
+    frames = sorted((once / "frames").iterdir())
+    out, page = tmp_path / "sharp.tif", tmp_path / "again.html"
+    assert call("stack", *frames, "-o", out, "--method", "average", "-q").exit_code == 0
+    done = call("replay", out, "--report", page)
+    assert (done.exit_code, done.stdout) == (0, "picture (sharp.tif): the same pixels, bit for bit\n")
+    found = parsed(page.read_text("utf-8"))
+    assert "sharp.tif" in found.one("head").one("title").text
+    assert "gpustack replay sharp.tif.gpustack.json" in found.text
+    assert "The depth was not made." not in found.one("section", aria_labelledby="maps").text
+    assert_refused(call("replay", out, "--report", page), 1, "again.html", "--overwrite")
+    assert_refused(call("replay", out, "--report", tmp_path / "again.pdf"), 2, "again.pdf")
+    assert call("replay", out, "-y", "-o", tmp_path / "new.tif", "--report", page).exit_code == 0
+    assert "new.tif" in parsed(page.read_text("utf-8")).one("head").one("title").text
 
 
 def test_without_a_sidecar(frames: list[Path], tmp_path: Path) -> None:
