@@ -40,9 +40,8 @@ MAPPED_MORE = 1.35
 BASE_BYTES = OWN_BYTES + MOST_MAPPED_BYTES
 """All that, at most."""
 
-LOOPS_BYTES = 160 << 20
-"""What numba and the loops that it has compiled take: 90 to 133 MiB (bench/results/loops.json); and 20 more
-where they are compiled in this very run, the first one on a machine."""
+LOOPS_BYTES = 135 << 20
+"""What numba and the loops that it has compiled take: 90 to 133 MiB (bench/results/loops.json)."""
 
 LOOPS_MEGAPIXELS = 6.0
 """Frames below this are folded sooner than the loops are there. Frames alone decide, not how many there are:
