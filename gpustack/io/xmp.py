@@ -2,7 +2,7 @@
 made.
 
 Source: ISO 16684-1 (XMP, part 1) and Adobe's XMP specification, parts 2 and 3. A packet is kept as the text
-it is, properties and all; taken out is what would be wrong for another picture: its size and turn,
+it is, properties and all; taken out is what would be wrong for another picture: its format, size and turn,
 thumbnails, the identity and history of the old file, and develop settings, which editors would apply to the
 fused pixels a second time.
 """
@@ -22,6 +22,7 @@ MANAGEMENT = "http://ns.adobe.com/xap/1.0/mm/"
 EVENT = "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#"
 _META = "adobe:ns:meta/"
 _EXIF, _TIFF = "http://ns.adobe.com/exif/1.0/", "http://ns.adobe.com/tiff/1.0/"
+_DUBLIN_CORE = "http://purl.org/dc/elements/1.1/"
 
 _DEEPEST = 100
 """Elements within each other; XMP has about ten. Writing them takes a call of a function for each."""
@@ -33,6 +34,7 @@ _STALE_BY_NAMESPACE = {
     _TIFF: "Orientation ImageWidth ImageLength BitsPerSample Compression SamplesPerPixel",
     _EXIF: "PixelXDimension PixelYDimension ColorSpace",
     XMP: "Thumbnails CreatorTool MetadataDate",
+    _DUBLIN_CORE: "format",
     MANAGEMENT: "DocumentID InstanceID DerivedFrom History Ingredients",
 }
 _STALE = {f"{{{uri}}}{name}" for uri, names in _STALE_BY_NAMESPACE.items() for name in names.split()}

@@ -26,6 +26,7 @@ PACKET = b"""<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>
  xmlns:exif="http://ns.adobe.com/exif/1.0/" exif:GPSLatitude="48,8.2N" exif:PixelXDimension="4000"
  xmlns:crs="http://ns.adobe.com/camera-raw-settings/1.0/" crs:Exposure2012="+1.50"
  xmlns:lab="http://example.org/lab/" xmlns:dc="http://purl.org/dc/elements/1.1/">
+ <dc:format>image/x-olympus-orf</dc:format>
  <dc:subject><rdf:Bag><rdf:li>beetle &amp; leaf</rdf:li></rdf:Bag></dc:subject>
  <crs:ToneCurve><rdf:Seq><rdf:li>0, 0</rdf:li></rdf:Seq></crs:ToneCurve><lab:drawer>17 b</lab:drawer>
  <xmpMM:History xmlns:xmpMM="http://ns.adobe.com/xap/1.0/mm/">
@@ -57,7 +58,15 @@ def test_what_describes_the_picture_stays() -> None:
 
 def test_what_describes_the_old_file_goes() -> None:
     text = told(renewed(PACKET, "gpustack 1", HISTORY))
-    for gone in ("Orientation", "PixelXDimension", "crs:", "Exposure2012", "Camera 1.0", ">old<"):
+    for gone in (
+        "Orientation",
+        "PixelXDimension",
+        "crs:",
+        "Exposure2012",
+        "Camera 1.0",
+        ">old<",
+        "x-olympus",
+    ):
         assert gone not in text
 
 

@@ -78,7 +78,11 @@ export class Curve {
     picture.append(
       svg("line", { class: "axis", x1: ROOM.left, x2: ROOM.left + across, y1: floor, y2: floor }),
     );
-    picture.append(word(ROOM.left, "start", "0"), word(ROOM.left + across, "end", String(last)));
+    const aside = (index) => (found?.frame === index ? 8 : 0); // of the arrow
+    picture.append(
+      word(ROOM.left + aside(0), "start", "0"),
+      word(ROOM.left + across - aside(last), "end", String(last)),
+    );
     const curve = found?.curve ?? [];
     picture.append(
       svg("line", { class: "looked", x1: x(looked), x2: x(looked), y1: ROOM.top - 6, y2: floor }),

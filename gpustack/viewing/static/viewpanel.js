@@ -71,7 +71,7 @@ function comparison({ act, picture, store }, frames) {
     "fieldset",
     {},
     el("legend", {}, "Compare"),
-    el("label", { class: "choice" }, box, el("span", {}, "Divider, with on its right")),
+    el("label", { class: "choice" }, box, el("span", {}, "Divider, and on its right:")),
     el("div", { class: "row" }, right, swap),
   );
 }
