@@ -51,13 +51,7 @@ def replay(
 ) -> None:
     """Make a result again from its sidecar, and tell what differs. Ends with 1 where pixels do."""
     del debug
-    machine = Settings(
-        ram_bytes=options.bytes_of(ram),
-        vram_bytes=options.bytes_of(vram),
-        devices=options.devices_of(devices),
-        threads=threads,
-        raw_developer=raw_developer,
-    )
+    machine = _machine(ram, vram, devices, threads, raw_developer)
     from gpustack.cli.progress import TerminalProgress
     from gpustack.replaying import replay as made_again
 
@@ -84,6 +78,19 @@ def replay(
         typer.echo("\n".join(_lines(done)))
     if done.other:
         raise typer.Exit(DIFFERENT)
+
+
+def _machine(
+    ram: str | None, vram: str | None, devices: str, threads: int | None, developer: str | None
+) -> Settings:
+    """What may be used of this machine."""
+    return Settings(
+        ram_bytes=options.bytes_of(ram),
+        vram_bytes=options.bytes_of(vram),
+        devices=options.devices_of(devices),
+        threads=threads,
+        raw_developer=developer,
+    )
 
 
 def _check(output: Path | None, report: Path | None, overwrite: bool, *, sidecar: bool) -> None:
