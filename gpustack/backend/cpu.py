@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gpustack.backend import behind, debias, filters, folding, matching
+from gpustack.backend import behind, debias, filters, folding, matching, sampling
 from gpustack.backend.demosaic.develop import developed
 from gpustack.backend.memory import free_bytes, give_back
 from gpustack.backend.paged import LEAST_BYTES, Paged
@@ -306,8 +306,9 @@ class Cpu:
             target = out[first : first + _SURVEY_ROWS]
             part = frame[first * factor : (first + len(target)) * factor, : width * factor]
             luma = filters.luma_of(part)
-            target[:] = cv2.resize(luma, (width, len(target)), interpolation=cv2.INTER_AREA)
-        out *= np.float32(1 / kind.white)
+            if luma.shape != target.shape:
+                luma = cv2.resize(luma, target.shape[::-1], interpolation=cv2.INTER_AREA)
+            np.multiply(luma, np.float32(1 / kind.white), out=target)
         return out
 
     def to_light(self, plane: Array, /) -> Array:
@@ -331,8 +332,9 @@ class Cpu:
         for first in range(0, rows, step):
             target = out[:, first : first + step]
             part = frame[first * high : (first + target.shape[1]) * high, : columns * wide, :colours]
-            for small, plane in zip(target, matching.lit(part, kind, linear), strict=True):
-                small[:] = cv2.resize(plane, (columns, len(small)), interpolation=cv2.INTER_AREA)
+            lit = matching.lit(part, kind, linear)
+            small = cv2.resize(lit, (columns, target.shape[1]), interpolation=cv2.INTER_AREA)
+            target[:] = np.moveaxis(small.reshape(*small.shape[:2], colours), -1, 0)
         return out
 
     def noise_level(self, frame: Array, kind: PixelType, /) -> float:
@@ -341,10 +343,10 @@ class Cpu:
         return matching.noise_level([self.survey_luma(strip, kind, 1) for strip in strips], kind)
 
     def samples(self, plane: Array, count: int, /) -> Samples[Array]:
-        return matching.strongest(plane, count)
+        return sampling.strongest(plane, count)
 
     def thinned(self, samples: Samples[Array], every: int, /) -> Samples[Array]:
-        return matching.thinned(samples, every)
+        return sampling.thinned(samples, every)
 
     def alignment_sums(
         self, samples: Samples[Array], plane: Array, matrix: Matrix, contrast: float, /

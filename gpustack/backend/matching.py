@@ -1,10 +1,11 @@
-"""What alignment asks of a backend, on the CPU: which pixels to look at, and the sums over them.
+"""What alignment asks of a backend, on the CPU: light, noise, and the sums over samples.
 
 The numbers that every backend must agree on, such as ranks and sizes, are functions of their own.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.backend.filters import SCRATCH
-from gpustack.backend.resample import planar
+from gpustack.backend.ranks import median
 from gpustack.backend.values import Samples, Sums
 from gpustack.model.frame import PixelType
 from gpustack.model.transform import Matrix
@@ -28,14 +29,6 @@ HUBER = 1.345
 MAD_TO_SIGMA = 1.4826
 """Median absolute deviation to standard deviation, for Gaussian errors."""
 
-EVERY = 7
-"""The threshold of a plane's samples is read off every so many pixels (10 times faster)."""
-
-CHOSEN_FROM = 0.35
-"""Samples are every so-manieth of this share of a plane's pixels, those with the larger gradients. The very
-largest lie together where the frame is in focus: they say little of scale and turn, and are wrong where the
-other frame is blurred differently (bench/results/choices-alignment.json)."""
-
 BURNT = 0.97
 """Values from this on are taken to be burnt out, or beyond what their encoding is known for."""
 
@@ -46,133 +39,9 @@ NOISE_ROWS = 32
 """Rows of the strips that noise is measured on."""
 
 _NOISE_STRIPS = 32  # a sample of the frame is enough to measure noise
-_STRIP = 64  # rows whose slopes are worked out at a time, while they are in the cache
-_DENSE = (
-    2  # rows that lie up to so far apart are filtered with those between: OpenCV takes a fifth of the time
-)
-_INDICES = 1 << 17  # pixels that are listed at a time
+_STRIP = 64  # rows whose light is worked out at a time, while they are in the cache
 _PIECE = 3 << 10  # samples at a time: for more, OpenBLAS starts threads, which contend with ours
 _DECODING = tuple(np.float32(of) for of in (0.305306011, 0.682171111, 0.012522878))
-_EDGE = 2  # pixels at the border that are not sampled: their gradient mirrors
-
-
-def strongest(plane: Array, count: int) -> Samples[Array]:
-    """About `count` of the pixels of a plane with the larger gradients, spread evenly over those, and the
-    Jacobian of their value under eight motions."""
-    apart, width = rows_apart(plane.shape, count), plane.shape[1]
-    strength, across, down = (part.ravel() for part in _gradients(plane, apart))
-    picked = _above_threshold(strength, count)
-    row = picked // width
-    x, y = picked - row * width, row * apart
-    jacobian = _jacobian(plane.shape, x, y, across[picked], down[picked])
-    return Samples(x.astype(np.float32), y.astype(np.float32), plane.ravel()[y * width + x], jacobian)
-
-
-def thinned(samples: Samples[Array], every: int) -> Samples[Array]:
-    """Every so-manieth of the samples, laid out in memory as they are."""
-    x, y, value, motions = (
-        np.ascontiguousarray(part[..., ::every])
-        for part in (samples.x, samples.y, samples.value, samples.jacobian.T)
-    )
-    return Samples(x, y, value, motions.T)
-
-
-def rows_apart(shape: tuple[int, ...], count: int) -> int:
-    """Samples are taken from every so-manieth row: as far apart as they are then along a row. With fewer
-    matches err more: the rows are regular, so all may hold the upper edges of lines of print."""
-    return max(1, int(np.sqrt(CHOSEN_FROM * shape[0] * shape[1] / count)))
-
-
-def _gradients(plane: Array, apart: int) -> Array:
-    """(3, rows, w): of every so-manieth row of a plane, from the first on, the squared gradient, -1 at the
-    border, and the slopes across and down inside; good until the next one of this thread."""
-    rows, width = -(-len(plane) // apart), plane.shape[1]
-    out = SCRATCH.lines("gradients", 3, rows * width).reshape(3, rows, width)
-    for first in range(0, rows, _STRIP):
-        part = out[:, first : first + _STRIP]
-        _slopes(plane, first * apart, apart, part[1:])
-        np.multiply(part[1], part[1], out=part[0])
-        part[0] += part[2] * part[2]
-    top, bottom = -(-_EDGE // apart), -(-(len(plane) - _EDGE) // apart)
-    for border in (np.s_[:top], np.s_[max(0, bottom) :], np.s_[:, :_EDGE], np.s_[:, -_EDGE:]):
-        out[0][border] = -1
-    return out
-
-
-def _slopes(plane: Array, first: int, apart: int, out: Array) -> None:
-    """Sobel / 8 across and down, (2, rows, w), of every so-manieth row from the `first` on, where that is
-    inside; as OpenCV sums it, which is not asked where most of its rows would be for nothing."""
-    height, rows = len(plane), out.shape[1]
-    if apart <= _DENSE:
-        start, stop = max(0, first - 1), min(height, first + (rows - 1) * apart + 2)
-        part = plane[start:stop]
-        for order, target in zip(((1, 0), (0, 1)), out, strict=True):
-            slope = cv2.Sobel(part, cv2.CV_32F, *order, SCRATCH.lines("slope", *part.shape), scale=1 / 8)
-            target[:] = slope[first - start :: apart][:rows]
-        return
-    skipped = 1 if first == 0 else 0
-    last = min(first + (rows - 1) * apart, height - 2)
-    above, here, below = (plane[first + skipped * apart + by : last + by + 1 : apart] for by in (-1, 0, 1))
-    out[:, :skipped] = out[:, skipped + len(here) :] = out[..., :1] = out[..., -1:] = 0
-    across, down = out[:, skipped : skipped + len(here), 1:-1]
-    _eighth(above[:, 2:] - above[:, :-2], below[:, 2:] - below[:, :-2], here[:, 2:] - here[:, :-2], across)
-    _eighth(below[:, :-2], below[:, 2:], below[:, 1:-1], down)
-    down -= _eighth(above[:, :-2], above[:, 2:], above[:, 1:-1])
-
-
-def _eighth(left: Array, right: Array, middle: Array, out: Array | None = None) -> Array:
-    """An eighth of left and right, and a quarter of the middle, as OpenCV sums them for a Sobel filter."""
-    total = np.add(left, right, out=out)
-    total *= np.float32(1 / 8)
-    total += np.float32(1 / 4) * middle
-    return np.asarray(total)
-
-
-def _above_threshold(strength: Array, count: int) -> Array:
-    """Indices of about `count` of the larger ones, ascending."""
-    part = strength[::EVERY]
-    rank = threshold_rank(len(part), count)
-    reached = strength >= max(0.0, float(np.partition(part, rank)[rank]))
-    step = thinning(int(np.count_nonzero(reached)), count)
-    return _every(reached, step)
-
-
-def _every(chosen: Array, step: int) -> Array:
-    """Indices of every so-manieth element that is set, ascending; a list of all would be as large as the
-    plane."""
-    parts, seen = [], 0
-    for first in range(0, len(chosen), _INDICES):
-        found = np.flatnonzero(chosen[first : first + _INDICES])
-        parts.append(found[-seen % step :: step] + first)
-        seen += len(found)
-    return np.concatenate(parts)
-
-
-def threshold_rank(length: int, count: int) -> int:
-    """Rank of the threshold, from the smallest, among `length` pixels taken EVERY so often."""
-    return min(length - 1, max(0, length - 1 - max(count // EVERY, int(CHOSEN_FROM * length))))
-
-
-def thinning(picked: int, count: int) -> int:
-    """Every so-manieth of the picked pixels is kept: about `count`, and less than twice as many."""
-    return max(1, round(picked / count))
-
-
-def _jacobian(shape: tuple[int, ...], x: Array, y: Array, across: Array, down: Array) -> Array:
-    """(n, 8): the change of a value with shift, linear and perspective motions in centred, normalised
-    positions."""
-    unit = half_diagonal(shape)
-    u = ((x - (shape[1] - 1) / 2) / unit).astype(np.float32)
-    v = ((y - (shape[0] - 1) / 2) / unit).astype(np.float32)
-    du, dv = across * np.float32(unit), down * np.float32(unit)
-    inward = -(du * u + dv * v)
-    # One motion after the other in memory, as `sums` goes through them.
-    return np.stack([du, dv, du * u, du * v, dv * u, dv * v, inward * u, inward * v]).T
-
-
-def half_diagonal(shape: tuple[int, ...]) -> float:
-    """Half the diagonal of a plane, in pixels; 1 for a single pixel."""
-    return max(1.0, float(np.hypot(shape[0] - 1, shape[1] - 1)) / 2)
 
 
 def sums(samples: Samples[Array], plane: Array, matrix: Matrix, contrast: float) -> Sums:
@@ -190,11 +59,7 @@ def sums(samples: Samples[Array], plane: Array, matrix: Matrix, contrast: float)
     np.multiply(found, np.float32(-contrast), out=difference)
     difference += samples.value
     weight, spread = _weights(difference, inside, within)
-    weighted = SCRATCH.lines("weighted", 9, count)
-    jacobian = samples.jacobian.T
-    np.multiply(jacobian, weight, out=weighted[:8])
-    np.multiply(found, weight, out=weighted[8])
-    motions, rest = _products(weighted, jacobian), _products(weighted, both)
+    motions, rest = _products(samples.jacobian.T, both, weight)
     hessian = np.column_stack([motions, np.append(motions[8], rest[8, 0])])
     correlation = _correlation(samples.value, found, inside, within)
     return Sums(hessian, rest[:, 1], spread, correlation, within / count)
@@ -205,27 +70,29 @@ def _weights(difference: Array, inside: Array | None, within: int) -> tuple[Arra
     size = np.abs(difference, out=SCRATCH.lines("size", 1, len(difference))[0])
     if inside is not None:
         np.copyto(size, np.float32(np.inf), where=~inside)
-    spread = _median(size, within) * MAD_TO_SIGMA + 1e-9
+    spread = median(size, within) * MAD_TO_SIGMA + 1e-9
     bound = np.float32(HUBER * spread)
     np.maximum(size, bound, out=size)
     return np.divide(bound, size, out=size), spread
 
 
-def _median(values: Array, count: int) -> float:
-    """The median of the `count` smallest, for two thirds of the time that NumPy's takes."""
-    half = count // 2
-    parted = np.partition(values, half)
-    upper = parted[half]
-    return float(upper if count % 2 else (parted[:half].max() + upper) / np.float32(2))
+def _products(jacobian: Array, both: Array, weight: Array) -> tuple[Array, Array]:
+    """(9, 8) and (9, 2): weighted scalar products of the motions (8, n) and the values found, which are the
+    first line of `both` (2, n), with the motions and with `both`.
 
-
-def _products(a: Array, b: Array) -> Array:
-    """(rows of a, rows of b): scalar products of lines (rows, n); short pieces stay in the cache,
-    and in the BLAS's kernel for small matrices, which is four times as fast here."""
-    total = np.zeros((len(a), len(b)))
-    for first in range(0, a.shape[1], _PIECE):
-        total += a[:, first : first + _PIECE] @ b[:, first : first + _PIECE].T
-    return total
+    Short pieces stay in the cache, and in the BLAS's kernel for small matrices, which is four times as fast
+    here.
+    """
+    motions, rest = np.zeros((9, 8)), np.zeros((9, 2))
+    for first in range(0, len(weight), _PIECE):
+        part = slice(first, first + _PIECE)
+        across, values, by = jacobian[:, part], both[:, part], weight[part]
+        weighted = SCRATCH.lines("weighted", 9, len(by))
+        np.multiply(across, by, out=weighted[:8])
+        np.multiply(values[0], by, out=weighted[8])
+        motions += weighted @ across.T
+        rest += weighted @ values.T
+    return motions, rest
 
 
 def runs(count: int, parts: int) -> list[slice]:
@@ -319,28 +186,38 @@ def colours(channels: int) -> int:
     return 1 if channels < 3 else 3
 
 
-def light_of(values: Array) -> Array:
+def light_of(values: Array, out: Array | None = None) -> Array:
     """The light behind values coded as sRGB: a cubic that is within 0.2 % of white from its decoding, and
     needs no power, which every device rounds in its own way."""
     third, second, first = _DECODING
-    return np.asarray(values * (values * (values * third + second) + first))
+    light = np.multiply(values, third, out=out)
+    for power in (second, first):
+        light = np.add(light, power, out=out)
+        light = np.multiply(light, values, out=out)
+    return np.asarray(light)
 
 
 def to_light(plane: Array) -> Array:
     """A plane of coded values 0..1 as light; below black there is none."""
     out = np.empty_like(plane)
     for first in range(0, len(plane), _STRIP):
-        part = slice(first, first + _STRIP)
-        out[part] = light_of(np.maximum(plane[part], np.float32(0)))
+        values = SCRATCH.lines("coded", *plane[first : first + _STRIP].shape)
+        np.maximum(plane[first : first + _STRIP], np.float32(0), out=values)
+        light_of(values, out[first : first + _STRIP])
     return out
 
 
-def lit(part: Array, kind: PixelType, linear: bool) -> Sequence[Array]:
-    """The light of each channel of part of a frame (h, w, c); for bytes, looked up in a table."""
-    scale = np.float32(1 / kind.white)
-    if kind is PixelType.UINT8:
-        return cv2.split(cv2.LUT(part, _lit(np.arange(256, dtype=np.float32) * scale, linear)))
-    return list(_lit(planar(part, scale), linear))
+def lit(part: Array, kind: PixelType, linear: bool) -> Array:
+    """The light of each value of part of a frame (h, w, c); of integers, looked up in a table."""
+    if kind is PixelType.FLOAT32:
+        return _lit(part.copy(), linear)
+    return cv2.LUT(part, _table(kind, linear))
+
+
+@functools.cache
+def _table(kind: PixelType, linear: bool) -> Array:
+    """The light of every value of a type."""
+    return _lit(np.arange(int(kind.white) + 1, dtype=np.float32) * np.float32(1 / kind.white), linear)
 
 
 def _lit(values: Array, linear: bool) -> Array:

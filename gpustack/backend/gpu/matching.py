@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from gpustack.backend import filters, matching
+from gpustack.backend import filters, matching, sampling
 from gpustack.backend.gpu.core import Core
 from gpustack.backend.gpu.launch import BLOCK, LINE
 from gpustack.backend.gpu.records import Record, record, taps
@@ -112,14 +112,14 @@ class Matching(Core):
         return plane
 
     def samples(self, plane: Tensor, count: int, /) -> Samples[Tensor]:
-        apart = matching.rows_apart(plane.shape, count)
+        apart = sampling.rows_apart(plane.shape, count)
         strength = self._strength(plane, apart, count)
         pixels = strength.height * strength.width
         blocks = -(-pixels // _CHUNK)
         offsets = self.new((blocks + 1, 1), "uint32")
         self._launch.line("samples", "count_strong", blocks, (strength, pixels, offsets, self._search))
         picked = int(self.download(offsets.rows(slice(blocks, None)))[0, 0])
-        thinning = matching.thinning(picked, count)
+        thinning = sampling.thinning(picked, count)
         found = self._room_for_samples(-(-picked // thinning), 2 * count)
         values = (plane, strength, pixels, plane.width, apart, thinning, offsets, self._search)
         self._launch.line("samples", "take", blocks, (*values, _sampled(found, plane)))
@@ -142,12 +142,12 @@ class Matching(Core):
         left in the search."""
         size = (-(-plane.height // apart), plane.width)
         strength = self.new(size)
-        keys = self.new((-(-size[0] * size[1] // matching.EVERY),), "uint32")
-        values = (plane, plane.height, apart, strength, keys, matching.EVERY, *size)
+        keys = self.new((-(-size[0] * size[1] // sampling.EVERY),), "uint32")
+        values = (plane, plane.height, apart, strength, keys, sampling.EVERY, *size)
         self._launch.picture("samples", "strength", size, values)
         length = keys.shape[0]
         self._launch.line("select", "tally", _blocks_over(length), (keys, length, self._search))
-        self._narrow(keys, matching.threshold_rank(length, count))
+        self._narrow(keys, sampling.threshold_rank(length, count))
         return strength
 
     def _narrow(self, keys: Tensor, rank: int) -> None:
@@ -227,7 +227,7 @@ def _sampled(samples: Samples[Tensor], plane: Tensor) -> Record:
         jacobian=samples.jacobian,
         centre_x=(plane.width - 1) / 2,
         centre_y=(plane.height - 1) / 2,
-        unit=matching.half_diagonal(plane.shape),
+        unit=sampling.half_diagonal(plane.shape),
     )
 
 
