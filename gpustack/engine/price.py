@@ -18,6 +18,7 @@ from gpustack.model.stack import Stack
 from gpustack.settings import (
     FOCUS_SIGMA_PX,
     SURVEY_SIDE,
+    WHOLE_SIDE,
     Brightness,
     Crop,
     DecoderName,
@@ -343,7 +344,8 @@ def survey_factor(stack: Stack) -> int:
 
     For RAW an even number, if not 1: half the size needs no demosaicking.
     """
-    times = max(1, round(max(stack.width, stack.height) / SURVEY_SIDE))
+    side = max(stack.width, stack.height)
+    times = max(1 if side <= WHOLE_SIDE else 2, round(side / SURVEY_SIDE))
     return times - times % 2 if stack.kind is Kind.RAW and times > 1 else times
 
 

@@ -186,9 +186,17 @@ def test_small_frames_go_through_slots() -> None:
 
 @pytest.mark.parametrize(
     ("side", "kind", "factor"),
-    [(6000, Kind.JPEG, 3), (6000, Kind.RAW, 2), (9000, Kind.RAW, 4), (2000, Kind.RAW, 1)],
+    [
+        (6000, Kind.JPEG, 3),
+        (6000, Kind.RAW, 2),
+        (9000, Kind.RAW, 4),
+        (2000, Kind.RAW, 2),
+        (1600, Kind.JPEG, 2),
+        (1024, Kind.JPEG, 1),
+        (1024, Kind.RAW, 1),
+    ],
 )
-def test_raw_files_are_halved_before_anything_else(side: int, kind: Kind, factor: int) -> None:
+def test_large_frames_are_halved_and_raw_files_first(side: int, kind: Kind, factor: int) -> None:
     from tests.engine.shots import headers
 
     assert price.survey_factor(headers(2, width=side, height=side // 2, kind=kind)) == factor
