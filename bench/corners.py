@@ -14,15 +14,16 @@ is left of the same displacements by the similarity, and by the homography, that
 `sharp` is the same of patches that are as sharp in one frame as in the other, which is where both are used:
 where the blur differs, and is not even about its centre, a place looks moved although it is not. The best
 motions are then fitted to these patches alone, in pairs that have enough of them, and `fitted_px` is ours in
-just those pairs. `auto` is what `--align auto` chose, and
-gives. `loops`: how far links are from the way by the frame halfway, in the survey's own terms. What a blur
-that changes across a patch does to the measure is in `rendered`: rendered stacks, resampled by their true
-transforms.
+just those pairs. `auto` is what `--align auto` chose, and gives; `models` is what each model leaves of these
+patches, in stacks that are beyond the bar there. `loops`: how far links are from the way by the frame
+halfway, in the survey's own terms. What a blur that changes across a patch does to the measure is in
+`rendered`: rendered stacks, resampled by their true transforms.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Sequence
 from itertools import pairwise
@@ -66,17 +67,25 @@ def main() -> None:
     """Measure every stack and write the table."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--json", type=Path, required=True)
-    options.add_argument("--only", default="", help="only stacks whose names begin so")
+    options.add_argument(
+        "--only",
+        nargs="*",
+        default=[""],
+        help="stacks, by their beginning; the file keeps the rows of others",
+    )
     options.add_argument("--crops", type=Path, help="folder for pictures of the worst places, to look at")
     given = options.parse_args()
     data = os.environ.get("GPUSTACK_DATA")
     if not data:
         raise SystemExit("corners: set GPUSTACK_DATA to the data folder.")
-    folders = sorted(path for path in (Path(data) / "stacks").iterdir() if path.name.startswith(given.only))
-    rows = [measured(folder, given.crops) for folder in folders]
-    checks = [known(scene) for scene in ("macro", "cards", "print")]
-    result = {"bar_px": BAR_PX, "rows": rows, "rendered": checks}
-    machine.write_result(machine.heading("corners of photographed stacks") | result, given.json)
+    head, only = machine.heading("corners of photographed stacks"), tuple(given.only)
+    before = json.loads(given.json.read_text()) if only != ("",) else {"rows": []}
+    folders = sorted(path for path in (Path(data) / "stacks").iterdir() if path.name.startswith(only))
+    rows = [measured(folder, given.crops) | {"commit": head["commit"]} for folder in folders]
+    rows += [row for row in before["rows"] if not row["stack"].startswith(only)]
+    checks = before.get("rendered") or [known(scene) for scene in ("macro", "cards", "print")]
+    result = {"bar_px": BAR_PX, "rows": sorted(rows, key=lambda row: row["stack"]), "rendered": checks}
+    machine.write_result(head | result, given.json)
 
 
 def measured(folder: Path, crops: Path | None) -> dict[str, Any]:
@@ -94,6 +103,8 @@ def measured(folder: Path, crops: Path | None) -> dict[str, Any]:
     row |= {"before_px": _median(before), "grid": over_grid(planes), "loops": loops(places)}
     row["at_rest"] = not any(place.transform.moves for place in places)
     row["auto"] = by_choice(paths)
+    sharp = row["grid"]["sharp"]["found_px"]
+    row["models"] = by_model(paths) if sharp is not None and sharp > BAR_PX else None
     print(*row.values(), flush=True)
     if crops is not None:
         shown(planes, pairs, crops / f"{folder.name}.png")
@@ -126,6 +137,17 @@ def by_choice(paths: Sequence[Path]) -> dict[str, Any] | None:
     }
     grid = over_grid(planes)
     return found | {"grid_px": grid["found_px"], "sharp_px": grid["sharp"]["found_px"]}
+
+
+def by_model(paths: Sequence[Path]) -> dict[str, dict[str, float | None]]:
+    """What each model leaves of patches that are as sharp in both frames: of all, and of those in full
+    pairs."""
+    found = {}
+    for model in (Model.NONE, Model.SIMILARITY, Model.AFFINE, Model.HOMOGRAPHY):
+        planes, _ = aligned(paths, gpustack.Settings(backend=BackendName.CPU, align=model))
+        sharp = over_grid(planes)["sharp"]
+        found[model.value] = {name: sharp[name] for name in ("patches", "found_px", "fitted_px")}
+    return found
 
 
 def aligned(

@@ -4,12 +4,14 @@ Stacks of eight frames that breathe, drift, turn and sweep the focus, by size an
 Seconds of the survey and of everything after it but writing, as wall time and as processor time of all
 threads; `ratio` is one over the other, `decoding` the share of the survey's processor time that goes into
 decoding. Medians over runs. NumPy's BLAS has one thread: on a machine that others use, too, its threads
-wait for each other, and the few small products of the survey take longer than all the rest.
+wait for each other, and the few small products of the survey take longer than all the rest. Loops are not
+compiled, as without the extra `fast`. With `--only`, rows of other cases in the file stay as they are.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -33,6 +35,7 @@ from frames import default_cache, rendered
 from measure import positive
 
 import gpustack
+from gpustack.backend import choose
 from gpustack.io.decode import Decoder
 from gpustack.settings import BackendName, Method
 
@@ -93,10 +96,22 @@ def main() -> None:
     given = options.parse_args()
     head = machine.heading("survey")
     names = [name for name in CASES if name.startswith(tuple(given.only))]
-    rows = [row for name in names for row in measured(name, made(name, given.cache), given.runs)]
-    machine.write_result(
-        head | {"frames": COUNT, "runs": given.runs, "blas_threads": 1, "rows": rows}, given.json
+    with patch.object(choose, "has_loops", lambda: False):
+        rows = [row for name in names for row in measured(name, made(name, given.cache), given.runs)]
+    told = {"commit": head["commit"], "load_before": machine.machine()["load_before"], "runs": given.runs}
+    rows = sorted(
+        [row | told for row in rows] + before(given.json, names), key=lambda row: [*CASES].index(row["case"])
     )
+    machine.write_result(head | {"frames": COUNT, "blas_threads": 1, "rows": rows}, given.json)
+
+
+def before(path: Path, names: list[str]) -> list[dict[str, Any]]:
+    """The rows of a file, but those of some cases, each with what the file's head says of all."""
+    if not path.exists():
+        return []
+    kept = json.loads(path.read_text())
+    head = {"commit": kept["commit"], "load_before": kept["machine"]["load_before"], "runs": kept.get("runs")}
+    return [head | row for row in kept["rows"] if row["case"] not in names]
 
 
 def made(name: str, cache: Path) -> list[Path]:

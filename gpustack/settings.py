@@ -308,9 +308,9 @@ SURVEY_SIDE = 2048
 """Longer side, in pixels, of the planes that frames are aligned on: a match is good to some hundredths of
 their pixels."""
 
-WHOLE_SIDE = 1024
-"""Frames whose longer side is longer are aligned at half their size at most: what blur leaves in both of two
-frames is hardly ever as fine as a pixel, and the survey takes half the time."""
+WHOLE_SIDE = 1536
+"""Frames whose longer side is longer are aligned at half their size at most: blur hardly leaves anything as
+fine as a pixel in both of two frames. Smaller ones have no pixels to spare."""
 
 GLANCE_SIDE = 512
 """Longer side, in cells, of what is kept of every frame to tell what moved: things about a cell wide are

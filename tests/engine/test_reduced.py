@@ -192,8 +192,8 @@ def test_small_frames_go_through_slots() -> None:
         (9000, Kind.RAW, 4),
         (2000, Kind.RAW, 2),
         (1600, Kind.JPEG, 2),
-        (1024, Kind.JPEG, 1),
-        (1024, Kind.RAW, 1),
+        (1500, Kind.JPEG, 1),
+        (1500, Kind.RAW, 1),
     ],
 )
 def test_large_frames_are_halved_and_raw_files_first(side: int, kind: Kind, factor: int) -> None:
