@@ -14,7 +14,7 @@ is left of the same displacements by the similarity, and by the homography, that
 `sharp` is the same of patches that are as sharp in one frame as in the other, which is where both are used:
 where the blur differs, and is not even about its centre, a place looks moved although it is not. The best
 motions are then fitted to these patches alone, in pairs that have enough of them, and `fitted_px` is ours in
-just those pairs. `auto` is what `--align auto` chose, and gives; `models` is what each model leaves of these
+just those pairs. `auto` is what `--align auto` chose, and gives; `models` is what others leave of these
 patches, in stacks that are beyond the bar there. `loops`: how far links are from the way by the frame
 halfway, in the survey's own terms. What a blur that changes across a patch does to the measure is in
 `rendered`: rendered stacks, resampled by their true transforms.
@@ -140,10 +140,10 @@ def by_choice(paths: Sequence[Path]) -> dict[str, Any] | None:
 
 
 def by_model(paths: Sequence[Path]) -> dict[str, dict[str, float | None]]:
-    """What each model leaves of patches that are as sharp in both frames: of all, and of those in full
+    """What other models leave of patches that are as sharp in both frames: of all, and of those in full
     pairs."""
     found = {}
-    for model in (Model.NONE, Model.SIMILARITY, Model.AFFINE, Model.HOMOGRAPHY):
+    for model in (Model.NONE, Model.AFFINE, Model.HOMOGRAPHY):
         planes, _ = aligned(paths, gpustack.Settings(backend=BackendName.CPU, align=model))
         sharp = over_grid(planes)["sharp"]
         found[model.value] = {name: sharp[name] for name in ("patches", "found_px", "fitted_px")}

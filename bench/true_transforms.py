@@ -76,13 +76,13 @@ def measured(name: str, shoot: Shoot) -> dict[str, Any]:
     frames = [rendered.frame(index) for index in range(shoot.frames)]
     found = gpustack.stack(frames, SETTINGS)
     true = gpustack.stack(frames, SETTINGS, transforms=rendered.transforms)
-    counted = covered(rendered.transforms, shoot) & _held(found, shoot) & _held(true, shoot)
+    counted = covered(rendered.transforms, shoot) & held(found, shoot) & held(true, shoot)
 
     def close(picture: Pixels) -> float:
         return round(psnr(picture[counted], rendered.truth[counted]), 2)
 
-    errors = _corner_errors(found.places, rendered)
-    found_db, true_db = close(_placed(found, shoot)), close(_placed(true, shoot))
+    errors = corner_errors(found.places, rendered)
+    found_db, true_db = close(placed(found, shoot)), close(placed(true, shoot))
     return {
         "scene": name,
         "width": shoot.width,
@@ -134,7 +134,7 @@ def _sharpness(picture: Pixels) -> Pixels:
     return np.asarray(cv2.GaussianBlur(edges * edges, (0, 0), SOFT_SIGMA_PX))
 
 
-def _placed(result: gpustack.Result, shoot: Shoot) -> Pixels:
+def placed(result: gpustack.Result, shoot: Shoot) -> Pixels:
     """A result (h, w, 3) 0..1 where it lies in the reference, 0 around it."""
     left, top, width, height = result.report.box
     whole = np.zeros((shoot.height, shoot.width, 3), np.float32)
@@ -142,7 +142,7 @@ def _placed(result: gpustack.Result, shoot: Shoot) -> Pixels:
     return whole
 
 
-def _held(result: gpustack.Result, shoot: Shoot) -> npt.NDArray[np.bool_]:
+def held(result: gpustack.Result, shoot: Shoot) -> npt.NDArray[np.bool_]:
     """Where a result lies in the reference."""
     left, top, width, height = result.report.box
     held = np.zeros((shoot.height, shoot.width), np.bool_)
@@ -150,7 +150,7 @@ def _held(result: gpustack.Result, shoot: Shoot) -> npt.NDArray[np.bool_]:
     return held
 
 
-def _corner_errors(places: Sequence[gpustack.Place], rendered: Rendered) -> list[float]:
+def corner_errors(places: Sequence[gpustack.Place], rendered: Rendered) -> list[float]:
     """Root mean square over the corners, in pixels, for each frame but the reference."""
     shoot = rendered.shoot
     points = corners(shoot.width, shoot.height)
