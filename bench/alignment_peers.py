@@ -40,6 +40,7 @@ from gpustack.settings import BackendName, Crop, Interpolation, Model
 
 DRIVER = Path(__file__).with_name("drive_transforms.py")
 SETTINGS = gpustack.Settings(backend=BackendName.CPU, crop=Crop.NONE)
+BY_MEASURE = "gpustack, by the measure"
 RIM_PX = 32
 """Left out around what all frames cover: programs fill differently what they do not cover."""
 
@@ -56,10 +57,14 @@ def main() -> None:
     options.add_argument("--json", type=Path, required=True)
     options.add_argument("--cache", type=Path, default=default_cache(), help="folder of frames and peers")
     options.add_argument("--only", default="", help="only cases whose names begin so")
+    options.add_argument(
+        "--by-transforms", action="store_true", help="what FILE has of ours by the measure stays as it is"
+    )
     given = options.parse_args()
     stacks = [stack for stack in moving.one_a_case() if stack.case.startswith(given.only)]
     moving.rendered(stacks, given.cache)
-    found = {stack: measured(stack, given.cache) for stack in stacks}
+    before = measured_before(given.json) if given.by_transforms else {}
+    found = {stack: measured(stack, given.cache, before.get(key(stack))) for stack in stacks}
     rows = [row(case, found) for case in dict.fromkeys(stack.case for stack in stacks)]
     head = machine.heading("alignment of peers") | {"competitors": versions(given.cache)}
     machine.write_result(head | {"rows": rows}, given.json)
@@ -77,12 +82,26 @@ def versions(cache: Path) -> dict[str, str | None]:
     }
 
 
-def measured(stack: moving.Moving, cache: Path) -> dict[str, dict[str, Any]]:
-    """Each program on one stack: its errors, or why there are none."""
+def key(stack: moving.Moving) -> tuple[str, str, int]:
+    """What tells a stack from others in a file."""
+    return stack.case, stack.scene, stack.shoot.seed
+
+
+def measured_before(path: Path) -> dict[tuple[str, str, int], dict[str, Any]]:
+    """Of every stack of a file, ours by the measure."""
+    rows = json.loads(path.read_text())["rows"]
+    return {(row["case"], one["scene"], one["seed"]): one[BY_MEASURE] for row in rows for one in row["each"]}
+
+
+def measured(
+    stack: moving.Moving, cache: Path, before: dict[str, Any] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Each program on one stack: its errors, or why there are none; `before`: ours by the measure, if that is
+    known."""
     folder, truth = stack.home(cache), stack.transforms()
     programs: dict[str, Callable[[Path], Places]] = {
         "gpustack": functools.partial(ours, stack, cache),
-        "gpustack, by the measure": functools.partial(ours_measured, stack, cache),
+        BY_MEASURE: functools.partial(ours_measured, stack, cache),
         "align_image_stack": functools.partial(hugin, stack, cache),
         "openfocus ecc": functools.partial(
             asked, peers.OPENFOCUS.program(cache, "python"), "ecc", folder, truth
@@ -93,6 +112,9 @@ def measured(stack: moving.Moving, cache: Path) -> dict[str, dict[str, Any]]:
     }
     rows = {}
     for name, run in programs.items():
+        if name == BY_MEASURE and before is not None:
+            rows[name] = before
+            continue
         found = tried(run) if name.startswith("gpustack") else kept(stack, name, run, cache)
         rows[name] = errors(found) if isinstance(found, list) else found
         print(f"{stack.case:<30} {stack.scene:<8} {name:<26} {rows[name]}", flush=True)

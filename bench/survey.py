@@ -5,7 +5,8 @@ Seconds of the survey and of everything after it but writing, as wall time and a
 threads; `ratio` is one over the other, `decoding` the share of the survey's processor time that goes into
 decoding. Medians over runs. NumPy's BLAS has one thread: on a machine that others use, too, its threads
 wait for each other, and the few small products of the survey take longer than all the rest. Loops are not
-compiled, as without the extra `fast`. With `--only`, rows of other cases in the file stay as they are.
+compiled, as without the extra `fast`. The file is written anew after each case,
+and rows of cases that are not measured stay as they are.
 """
 
 from __future__ import annotations
@@ -95,23 +96,23 @@ def main() -> None:
     options.add_argument("--cache", type=Path, default=default_cache(), help="folder of rendered frames")
     given = options.parse_args()
     head = machine.heading("survey")
-    names = [name for name in CASES if name.startswith(tuple(given.only))]
-    with patch.object(choose, "has_loops", lambda: False):
-        rows = [row for name in names for row in measured(name, made(name, given.cache), given.runs)]
-    told = {"commit": head["commit"], "load_before": machine.machine()["load_before"], "runs": given.runs}
-    rows = sorted(
-        [row | told for row in rows] + before(given.json, names), key=lambda row: [*CASES].index(row["case"])
-    )
-    machine.write_result(head | {"frames": COUNT, "blas_threads": 1, "rows": rows}, given.json)
+    for name in (name for name in CASES if name.startswith(tuple(given.only))):
+        load = machine.machine()["load_before"]
+        with patch.object(choose, "has_loops", lambda: False):
+            rows = measured(name, made(name, given.cache), given.runs)
+        told = {"commit": head["commit"], "load_before": load, "runs": given.runs}
+        rows = [row | told for row in rows] + before(given.json, name)
+        rows.sort(key=lambda row: [*CASES].index(row["case"]))
+        machine.write_result(head | {"frames": COUNT, "blas_threads": 1, "rows": rows}, given.json)
 
 
-def before(path: Path, names: list[str]) -> list[dict[str, Any]]:
-    """The rows of a file, but those of some cases, each with what the file's head says of all."""
+def before(path: Path, name: str) -> list[dict[str, Any]]:
+    """The rows of a file, but those of a case, each with what the file's head says of all."""
     if not path.exists():
         return []
     kept = json.loads(path.read_text())
     head = {"commit": kept["commit"], "load_before": kept["machine"]["load_before"], "runs": kept.get("runs")}
-    return [head | row for row in kept["rows"] if row["case"] not in names]
+    return [head | row for row in kept["rows"] if row["case"] != name]
 
 
 def made(name: str, cache: Path) -> list[Path]:
