@@ -29,8 +29,9 @@ from gpustack.align.sight import Sight, see
 from gpustack.backend.gpu.device import Lane
 from gpustack.backend.gpu.tensor import Tensor
 from gpustack.engine.links import LINK_STEPS
-from gpustack.model.frame import PixelType
-from gpustack.settings import SURVEY_SIDE, Model
+from gpustack.engine.price import shrunk_by
+from gpustack.model.frame import Kind, PixelType
+from gpustack.settings import Model
 
 HAND_COUNT = {"auto": 124.7, "pyramid": 124.7}
 """Bytes a pixel of a frame, RGB of 8 bits, counted by hand (docs/performance.md): what is counted from the
@@ -150,7 +151,7 @@ def _flowing(bench: Workbench, run: passes.Pass, frame: Tensor, repeats: int) ->
 def survey_row(bench: Workbench, sweep: Sweep, repeats: int) -> Row:
     """What aligning a frame takes: seeing it, and matching it with each of the frames before it."""
     gpu = bench.gpu()
-    factor = max(1, round(max(bench.size) / SURVEY_SIDE))
+    factor = shrunk_by(max(bench.size), Kind.ARRAY)
     size = bench.size[1] // factor, bench.size[0] // factor
     frames = [gpu.upload(sweep.frame(sweep.count // 2 + step)) for step in (0, 1)]
 

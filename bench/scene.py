@@ -15,12 +15,13 @@ from gpustack.align.sight import SAMPLES
 from gpustack.backend.gpu.backend import Gpu
 from gpustack.backend.gpu.tensor import Tensor
 from gpustack.backend.values import Band, Extent, Part
+from gpustack.engine.price import shrunk_by
 from gpustack.fuse.average import empty_mix
 from gpustack.fuse.measure import empty_best
-from gpustack.model.frame import PixelType
+from gpustack.model.frame import Kind, PixelType
 from gpustack.model.rect import Rows
 from gpustack.model.transform import Transform
-from gpustack.settings import SURVEY_SIDE, Interpolation
+from gpustack.settings import Interpolation
 
 Work = Callable[[], object]
 
@@ -71,7 +72,7 @@ class Scene:
 
     def luma(self) -> Tensor:
         """The same, made again."""
-        factor = max(1, round(max(self.size) / SURVEY_SIDE))
+        factor = shrunk_by(max(self.size), Kind.ARRAY)
         return self.gpu.survey_luma(self.frames[PixelType.UINT8], PixelType.UINT8, factor)
 
     @property

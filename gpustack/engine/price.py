@@ -340,13 +340,17 @@ def _sight_bytes(stack: Stack, readers: int, slots: int) -> int:
 
 
 def survey_factor(stack: Stack) -> int:
-    """By how many times the survey's planes are smaller than the frames.
+    """By how many times the survey's planes are smaller than the frames."""
+    return shrunk_by(max(stack.width, stack.height), stack.kind)
+
+
+def shrunk_by(side: int, kind: Kind) -> int:
+    """The same, from the longer side of the largest frame.
 
     For RAW an even number, if not 1: half the size needs no demosaicking.
     """
-    side = max(stack.width, stack.height)
     times = max(1 if side <= WHOLE_SIDE else 2, round(side / SURVEY_SIDE))
-    return times - times % 2 if stack.kind is Kind.RAW and times > 1 else times
+    return times - times % 2 if kind is Kind.RAW and times > 1 else times
 
 
 def passes(settings: Settings, method: Method) -> tuple[str, ...]:
