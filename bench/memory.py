@@ -16,15 +16,23 @@ from own import own_run
 from sets import sweep_files
 
 CASES = {
-    "3 MP": ((1500, 2000), 4, 8, "8G"),
-    "12 MP": ((3000, 4000), 4, 8, "8G"),
-    "24 MP": ((4000, 6000), 4, 300, "2G"),
-    "100 MP": ((8660, 11548), 3, 20, "2G"),
+    "3 MP": ("jpeg", (1500, 2000), 4, 8, "8G"),
+    "12 MP": ("jpeg", (3000, 4000), 4, 8, "8G"),
+    "12 MP, 16-bit TIFF": ("tiff", (3000, 4000), 4, 8, "8G"),
+    "12 MP, packed TIFF": ("deflate", (3000, 4000), 4, 8, "8G"),
+    "12 MP, RAW": ("raw", (3000, 4000), 4, 8, "8G"),
+    "24 MP": ("jpeg", (4000, 6000), 4, 300, "2G"),
+    "100 MP": ("jpeg", (8660, 11548), 3, 20, "2G"),
+    "150 MP": ("jpeg", (10652, 14204), 3, 3, "4G"),
 }
-"""(height, width), how many frames are rendered, how many names they have, and what is allowed: two cases of
-which all is in memory, and those that the project promises."""
+"""Kind of file, (height, width), how many frames are rendered, how many names they have, and what is allowed:
+cases of which all is in memory, those that the project promises, and the largest sensor's."""
 
-TINY = {"2 MP": ((1200, 1700), 3, 6, "2G")}
+TINY = {
+    "2 MP": ("jpeg", (1200, 1700), 3, 6, "2G"),
+    "2 MP, 16-bit TIFF": ("tiff", (1200, 1700), 3, 6, "2G"),
+    "2 MP, RAW": ("raw", (1200, 1700), 3, 6, "2G"),
+}
 METHODS = ("auto", "pyramid", "depthmap", "average")
 MISSED = 0.15
 """How far the plan may be from the peak, as a share of the peak."""
@@ -49,6 +57,7 @@ def row_of(case: str, method: str, limit: str, folder: Path, home: Path) -> Row:
         "plan_to_peak": round(planned / peak, 3),
         "slots": done.report["plan"]["slots"],
         "threads": done.report["plan"]["threads"],
+        "loops": done.report["plan"]["loops"],
         "turns": {name: len(turns) for name, turns in done.report["plan"]["turns"].items()},
         "disk_mib": round(done.report["plan"]["disk_bytes"] / 2**20, 1),
         "slowdown": round(done.report["plan"]["slowdown"], 2),
@@ -61,21 +70,21 @@ def show(row: Row) -> None:
     """Print a row, and which promise it breaks."""
     name = f"{row['case']}, {row['method']}"
     if "refused" in row:
-        print(f"{name:<32} REFUSED: {row['refused']}", flush=True)
+        print(f"{name:<36} REFUSED: {row['refused']}", flush=True)
         return
     figures = [f"{row[name]:>10.0f} MiB {name[:4]}" for name in ("peak_mib", "plan_mib")]
     broken = [
         word for word, held in (("LIMIT BROKEN", "kept"), ("not foreseen", "foreseen")) if not row[held]
     ]
-    print(f"{name:<32}", *figures, f"{row['wall_s']:>7.0f} s", *broken, flush=True)
+    print(f"{name:<36}", *figures, f"{row['wall_s']:>7.0f} s", *broken, flush=True)
 
 
 def bench(given: argparse.Namespace) -> bool:
     """Every case by every method; whether all limits were kept and foreseen."""
     head, rows = heading("memory"), []
-    cases = TINY if given.tiny else {name: CASES[name] for name in given.cases.split(",")}
-    for case, (size, distinct, count, limit) in cases.items():
-        folder = sweep_files(given.cache, size, distinct, min(count, given.most))
+    cases = TINY if given.tiny else {name: CASES[name] for name in given.cases.split(";")}
+    for case, (kind, size, distinct, count, limit) in cases.items():
+        folder = sweep_files(given.cache, size, distinct, min(count, given.most), kind)
         for method in given.methods.split(","):
             rows.append(row_of(case, method, limit, folder, given.cache / "runs" / "memory"))
             show(rows[-1])
@@ -87,7 +96,7 @@ def bench(given: argparse.Namespace) -> bool:
 def main() -> None:
     """Command line of this file; ends with 1 where a run was refused, broke its limit or was not foreseen."""
     parser = argparse.ArgumentParser(description="Peak memory of ours under --ram beside the plan's.")
-    parser.add_argument("--cases", default=",".join(CASES), help="comma-separated")
+    parser.add_argument("--cases", default=";".join(CASES), help="separated by semicolons")
     parser.add_argument("--most", type=positive, default=1000, help="frames of a case, at most")
     parser.add_argument("--methods", default=",".join(METHODS), help="comma-separated")
     parser.add_argument("--tiny", action="store_true", help="small frames, which prove only that it runs")

@@ -59,8 +59,7 @@ def raw12(cache: Path) -> FrameSet:
     written."""
 
     def make(folder: Path) -> list[Path]:
-        sweep = Sweep((3000, 4000), 12)
-        return [write_dng(folder / f"{index:03d}.dng", sweep.frame(index)) for index in range(sweep.count)]
+        return _raw_files(Sweep((3000, 4000), 12), folder)
 
     return FrameSet("raw12", _made(cache, "raw12", make), None, align=True, out="out.tif", readers=READ_RAW)
 
@@ -91,10 +90,20 @@ SETS: dict[str, Callable[[Path], FrameSet]] = {
 }
 
 
-def sweep_files(cache: Path, size: tuple[int, int], distinct: int, count: int) -> Path:
-    """A folder of `count` JPEG frames, (height, width) large: `distinct` files to and fro, through links."""
-    name = f"sweep-{size[1]}x{size[0]}-{distinct}"
-    return _linked(cache, name, count, lambda folder: write_files(Sweep(size, distinct), "jpeg", folder))
+def sweep_files(cache: Path, size: tuple[int, int], distinct: int, count: int, kind: str = "jpeg") -> Path:
+    """A folder of `count` frames, (height, width) large: `distinct` files to and fro, through links; `kind`
+    as `write_files` has it, or raw."""
+    name = f"sweep-{size[1]}x{size[0]}-{distinct}" + ("" if kind == "jpeg" else f"-{kind}")
+
+    def make(folder: Path) -> list[Path]:
+        sweep = Sweep(size, distinct)
+        return _raw_files(sweep, folder) if kind == "raw" else write_files(sweep, kind, folder)
+
+    return _linked(cache, name, count, make)
+
+
+def _raw_files(sweep: Sweep, folder: Path) -> list[Path]:
+    return [write_dng(folder / f"{index:03d}.dng", sweep.frame(index)) for index in range(sweep.count)]
 
 
 def _swept(cache: Path, name: str, size: tuple[int, int], count: int, kind: str, out: str) -> FrameSet:

@@ -203,7 +203,9 @@ def _priced(
         base_bytes=base_bytes(budget.mapped_bytes)
         + (DEVICE_BASE_BYTES if on_device else 0)
         + (LOOPS_BYTES if loops else 0),
-        frame_bytes=(frame.nbytes * flying + decoding_bytes(stack, readers) + staging_bytes(stack, settings))
+        frame_bytes=(
+            frame.nbytes * flying + decoding_bytes(stack, settings, readers) + staging_bytes(stack, settings)
+        )
         * max(1, budget.devices),
         state_bytes=during + kept,
         finish_bytes=after + finishing + kept,

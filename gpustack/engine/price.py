@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpustack.backend.demosaic.develop import WAYS
 from gpustack.backend.values import behind_halo, debias_halo
 from gpustack.engine.holding import Holding
 from gpustack.engine.looked import looked_bytes, spooled_bytes, telling_bytes
@@ -102,6 +103,10 @@ LINKS_AHEAD = 2
 
 SIGHT_PLANES = 1.0
 """The same, of one frame that waits to be matched: its band-passed levels, and the samples of each."""
+
+HALVED_FACTOR = 1.4
+"""What a RAW frame of half the size takes, itself and all, as a share of the whole one: LibRaw's samples, and
+planes of floats."""
 
 DECODE_FACTOR = {
     Kind.JPEG: 0.35,
@@ -278,13 +283,20 @@ CLIP_FRAMES = 14
 those put aside; they have half the bytes of RGB in most videos."""
 
 
-def decoding_bytes(stack: Stack, readers: int) -> int:
+def decoding_bytes(stack: Stack, settings: Settings, readers: int) -> int:
     """What decoding needs besides its results; where a GPU decodes, files that it does not take still need
     as much."""
     clip = CLIP_FRAMES * stack.largest.nbytes if stack.kind is Kind.VIDEO else 0
-    staged = any(frame.progressive for frame in stack)
-    factor = PROGRESSIVE_FACTOR if staged else DECODE_FACTOR[stack.kind]
-    return int(stack.largest.nbytes * factor) * readers + clip
+    return int(stack.largest.nbytes * _decode_factor(stack, settings)) * readers + clip
+
+
+def _decode_factor(stack: Stack, settings: Settings) -> float:
+    """What decoding needs besides its result, as a share of it: of the frame that needs most."""
+    if any(frame.progressive for frame in stack):
+        return PROGRESSIVE_FACTOR
+    told = [frame.decoding for frame in stack if frame.decoding is not None]
+    others = stack.kind is Kind.RAW and settings.demosaic not in WAYS
+    return DECODE_FACTOR[stack.kind] if others or len(told) < len(stack) else max(told)
 
 
 def survey_bytes(stack: Stack, settings: Settings, readers: int, slots: int, on_device: bool) -> int:
@@ -297,7 +309,7 @@ def survey_bytes(stack: Stack, settings: Settings, readers: int, slots: int, on_
 def _looking_bytes(stack: Stack, settings: Settings, readers: int, slots: int, on_device: bool) -> int:
     frame, kept = stack.largest, looked_bytes(stack, settings)
     if on_device:
-        staged = decoding_bytes(stack, readers) + staging_bytes(stack, settings)
+        staged = decoding_bytes(stack, settings, readers) + staging_bytes(stack, settings)
         return frame.nbytes * (slots + 1) + staged + kept
     decoded = _looked_bytes(stack, settings, readers) + kept
     looks = settings.align is not Model.NONE or settings.lifts_veils
@@ -309,8 +321,10 @@ def _looked_bytes(stack: Stack, settings: Settings, readers: int) -> int:
     noise."""
     by = stack.kind.reduction(survey_factor(stack))
     small = by > 1 and settings.flat is None and settings.brightness is not Brightness.CHANNELS
-    whole = 1 if small and stack.kind is Kind.JPEG else readers
-    return stack.largest.nbytes * whole + decoding_bytes(stack, whole)
+    halved = small and all(frame.kind is Kind.RAW and frame.decoding is not None for frame in stack)
+    whole = 1 if small and (stack.kind is Kind.JPEG or halved) else readers
+    looked = stack.largest.nbytes * whole + decoding_bytes(stack, settings, whole)
+    return max(looked, int(HALVED_FACTOR * stack.largest.nbytes) * readers) if halved else looked
 
 
 def layers_bytes(stack: Stack, settings: Settings) -> int:

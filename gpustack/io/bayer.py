@@ -81,6 +81,14 @@ def bayer(
     )
 
 
+def told_ours(raw: rawpy.RawPy, path: Path) -> bool:
+    """Whether the header tells that `bayer` gives a mosaic, unless its samples or levels are unusual."""
+    if _sites(raw) is None or raw.sizes.pixel_aspect != 1 or Levels.of(raw).white <= 0:
+        return False
+    with path.open("rb") as file:
+        return not calibrates_samples(file) and max(black_repeats(file)) <= 2 and not drops_zeros(file)
+
+
 def at_half_size(samples: npt.NDArray[Any], mosaic: Mosaic) -> npt.NDArray[Any]:
     """Linear camera RGB (h // 2, w // 2, 3) uint16 of a mosaic (h, w), a pixel for each four samples.
 

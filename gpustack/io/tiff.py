@@ -48,6 +48,13 @@ a hundred thousand."""
 _READ_BYTES = 16 << 20
 """Of parts that are read, and then decoded by threads, at a time."""
 
+_READ_AHEAD_BYTES = 2 << 20
+"""The same of parts that are decoded one after the other; they are held twice until the next are read."""
+
+_PACKED_PARTS = 2.4
+"""What decoding a packed strip or tile takes, as a share of its pixels: itself, which is more than they where
+LZW packs noise, and what it becomes."""
+
 Pixels = npt.NDArray[Any]
 
 
@@ -134,7 +141,8 @@ def _page_pixels(page: TiffPage, frame: Frame) -> npt.NDArray[Any]:
     _check_page(page, frame.name)
     _check_data(page, frame.name)
     planes, _, height, width, samples = page.shaped
-    pixels = page.asarray(squeeze=False, maxworkers=1).reshape(planes, height, width, samples)
+    whole = page.asarray(squeeze=False, maxworkers=1, buffersize=_READ_AHEAD_BYTES)
+    pixels = whole.reshape(planes, height, width, samples)
     return np.asarray(pixels)
 
 
@@ -195,7 +203,22 @@ def _frame(path: Path, index: int, page: TiffPage, pages: int) -> Frame:
         page=index,
         pages=pages,
         orientation=turn if isinstance(turn, int) and 1 <= turn <= 8 else 1,
+        decoding=_beside(page),
     )
+
+
+def _beside(page: TiffPage) -> float:
+    """What decoding takes besides the pixels, as a share of them."""
+    width, height = _part(page)
+    samples = page.samplesperpixel if page.planarconfig == CONTIGUOUS else 1
+    sample = max(1, page.bitspersample // 8)
+    pixels = max(1, page.imagewidth * page.imagelength * page.samplesperpixel * sample)
+    straight = page.compression == 1 and page.is_contiguous
+    parts = 0 if straight else 4 * _READ_AHEAD_BYTES + _PACKED_PARTS * width * height * samples * sample
+    # What is not as it is wanted is copied: planes, inverted gray, colours multiplied with alpha.
+    others = page.planarconfig != CONTIGUOUS, page.photometric == WHITE_IS_ZERO
+    alpha = page.extrasamples[:1] == (_ASSOCIATED,)
+    return sum(others) + 2.0 * alpha + parts / pixels
 
 
 def _frames_of_one(path: Path, page: TiffPage, slices: Volume) -> tuple[Frame, ...]:
@@ -203,7 +226,7 @@ def _frames_of_one(path: Path, page: TiffPage, slices: Volume) -> tuple[Frame, .
 
     Raises: DecodeError where the file ends before, and where slices are no plain pictures.
     """
-    frame, count = _frame(path, 0, page, slices.slices), slices.slices
+    frame, count = replace(_frame(path, 0, page, slices.slices), decoding=1.0), slices.slices
     if slices.channels > 1 or page.compression != 1 or not page.is_contiguous:
         raise DecodeError(
             path.name,
@@ -219,7 +242,8 @@ def _frames_of_channels(path: Path, pages: list[tuple[int, TiffPage]], slices: V
     """Slices of two or three gray pages each, as RGB frames. Raises: DecodeError for other pages."""
     if any(page.samplesperpixel > 1 for _, page in pages):
         raise DecodeError(path.name, "its channels are pictures in colour.", EXPORT_AGAIN)
-    one = replace(_frame(path, 0, pages[0][1], slices.slices), channels=3)
+    gray = _frame(path, 0, pages[0][1], slices.slices)
+    one = replace(gray, channels=3, decoding=1 + (gray.decoding or 0.0))
     return tuple(replace(one, page=index) for index in range(slices.slices))
 
 

@@ -58,8 +58,10 @@ class Frame:
     `width` and `height` are in pixels as stored, before any EXIF rotation; `channels` is 1 (gray), 2 (gray
     and alpha), 3 (RGB) or 4 (RGB and alpha); `page` counts from 0 inside a multi-page file; `orientation`
     is the EXIF value 1 to 8; `progressive` ones come finer and finer, which needs all of them in memory while
-    they are decoded. RAW frames are (h, w, 3) uint16, linear, after development. `profile` is the ICC
-    profile of pixels that another program makes of a RAW file.
+    they are decoded. `decoding` is what decoding takes besides the pixels, as a share of their bytes, where
+    the file tells more than its kind does; of RAW files, where they are not LibRaw's to develop. RAW frames
+    are (h, w, 3) uint16, linear, after development. `profile` is the ICC profile of pixels that another
+    program makes of a RAW file.
     """
 
     path: Path
@@ -73,6 +75,7 @@ class Frame:
     orientation: int = 1
     profile: bytes | None = None
     progressive: bool = False
+    decoding: float | None = None
 
     @property
     def name(self) -> str:

@@ -18,7 +18,7 @@ from gpustack.engine.planned import Budget, Plan
 from gpustack.errors import PlanError
 from gpustack.model.frame import Kind, PixelType
 from gpustack.model.stack import Stack
-from gpustack.settings import DecoderName, Deghost, Interpolation, Method, Model, Settings
+from gpustack.settings import DecoderName, Deghost, Demosaic, Interpolation, Method, Model, Settings
 from tests.engine.shots import headers
 
 GENEROUS = Budget(1 << 40, 4)
@@ -209,6 +209,25 @@ def test_one_progressive_frame_is_enough_to_make_decoding_dear() -> None:
         more * plain.largest.nbytes * dear.readers, rel=1e-6
     )
     assert dear.survey_bytes > cheap.survey_bytes
+
+
+def test_what_files_tell_of_decoding_counts() -> None:
+    """Where all of them tell it, that of the dearest; LibRaw's ways to develop take what they always do."""
+    kinds = Kind.TIFF, Kind.RAW
+    for plain in (headers(6, kind=kind, pixel_type=PixelType.UINT16) for kind in kinds):
+        told = Stack(tuple(replace(frame, decoding=0.5) for frame in plain))
+        partly = Stack((plain.frames[0], *told.frames[1:]))
+        dear = Stack((replace(plain.frames[0], decoding=3.0), *told.frames[1:]))
+        usual, less, same, more = (
+            make_plan(each, Settings(), GENEROUS) for each in (plain, told, partly, dear)
+        )
+        spared = (price.DECODE_FACTOR[plain.kind] - 0.5) * plain.largest.nbytes * usual.readers
+        assert usual.frame_bytes - less.frame_bytes == pytest.approx(spared, abs=8)
+        assert (same.frame_bytes, same.survey_bytes) == (usual.frame_bytes, usual.survey_bytes)
+        assert more.frame_bytes > usual.frame_bytes
+        assert less.survey_bytes < usual.survey_bytes
+        by_libraw = make_plan(told, Settings(demosaic=Demosaic.AHD), GENEROUS)
+        assert (by_libraw.frame_bytes == usual.frame_bytes) is (plain.kind is Kind.RAW)
 
 
 def test_libraries_count_as_the_system_maps_them() -> None:

@@ -321,3 +321,40 @@ def test_damage_in_a_part_is_refused(path):
     path.write_bytes(data)
     with pytest.raises(DecodeError, match="damaged"):
         list(Decoder(frame).parts(frame, lambda *_: None, 2))
+
+
+def beside(path: Path, **options: object) -> float:
+    """What decoding takes besides the pixels of a megapixel, as its header tells it."""
+    tifffile.imwrite(path, np.zeros((1000, 1000, 3), np.uint16), photometric="rgb", **options)
+    (frame,) = probe(path)
+    assert frame.decoding is not None
+    return frame.decoding
+
+
+def test_what_decoding_takes_is_told(path) -> None:
+    """Nothing where samples are read as they lie; parts that are packed lie beside what they become; planes
+    are put together into another picture."""
+    assert beside(path, rowsperstrip=64) == 0
+    strips, whole = (beside(path, rowsperstrip=rows, compression="zlib") for rows in (10, 1000))
+    assert whole - strips == pytest.approx(2.4 * 0.99)
+    planar = np.zeros((3, 1000, 1000), np.uint16)
+    tifffile.imwrite(path, planar, photometric="rgb", planarconfig="separate")
+    assert probe(path)[0].decoding == 1
+
+
+def test_packed_files_are_read_a_piece_at_a_time(path, monkeypatch) -> None:
+    """Never more of the file at once than decoding is said to take."""
+    picture = np.random.default_rng(3).integers(0, 1 << 16, (1000, 1500, 3), np.uint16)
+    tifffile.imwrite(path, picture, photometric="rgb", rowsperstrip=20, compression="zlib")
+    read: list[int] = []
+    plain = tifffile.FileHandle.read_segments
+
+    def watched(*arguments: object, **options: int) -> object:
+        read.append(options["buffersize"])
+        return plain(*arguments, **options)
+
+    monkeypatch.setattr(tifffile.FileHandle, "read_segments", watched)
+    frame = probe(path)[0]
+    np.testing.assert_array_equal(Decoder(frame)(frame), picture)
+    assert read
+    assert 2 * max(read) < frame.decoding * frame.nbytes
