@@ -33,9 +33,21 @@ AT_ONCE = 12
 Row = dict[str, Any]
 
 
+def _numbers(text: str) -> tuple[int, ...]:
+    """Whole numbers, comma-separated."""
+    return tuple(int(part) for part in text.split(","))
+
+
+def _chosen(given: argparse.Namespace) -> tuple[dict[int, tuple[int, int]], tuple[int, ...]]:
+    """Sizes by megapixels, and numbers of frames."""
+    if given.tiny:
+        return TINY_SIZES, TINY_COUNTS
+    return {megapixels: SIZES[megapixels] for megapixels in given.sizes}, given.counts
+
+
 def growth(given: argparse.Namespace) -> list[Row]:
     """One row for every method, size and number of frames: a whole process, aligned."""
-    sizes, counts = (TINY_SIZES, TINY_COUNTS) if given.tiny else (SIZES, COUNTS)
+    sizes, counts = _chosen(given)
     rows = []
     for megapixels, size in sizes.items():
         for count in counts:
@@ -128,6 +140,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time and memory of ours by frames, megapixels and threads.")
     parser.add_argument("--runs", type=positive, default=3, help="runs with one and with all threads")
     parser.add_argument("--methods", default=",".join(METHODS), help="comma-separated")
+    parser.add_argument("--sizes", type=_numbers, default=tuple(SIZES), help="megapixels, comma-separated")
+    parser.add_argument("--counts", type=_numbers, default=COUNTS, help="frames, comma-separated")
     parser.add_argument("--tiny", action="store_true", help="small frames, which prove only that it runs")
     parser.add_argument("--json", type=Path, help="where to write the result")
     parser.add_argument("--plot", type=Path, help="where to write the picture, .png")
