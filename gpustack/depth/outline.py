@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import FRONT, GROUND, Steps
-from gpustack.depth.surface import NARROWEST, Sight
+from gpustack.depth.sight import NARROWEST, Sight
 from gpustack.model.rect import Rows, cut
 
 OWN_FRAMES = 1.0

@@ -22,6 +22,7 @@ from gpustack.backend.protocol import Backend
 from gpustack.model.rect import Rows, cut
 
 Plane = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 
 REACHES_PX = (4, 7, 12, 20)
 """Distances within each of which a rim is taken for as strong as at its end; at the last, it is a thousandth
@@ -52,36 +53,37 @@ _NOWHERE = np.float32(1e9)
 
 def rims(
     backend: Backend[Any], energy: Plane, luma: Plane, depth: Plane, floor: float, *, coded: bool
-) -> Plane:
+) -> tuple[Plane, Plane]:
     """(h, w) float32: the focus measure up to which what is seen may be noise or a rim; that of noise alone
-    where the pixel's depth is surely that of something within reach.
+    where the pixel's depth is surely that of something within reach. And how surely it is seen,
+    (h, w) float32, 0 to 1.
 
     `energy`: the largest focus measure, `luma` and `depth` of the frame that has it, (h, w) float32; `floor`:
     the focus measure of noise; `coded`: values are not light, but about its root.
     """
-    out = backend.room(energy.shape, "float32")
+    out, seen = (backend.room(energy.shape, "float32") for _ in range(2))
 
     def work(rows: Rows) -> None:
         wide = rows.grow(_HALO, len(energy))
         slope = _slope(luma[wide.slice]) if coded else np.ones_like(luma[wide.slice])
-        feigned = _feigned(energy[wide.slice], slope, depth[wide.slice], floor)
-        out[rows.slice] = feigned[rows.within(wide)]
+        feigned = _feigned(energy[wide.slice], slope, floor)
+        sure = np.clip(energy[wide.slice] / (np.float32(SURE) * feigned), np.float32(0), np.float32(1))
+        feigned[_shared(depth[wide.slice], sure >= 1)] = floor
+        out[rows.slice], seen[rows.slice] = feigned[rows.within(wide)], sure[rows.within(wide)]
 
     backend.each(work, cut(len(energy), STRIP_ROWS))
-    return out
+    return out, seen
 
 
-def _feigned(energy: Plane, slope: Plane, depth: Plane, floor: float) -> Plane:
-    """That of a strip."""
+def _feigned(energy: Plane, slope: Plane, floor: float) -> Plane:
+    """What noise and rims may cause in a strip."""
     in_light = energy * slope
     feigned = np.zeros_like(energy)
     for reach in REACHES_PX:
         around = cv2.dilate(in_light, _square(reach))
         np.maximum(feigned, around * np.float32(RIM / reach**3), out=feigned)
     feigned /= slope
-    np.maximum(feigned, np.float32(floor), out=feigned)
-    feigned[_shared(depth, energy > np.float32(SURE) * feigned)] = floor
-    return feigned
+    return np.maximum(feigned, np.float32(floor), out=feigned)
 
 
 def _slope(luma: Plane) -> Plane:
@@ -90,7 +92,7 @@ def _slope(luma: Plane) -> Plane:
     return np.asarray(np.square(2 * np.maximum(level, np.float32(DARKEST))), np.float32)
 
 
-def _shared(depth: Plane, sure: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _shared(depth: Plane, sure: Mask) -> Mask:
     """Where the depth is that of the nearest or of the farthest thing within reach that is surely seen."""
     reach = _square(REACHES_PX[-1])
     farthest = cv2.dilate(np.where(sure, depth, -_NOWHERE), reach)

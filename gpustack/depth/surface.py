@@ -25,6 +25,9 @@ from gpustack.depth.fill import filled
 from gpustack.depth.guide import guided
 from gpustack.depth.quantile import median_of
 from gpustack.depth.rims import rims
+from gpustack.depth.settle import settle
+from gpustack.depth.sight import NARROWEST, Sight
+from gpustack.depth.votes import Ballot
 from gpustack.model.rect import Rows, cut
 
 Plane = npt.NDArray[np.float32]
@@ -47,24 +50,6 @@ STRIP_ROWS = 128
 MEDIAN_HALO = 2
 """Rows that the median reads on both sides."""
 
-NARROWEST = np.float32(0.25)
-"""Variance of the indices of two frames next to each other: how narrow a narrower peak is cannot be seen."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What the frames show of each pixel, (h, w) float32 each.
-
-    depth: mean index of the frames by their sharpness; variance: of these indices; energy: largest focus
-    measure, below 0 where no frame covers the pixel; luma: of the sharpest frame. coded: it is not light.
-    """
-
-    depth: Plane
-    variance: Plane
-    energy: Plane
-    luma: Plane
-    coded: bool
-
 
 @dataclass(frozen=True, slots=True)
 class Surface:
@@ -74,14 +59,21 @@ class Surface:
     confidence: Plane
 
 
-def surface(backend: Backend[Any], sight: Sight, floor: float, noise: float) -> Surface:
+def surface(
+    backend: Backend[Any], sight: Sight, floor: float, noise: float, *, settled: bool = True
+) -> Surface:
     """The surface through what was seen; `floor` is the focus measure of noise alone, `noise` a frame's luma
-    noise, 0..1."""
+    noise, 0..1. `settled`: pixels beside a thing have the depth of what they show, and the depths in `sight`
+    are put right, in place; else that of the frame that is sharpest around them."""
     seen = _Seen(sight, *_reach(backend, sight))
-    median = _median(backend, seen)
-    feigned = rims(backend, sight.energy, sight.luma, median, floor, coded=sight.coded)
-    confidence = _confidence(backend, sight, feigned)
     contrast = max(GUIDE_NOISE * noise, GUIDE_STEP)
+    median = _median(backend, seen)
+    feigned, sure = rims(backend, sight.energy, sight.luma, median, floor, coded=sight.coded)
+    if settled:
+        settle(backend, sight, Ballot(median, sure, sight.luma), contrast)
+        del median, sure
+        median = _median(backend, seen)
+    confidence = _confidence(backend, sight, feigned)
     smooth = guided(backend, median, sight.luma, confidence, SIGMA_PX, contrast)
     depth = filled(backend, smooth, confidence)
 

@@ -19,9 +19,9 @@ from gpustack.settings import Method, Settings
 SIGHT = Footprint(0.0, 0.0, 16.0)
 """What a depth map is made from, on the host: four planes."""
 
-SURFACE = Footprint(5.0, 0.0, 12.0)
-"""What making the surface takes at its peak beside them: three planes, and what is filled in at half size and
-below."""
+SURFACE = Footprint(5.0, 0.0, 21.0)
+"""What making the surface takes at its peak beside them: two ballots, what may be feigned, and who is asked;
+later on what is filled in at half size and below."""
 
 FOUND = Footprint(0.0, 0.0, 8.0)
 """The surface itself: depth and confidence."""
@@ -55,7 +55,7 @@ class Holding:
             case _ if self.slabs:
                 return (_sum(state, sharpest, self._collapsed),)
             case Method.DEPTHMAP:
-                return sharpest, state.beside(FOUND)
+                return sharpest, _sum(state, FOUND, self._found)
             case Method.AUTO:
                 return state, _sum(self._behind, self._picture, self._sight)
             case Method.PYRAMID if self.settings.depth:
@@ -76,8 +76,8 @@ class Holding:
             case Method.DEPTHMAP:
                 return (
                     sharpest.beside(SIGHT),
-                    SIGHT.beside(SURFACE),
-                    _sum(state, FOUND, self._picture, WINNERS),
+                    _sum(SIGHT, SURFACE, self._found),
+                    _sum(state, FOUND, self._found, self._picture, WINNERS),
                 )
             case Method.AUTO:
                 told = _sum(state, WINNERS, self._sight, STEPS)

@@ -20,7 +20,8 @@ import numpy.typing as npt
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import sharpness_halo
 from gpustack.depth.outline import outline
-from gpustack.depth.surface import Sight, Surface, surface
+from gpustack.depth.sight import Sight
+from gpustack.depth.surface import Surface, surface
 from gpustack.fuse.auto import Auto
 from gpustack.fuse.average import Average
 from gpustack.fuse.behind import Behind, Scene, steps_of
@@ -174,8 +175,12 @@ def _by_weight(backend: Backend[Any], pass_over: PassOver, recipe: Recipe) -> Fu
 
 def _along_surface(backend: Backend[Any], pass_over: PassOver, recipe: Recipe) -> Fused:
     sharpest = sharpest_fold(recipe)
-    found = _surface(backend, sharpest, pass_over("measure", [sharpest]), recipe)
-    blend = Blend(found.depth)
+    sight = sight_of(backend, sharpest, pass_over("measure", [sharpest]).pop())
+    # Beside a thing its blur lies over what is sharp behind it: the picture stays with the thing.
+    along = surface(backend, sight, recipe.floor, recipe.noise, settled=False)
+    found = surface(backend, sight, recipe.floor, recipe.noise) if recipe.depth else along
+    del sight
+    blend = Blend(along.depth)
     (blended,) = pass_over("blend", [blend])
     return Fused(blend.finish(backend, blended), blend.winners(backend, blended), found)
 
@@ -231,7 +236,12 @@ def sight_of(backend: Backend[Any], fold: Auto | Average | Sharpest, state: Any)
     """What the frames show of each pixel, as a fold has seen it."""
     spread = fold.spread(backend, state)
     return Sight(
-        spread.depth, spread.variance, fold.energies(backend, state), spread.sharpest, not state.canvas.linear
+        spread.depth,
+        spread.variance,
+        fold.energies(backend, state),
+        spread.sharpest,
+        coded=not state.canvas.linear,
+        sigma=fold.focus_sigma,
     )
 
 

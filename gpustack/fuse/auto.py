@@ -71,13 +71,14 @@ class Auto:
         return soft_scales(self.noise, self.radius, self.smoothing, self.prefer)
 
     @property
-    def _mean_sigma(self) -> float:
+    def focus_sigma(self) -> float:
+        """The blur of the focus measure of the mean, in pixels."""
         return self.radius * MEAN_SIGMA_PX / FOCUS_SIGMA_PX
 
     @property
     def halo(self) -> int:
         """Rows around a band."""
-        return max(sharpness_halo(self._mean_sigma), self._levels.halo)
+        return max(sharpness_halo(self.focus_sigma), self._levels.halo)
 
     def start(self, backend: Backend[Any], canvas: Canvas, /) -> AutoState:
         """Empty levels, and a mean of nothing."""
@@ -111,7 +112,7 @@ class Auto:
         band = view(wide)
         part = state.means[number]
         if turn.takes(number):
-            backend.fold_sharpness(part, index, band, self._mean_sigma, rows.within(wide))
+            backend.fold_sharpness(part, index, band, self.focus_sigma, rows.within(wide))
         levels.add_finest(backend, state.levels, index, partial(_rows_of, backend, band, wide), turn, number)
 
     def merge(self, backend: Backend[Any], state: AutoState, other: AutoState, /) -> None:

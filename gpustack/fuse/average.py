@@ -49,6 +49,11 @@ class Average:
     prefer: Prefer = Prefer.NONE
     spreads: bool = False
 
+    @property
+    def focus_sigma(self) -> float:
+        """The blur of the focus measure, in pixels."""
+        return self.radius
+
     def start(self, backend: Backend[Any], canvas: Canvas, /) -> AverageState:
         """A mean of nothing."""
         return AverageState(canvas, [self._empty(backend, canvas, len(rows)) for rows in canvas.bands])

@@ -60,6 +60,11 @@ class Sharpest:
     smoothing: float = NOISE_LEVELS
     prefer: Prefer = Prefer.NONE
 
+    @property
+    def focus_sigma(self) -> float:
+        """The blur of the focus measure, in pixels."""
+        return self.radius
+
     def start(self, backend: Backend[Any], canvas: Canvas, /) -> SharpestState:
         """No frame has won yet."""
         return SharpestState(canvas, [self._empty(backend, canvas, len(rows)) for rows in canvas.bands])

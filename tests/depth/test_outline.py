@@ -11,7 +11,7 @@ from gpustack.backend.cpu import Cpu
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import FRONT, GROUND, Steps
 from gpustack.depth.outline import outline
-from gpustack.depth.surface import NARROWEST, Sight
+from gpustack.depth.sight import NARROWEST, Sight
 from tests.strategies import Picture
 
 BACKEND: Backend[Any] = Cpu(2)
@@ -36,7 +36,7 @@ def shows() -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
 
 def sight(depth: float) -> Sight:
     depths, *others = (np.full(SIZE, value, np.float32) for value in (depth, 9.0, 1.0, 0.5))
-    return Sight(depths, *others, coded=True)
+    return Sight(depths, *others, coded=True, sigma=2.0)
 
 
 @pytest.mark.parametrize("nearer_first", [True, False], ids=["near to far", "far to near"])

@@ -11,7 +11,8 @@ import pytest
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import Band, Best, Part, sharpness_halo
 from gpustack.depth.rims import rims
-from gpustack.depth.surface import Sight, surface
+from gpustack.depth.sight import Sight
+from gpustack.depth.surface import surface
 from gpustack.settings import FOCUS_SIGMA_PX
 from tests.strategies import Picture
 
@@ -60,7 +61,7 @@ def test_no_rim_is_above_what_is_allowed_for(
     seen, luma = energy.copy(), sharp.copy()
     seen[beside], luma[beside] = rim[beside], blurred[beside]
     depth = np.where(seen == energy, np.float32(NEAR), np.float32(RIM_DEPTH))
-    feigned = rims(backend, seen, luma, depth, FLOOR, coded=True)
+    feigned, _ = rims(backend, seen, luma, depth, FLOOR, coded=True)
     assert rim[beside].max() > 10 * FLOOR  # there is something to see
     assert (rim[beside] / feigned[beside]).max() < 1.1
 
@@ -77,20 +78,20 @@ def planes(inner: float, share: float) -> tuple[Picture, Picture]:
 
 def test_weak_detail_at_nobodys_depth_is_doubted(backend: Backend[Any]) -> None:
     depth, energy = planes(RIM_DEPTH, 3e-4)
-    feigned = rims(backend, energy, np.full_like(depth, 0.5), depth, FLOOR, coded=False)
+    feigned, _ = rims(backend, energy, np.full_like(depth, 0.5), depth, FLOOR, coded=False)
     assert (feigned[:, 48:56] > energy[:, 48:56]).all()
 
 
 @pytest.mark.parametrize("inner", [NEAR, NEAR + 1.4])
 def test_weak_detail_of_the_edge_itself_is_believed(backend: Backend[Any], inner: float) -> None:
     depth, energy = planes(inner, 3e-4)
-    feigned = rims(backend, energy, np.full_like(depth, 0.5), depth, FLOOR, coded=False)
+    feigned, _ = rims(backend, energy, np.full_like(depth, 0.5), depth, FLOOR, coded=False)
     np.testing.assert_array_equal(feigned[:, 48:56], np.float32(FLOOR))
 
 
 def test_strong_detail_is_believed(backend: Backend[Any]) -> None:
     depth, energy = planes(RIM_DEPTH, 0.3)
-    feigned = rims(backend, energy, np.full_like(depth, 0.5), depth, FLOOR, coded=False)
+    feigned, _ = rims(backend, energy, np.full_like(depth, 0.5), depth, FLOOR, coded=False)
     np.testing.assert_array_equal(feigned[:, 48:56], np.float32(FLOOR))
 
 
@@ -100,7 +101,7 @@ def test_a_rim_leaves_no_ridge_in_the_surface(backend: Backend[Any]) -> None:
     energy = np.full((HEIGHT, WIDTH), 1e4 * FLOOR, np.float32)
     depth[:, 46:52], energy[:, 46:52] = RIM_DEPTH, 20 * FLOOR
     variance, luma = np.full_like(depth, 0.5), np.full_like(depth, 0.5)
-    found = surface(backend, Sight(depth, variance, energy, luma, coded=False), FLOOR, 0.001)
+    found = surface(backend, Sight(depth, variance, energy, luma, coded=False, sigma=2.0), FLOOR, 0.001)
     assert np.abs(found.depth - NEAR).max() < 0.5
     assert found.confidence[:, 48:50].max() < 0.2
 
@@ -110,6 +111,8 @@ def test_strips_are_those_of_the_whole(backend: Backend[Any], monkeypatch: pytes
     energy = (generator.random((HEIGHT, WIDTH)) ** 12).astype(np.float32)
     luma = generator.random((HEIGHT, WIDTH)).astype(np.float32)
     depth = np.rint(20 * generator.random((HEIGHT, WIDTH))).astype(np.float32)
-    whole = rims(backend, energy, luma, depth, FLOOR, coded=True)
+    whole, sure = rims(backend, energy, luma, depth, FLOOR, coded=True)
     monkeypatch.setattr("gpustack.depth.rims.STRIP_ROWS", 9)
-    np.testing.assert_array_equal(rims(backend, energy, luma, depth, FLOOR, coded=True), whole)
+    strips, surely = rims(backend, energy, luma, depth, FLOOR, coded=True)
+    np.testing.assert_array_equal(strips, whole)
+    np.testing.assert_array_equal(surely, sure)

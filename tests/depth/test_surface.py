@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpustack.backend.protocol import Backend
-from gpustack.depth.surface import Sight, Surface, surface
+from gpustack.depth.sight import Sight
+from gpustack.depth.surface import Surface, surface
 from tests.strategies import Picture, seeds, sides
 
 HEIGHT, WIDTH = 96, 128
@@ -18,6 +19,7 @@ FLOOR = 1e-4
 FRAMES = 20
 STRONG = 100 * FLOOR
 NOISE = 0.005
+SIGMA = 2.0
 
 
 def seen(
@@ -30,7 +32,7 @@ def seen(
     planes = (np.broadcast_to(np.float32(values), depths.shape) for values in (variances, energies, luma))
     return surface(
         backend,
-        Sight(depths.astype(np.float32), *(plane.copy() for plane in planes), coded=True),
+        Sight(depths.astype(np.float32), *(plane.copy() for plane in planes), coded=True, sigma=SIGMA),
         FLOOR,
         NOISE,
     )
@@ -173,7 +175,7 @@ def test_its_arguments_stay_as_they_were(backend: Backend[Any]) -> None:
     generator = np.random.default_rng(5)
     planes = [generator.random((20, 30), np.float32) for _ in range(4)]
     kept = [plane.copy() for plane in planes]
-    surface(backend, Sight(*planes, coded=True), FLOOR, NOISE)
+    surface(backend, Sight(*planes, coded=True, sigma=SIGMA), FLOOR, NOISE)
     for found, wanted in zip(planes, kept, strict=True):
         np.testing.assert_array_equal(found, wanted)
 
