@@ -56,7 +56,7 @@ def rims(
 ) -> tuple[Plane, Plane]:
     """(h, w) float32: the focus measure up to which what is seen may be noise or a rim; that of noise alone
     where the pixel's depth is surely that of something within reach. And how surely it is seen,
-    (h, w) float32, 0 to 1.
+    (h, w) float32: 0 for what may be noise, 1 for what is far above rims, too.
 
     `energy`: the largest focus measure, `luma` and `depth` of the frame that has it, (h, w) float32; `floor`:
     the focus measure of noise; `coded`: values are not light, but about its root.
@@ -67,7 +67,7 @@ def rims(
         wide = rows.grow(_HALO, len(energy))
         slope = _slope(luma[wide.slice]) if coded else np.ones_like(luma[wide.slice])
         feigned = _feigned(energy[wide.slice], slope, floor)
-        sure = np.clip(energy[wide.slice] / (np.float32(SURE) * feigned), np.float32(0), np.float32(1))
+        sure = _sureness(energy[wide.slice], feigned, np.float32(floor))
         feigned[_shared(depth[wide.slice], sure >= 1)] = floor
         out[rows.slice], seen[rows.slice] = feigned[rows.within(wide)], sure[rows.within(wide)]
 
@@ -84,6 +84,12 @@ def _feigned(energy: Plane, slope: Plane, floor: float) -> Plane:
         np.maximum(feigned, around * np.float32(RIM / reach**3), out=feigned)
     feigned /= slope
     return np.maximum(feigned, np.float32(floor), out=feigned)
+
+
+def _sureness(energy: Plane, feigned: Plane, floor: np.float32) -> Plane:
+    """0 for what may be noise, 1 for what is surely seen."""
+    sure = np.float32(SURE) * feigned
+    return np.asarray(np.clip((energy - floor) / (sure - floor), np.float32(0), np.float32(1)), np.float32)
 
 
 def _slope(luma: Plane) -> Plane:
