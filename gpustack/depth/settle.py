@@ -92,11 +92,11 @@ def _ask(backend: Backend[Any], ballot: Ballot, after: Ballot, asked: Mask, cont
         if not wanted.any():
             return
         wide = rows.grow(votes.halo(), height)
-        told, heard = (
-            plane[rows.within(wide)] for plane in votes.majority(ballot.rows(wide.slice), contrast)
-        )
-        believed = wanted & (heard >= np.float32(HEARD))
-        np.copyto(depth, told, where=believed)
-        np.copyto(voters, np.float32(1), where=believed)
+        around = np.zeros((len(wide), wanted.shape[1]), bool)
+        around[rows.within(wide)] = wanted
+        told, heard = votes.majority(ballot.rows(wide.slice), around, contrast)
+        believed = heard >= np.float32(HEARD)
+        depth[wanted] = np.where(believed, told, depth[wanted])
+        voters[wanted] = np.where(believed, np.float32(1), voters[wanted])
 
     backend.each(work, _strips(asked))

@@ -66,13 +66,13 @@ def divided(depth: Plane, voters: Plane) -> Mask:
     return np.asarray(apart & (farthest > -nowhere) & (nearest < nowhere), bool)
 
 
-def majority(ballot: Ballot, contrast: float) -> tuple[Plane, Plane]:
-    """The depth that most voters around each pixel have, (h, w), and the votes that were given, (h, w), none
-    where they are not decisive. `contrast`: brightness that differs by less is alike anyway."""
-    found, count = ballot.depth.copy(), ballot.voters.copy()
+def majority(ballot: Ballot, asked: Mask, contrast: float) -> tuple[Plane, Plane]:
+    """The depth that most voters around each pixel that is `asked` (h, w) for have, and the votes that were
+    given, none where they are not decisive: (n,) each, in the order of the rows. `contrast`: brightness that
+    differs by less is alike anyway."""
+    found, count = ballot.depth[asked], ballot.voters[asked]
     heard = np.zeros_like(count)
-    unlike = _unlikeness(ballot.luma, contrast)
-    for depth, vote in _votes(ballot, unlike):
+    for depth, vote in _votes(ballot, asked, contrast):
         away = depth - found
         agree = np.abs(away) <= np.float32(SAME_FRAMES)
         heard += vote
@@ -86,34 +86,34 @@ def majority(ballot: Ballot, contrast: float) -> tuple[Plane, Plane]:
     return found, heard
 
 
-def _unlikeness(luma: Plane, contrast: float) -> Plane:
-    """What squared differences in brightness are multiplied by to tell whether two pixels are alike."""
-    window = np.ones((2 * CONTRAST_PX + 1, 2 * CONTRAST_PX + 1), np.uint8)
-    span = np.float32(ALIKE_SHARE) * (cv2.dilate(luma, window) - cv2.erode(luma, window))
-    return np.asarray(1 / (8 * (span * span + np.float32(contrast**2))), np.float32)
-
-
-def _votes(ballot: Ballot, unlike: Plane) -> Iterator[tuple[Plane, Plane]]:
+def _votes(ballot: Ballot, asked: Mask, contrast: float) -> Iterator[tuple[Plane, Plane]]:
     """From each place the depths and the votes: 1 of a pixel just as bright, about a bell in brightness."""
+    own, unlike = ballot.luma[asked], _unlikeness(ballot.luma, contrast)[asked]
     depth, voters, luma = (
         cv2.copyMakeBorder(plane, *(REACH_PX,) * 4, cv2.BORDER_CONSTANT, value=0)
         for plane in (ballot.depth, ballot.voters, ballot.luma)
     )
-    height, width = ballot.luma.shape
+    rows, columns = np.nonzero(asked)
+    at = (rows + REACH_PX) * luma.shape[1] + columns + REACH_PX
     for down, across in _offsets():
-        there = (
-            slice(REACH_PX + down, REACH_PX + down + height),
-            slice(REACH_PX + across, REACH_PX + across + width),
-        )
-        vote: Plane = np.subtract(luma[there], ballot.luma)
+        there = at + (down * luma.shape[1] + across)
+        vote: Plane = luma.take(there)
+        vote -= own
         vote *= vote
         vote *= unlike
         vote += 1
         np.reciprocal(vote, out=vote)
         vote *= vote
         vote *= vote
-        vote *= voters[there]
-        yield np.asarray(depth[there], np.float32), vote
+        vote *= voters.take(there)
+        yield depth.take(there), vote
+
+
+def _unlikeness(luma: Plane, contrast: float) -> Plane:
+    """What squared differences in brightness are multiplied by to tell whether two pixels are alike."""
+    window = np.ones((2 * CONTRAST_PX + 1, 2 * CONTRAST_PX + 1), np.uint8)
+    span = np.float32(ALIKE_SHARE) * (cv2.dilate(luma, window) - cv2.erode(luma, window))
+    return np.asarray(1 / (8 * (span * span + np.float32(contrast**2))), np.float32)
 
 
 def _offsets() -> list[tuple[int, int]]:
