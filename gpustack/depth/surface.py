@@ -71,8 +71,9 @@ def surface(
     feigned, sure = rims(backend, sight.energy, sight.luma, median, floor, coded=sight.coded)
     if settled:
         settle(backend, sight, Ballot(median, sure, sight.luma), contrast)
-        del median, sure
+        del median
         median = _median(backend, seen)
+    del sure
     confidence = _confidence(backend, sight, feigned)
     smooth = guided(backend, median, sight.luma, confidence, SIGMA_PX, contrast)
     depth = filled(backend, smooth, confidence)

@@ -24,8 +24,8 @@ REACH_PX = 16
 """How far votes are asked for: as far as the focus measure can be borrowed, and half as far again."""
 
 VOTERS = 48
-"""Pixels that are asked, spread evenly over that disk: four times as many change no scene by a hundredth of a
-frame."""
+"""Pixels that are asked, spread evenly over that disk: three times as many change no scene by a
+hundredth of a frame."""
 
 ALIKE_SHARE, CONTRAST_PX = 0.1, 5
 """Brightness is alike that differs by less than this share of the contrast within so many pixels."""

@@ -19,9 +19,12 @@ from gpustack.settings import Method, Settings
 SIGHT = Footprint(0.0, 0.0, 16.0)
 """What a depth map is made from, on the host: four planes."""
 
+PLAIN_SURFACE = Footprint(5.0, 0.0, 12.0)
+"""What making the surface takes at its peak beside them, along which a picture is blended: three planes, and
+what is filled in at half size and below."""
+
 SURFACE = Footprint(5.0, 0.0, 21.0)
-"""What making the surface takes at its peak beside them: two ballots, what may be feigned, and who is asked;
-later on what is filled in at half size and below."""
+"""The same of one whose depths are settled: two ballots, what may be feigned, and who is asked."""
 
 FOUND = Footprint(0.0, 0.0, 8.0)
 """The surface itself: depth and confidence."""
@@ -76,7 +79,8 @@ class Holding:
             case Method.DEPTHMAP:
                 return (
                     sharpest.beside(SIGHT),
-                    _sum(SIGHT, SURFACE, self._found),
+                    SIGHT.beside(PLAIN_SURFACE),
+                    _sum(SIGHT, SURFACE, FOUND) if self.settings.depth else NOTHING,
                     _sum(state, FOUND, self._found, self._picture, WINNERS),
                 )
             case Method.AUTO:

@@ -154,14 +154,14 @@ def test_fewer_frames_are_in_flight_where_memory_is_short(method: Method) -> Non
         make_plan(stack, settings, Budget(ram - 1, 4))
 
 
-def test_depth_costs_memory_and_depthmap_includes_it() -> None:
+def test_depth_costs_memory() -> None:
     stack = headers(3, width=3000, height=2000)
     for method in Method:
         without, with_depth = (
             make_plan(stack, Settings(method=method, depth=depth), GENEROUS).finish_bytes
             for depth in (False, True)
         )
-        assert (with_depth > without) == (method is not Method.DEPTHMAP)
+        assert with_depth > without
 
 
 def test_seconds_grow_with_frames_and_passes() -> None:
