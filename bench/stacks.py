@@ -57,8 +57,8 @@ class Stacks:
         self._device, self._sweep, self._scratch = device, sweep, scratch
         toy = device == devices.CPU
         self._counts = TOY_COUNTS if toy else COUNTS
-        # Small frames take more memory to be aligned than to be fused, however they are fused.
-        self._planned = Settings(align=Model.NONE) if toy else Settings()
+        # Small frames take more memory to be aligned, and to be looked at beside steps, than to be fused.
+        self._planned = Settings(Method.PYRAMID, align=Model.NONE) if toy else Settings()
         self._jpegs: list[Path] = []
 
     @property
@@ -112,8 +112,8 @@ class Stacks:
         links = self._links("plans")
         rows = []
         for name, vram in self._limits(len(links)):
-            align = self._planned.align
-            row = self._fused(f"plans-{name}", links, vram=vram, align=align) | {"plan": name}
+            way = {"method": self._planned.method, "align": self._planned.align}
+            row = self._fused(f"plans-{name}", links, vram=vram, **way) | {"plan": name}
             row.pop("matrices")
             rows.append(row | {"fps": round(len(links) / row["passes_s"], 2)})
         return rows

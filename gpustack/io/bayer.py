@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gpustack.io.raw_directory import black_repeats, calibrates_samples, drops_zeros
+from gpustack.io.raw_directory import black_repeats, calibrates_samples, drops_zeros, filters
 from gpustack.model.mosaic import BLUE, GREEN, PATTERNS, RED, WHITE, Mosaic, Sites
 from gpustack.settings import Demosaic
 
@@ -82,11 +82,15 @@ def bayer(
 
 
 def told_ours(raw: rawpy.RawPy, path: Path) -> bool:
-    """Whether the header tells that `bayer` gives a mosaic, unless its samples or levels are unusual."""
-    if _sites(raw) is None or raw.sizes.pixel_aspect != 1 or Levels.of(raw).white <= 0:
+    """Whether the header tells that `bayer` gives a mosaic, unless its samples or levels are unusual.
+
+    LibRaw itself tells the pattern only once it has unpacked the whole picture.
+    """
+    if raw.color_desc != b"RGBG" or raw.sizes.pixel_aspect != 1 or Levels.of(raw).white <= 0:
         return False
     with path.open("rb") as file:
-        return not calibrates_samples(file) and max(black_repeats(file)) <= 2 and not drops_zeros(file)
+        plain = filters(file) in PATTERNS and max(black_repeats(file)) <= 2
+        return plain and not calibrates_samples(file) and not drops_zeros(file)
 
 
 def at_half_size(samples: npt.NDArray[Any], mosaic: Mosaic) -> npt.NDArray[Any]:

@@ -13,6 +13,7 @@ from gpustack.io.ifd import Directory, Entry, read_directory, read_header
 _MAKE, _MODEL, _PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION = 271, 272, 262, 330, 50706
 _CFA, _LINEAR_RAW = 32803, 34892
 _WIDTH, _HEIGHT, _COMPRESSION, _BLACK_REPEATS = 256, 257, 259, 50713
+_FILTER_REPEATS, _FILTERS = 33421, 33422
 _EXTENTS = ((273, 279), (324, 325))
 # UniqueCameraModel, ColorMatrix, CameraCalibration, AnalogBalance, BaselineExposure, CalibrationIlluminant,
 # signatures of calibrations, ProfileName and ForwardMatrix; matrices and illuminants for two kinds of light.
@@ -100,6 +101,15 @@ def black_repeats(file: BinaryIO) -> tuple[int, ...]:
         if _BLACK_REPEATS in directory:
             return directory[_BLACK_REPEATS].numbers
     return 1, 1
+
+
+def filters(file: BinaryIO) -> tuple[int, ...]:
+    """The colours (red, green, blue from 0 on) of the 2x2 samples that repeat, by rows; empty where the file
+    does not say, or where it has another pattern."""
+    for directory in filter(_holds_sensor_data, _directories(file)):
+        if {_FILTER_REPEATS, _FILTERS} <= directory.keys() and directory[_FILTER_REPEATS].numbers == (2, 2):
+            return tuple(directory[_FILTERS].data)
+    return ()
 
 
 def _directories(file: BinaryIO) -> Iterator[Directory]:
