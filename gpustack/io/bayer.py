@@ -84,9 +84,9 @@ def bayer(
 def told_ours(raw: rawpy.RawPy, path: Path) -> bool:
     """Whether the header tells that `bayer` gives a mosaic, unless its samples or levels are unusual.
 
-    LibRaw itself tells the pattern only once it has unpacked the whole picture.
+    LibRaw itself tells the pattern and the levels only once it has unpacked the whole picture.
     """
-    if raw.color_desc != b"RGBG" or raw.sizes.pixel_aspect != 1 or Levels.of(raw).white <= 0:
+    if raw.color_desc != b"RGBG" or raw.sizes.pixel_aspect != 1:
         return False
     with path.open("rb") as file:
         plain = filters(file) in PATTERNS and max(black_repeats(file)) <= 2

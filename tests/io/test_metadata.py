@@ -137,10 +137,15 @@ def test_png_exif_may_follow_the_pixels(tmp_path: Path) -> None:
     assert found(tmp_path, data, Kind.PNG).exif == parse(block)
 
 
+def miscounted(sound: bytes) -> bytes:
+    """A chunk whose checksum is another one, whatever it was."""
+    return sound[:-1] + bytes([sound[-1] ^ 1])
+
+
 @pytest.mark.parametrize(
     "bad",
     [
-        chunk(b"iCCP", b"x\0\0" + zlib.compress(PROFILE))[:-1] + b"?",
+        miscounted(chunk(b"iCCP", b"x\0\0" + zlib.compress(PROFILE))),
         chunk(b"iCCP", b"x\0\0" + PROFILE),
         chunk(b"iCCP", b"x\0\1" + zlib.compress(PROFILE)),
         chunk(b"iCCP", b"x"),
