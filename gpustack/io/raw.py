@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Balance", "Recipe", "decode", "halved", "lock", "opened", "probe", "unpack"]
 
-# LibRaw's flip bits (1 mirror, 2 upside down, 4 transpose) as EXIF orientations.
 _BESIDE = 0.9
 """What unpacking and developing take besides the picture, as a share of it, where that is not LibRaw's to do:
 samples twice, and the rows of a tile's planes (0.83 of 12 megapixels)."""
 
+# LibRaw's flip bits (1 mirror, 2 upside down, 4 transpose) as EXIF orientations.
 _ORIENTATIONS = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
 
 
