@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gpustack.errors import GpustackError, InputError, UsageError, WriteError
 from gpustack.io.strict import Malformed, parsed
@@ -23,9 +23,7 @@ from gpustack.retouch.strokes import FrameSource, PictureSource, Stroke, StrokeS
 from gpustack.viewing import grid
 from gpustack.viewing.look import Look
 from gpustack.viewing.painted import Entry, Layer, Painted
-
-if TYPE_CHECKING:
-    from gpustack.viewing.desk import Desk
+from gpustack.viewing.pictures import Pictures
 
 STEPS: dict[str, Callable[[History[Entry]], History[Entry]]] = {
     "undo": History.undo,
@@ -39,14 +37,14 @@ _SEAM_PIXELS = 1 << 20
 
 
 class Edits:
-    """The strokes over the result of a desk; for any thread."""
+    """The strokes over a result; for any thread."""
 
-    def __init__(self, desk: Desk, limit: int) -> None:
+    def __init__(self, pictures: Pictures, warn: Callable[[str], None], limit: int) -> None:
         """`limit`: bytes of painted tiles that are kept."""
-        self._desk, self._lock = desk, threading.Lock()
+        self._pictures, self._warn, self._lock = pictures, warn, threading.Lock()
         self._adding = threading.Lock()  # strokes stay in the order in which they come
-        self.place = Place(desk.shown, desk.shown.path.absolute().parent)
-        self.path = edits_of(desk.shown.path)
+        self.place = Place(pictures.shown, pictures.shown.path.absolute().parent)
+        self.path = edits_of(pictures.shown.path)
         self._painted = Painted(limit)
         self._history: History[Entry] = History()
         self._saved: tuple[Entry, ...] = ()
@@ -65,7 +63,7 @@ class Edits:
             history = History.of(map(self._entry, strokes))
         except GpustackError as error:
             self._unread = error
-            self._desk.work.warn(f"The strokes of {self.path.name} are not shown. {error}")
+            self._warn(f"The strokes of {self.path.name} are not shown. {error}")
             return
         with self._lock:  # something may have been painted meanwhile
             mine = self._history
@@ -75,10 +73,10 @@ class Edits:
 
     def over(self, look: Look, area: grid.Area) -> Look:
         """An area of the result with the strokes painted. Raises GpustackError where a source has gone."""
-        entries, (_, _, width, height) = self._history.strokes, self._desk.shown.box
+        entries, (_, _, width, height) = self._history.strokes, self._pictures.shown.box
         box = Box(area.left, area.top, area.width, area.height)
         whole = Area(box, area.level, width, height)
-        return self._painted.over(entries, look.pixels, whole, keeps=self._desk.picture.done)
+        return self._painted.over(entries, look.pixels, whole, keeps=self._pictures.fused.done)
 
     def as_dict(self) -> dict[str, Any]:
         """The edit list, and what can be undone and redone."""
@@ -115,16 +113,16 @@ class Edits:
                 )
             write_edits(self.path, self._list(), overwrite=True)
             self._saved, self._content = self._history.strokes, _digest(self.path)
-        picture = self._desk.shown.path
+        picture = self._pictures.shown.path
         target = picture.with_name(f"{picture.stem}-retouched{picture.suffix}")
         words = ["gpustack", "apply", str(self.path), "-o", str(target)]
-        folder = self._desk.shown.inputs.folder
+        folder = self._pictures.shown.inputs.folder
         words += [] if folder is None else ["--frames", str(folder)]
         return {"file": self.path.name, "command": shlex.join(words)} | self._state()
 
     def source(self, index: int) -> dict[str, Any]:
         """What a stroke names a frame by."""
-        one = self._desk.shown.sidecar.inputs[index]
+        one = self._pictures.shown.sidecar.inputs[index]
         return FrameSource(one.file, one.page).as_dict()
 
     def source_of(self, path: Path) -> dict[str, Any] | None:
@@ -137,7 +135,7 @@ class Edits:
 
     def _entry(self, stroke: Stroke) -> Entry:
         """A stroke made ready: what it paints with, and how bright that is to be."""
-        shown = self._desk.shown
+        shown = self._pictures.shown
         if not shown.turn_known:
             raise InputError(
                 "How the frames are turned is not known, so nothing can be painted.",
@@ -161,14 +159,14 @@ class Edits:
             return f"frame-{self.place.index(source)}"
         assert isinstance(source, PictureSource)
         wanted = (self.place.home / source.file).resolve()
-        for number, other in enumerate(self._desk.others):
+        for number, other in enumerate(self._pictures.others):
             if other.picture.path.resolve() == wanted:
                 return f"other-{number}"
         raise InputError(f"{source.file} is not open.", f"Start with --compare {source.file}.")
 
     def _layer(self, name: str, finer: int = 0) -> Layer:
-        desk = self._desk
-        return Layer(lambda area: desk.look(name, area), grid.Grid.of(desk.shown), finer)
+        pictures = self._pictures
+        return Layer(lambda area: pictures.look(name, area), pictures.grid, finer)
 
     def _changed(self, change: Callable[[History[Entry]], History[Entry]]) -> dict[str, Any]:
         with self._lock:
@@ -184,7 +182,7 @@ class Edits:
 
     def _around(self, entries: Sequence[Entry]) -> list[int] | None:
         """The box of the reference that strokes cover: left, top, width, height."""
-        left, top, width, height = self._desk.shown.box
+        left, top, width, height = self._pictures.shown.box
         boxes = [entry.paint.mask.box(width, height) for entry in entries]
         found = [box for box in boxes if box is not None]
         if not found:
@@ -194,7 +192,7 @@ class Edits:
 
     def _list(self) -> EditList:
         strokes = tuple(entry.stroke for entry in self._history.strokes)
-        return EditList(self._desk.shown.path.name, self.place.reference, strokes)
+        return EditList(self._pictures.shown.path.name, self.place.reference, strokes)
 
 
 def _finer(seam: Seam) -> int:

@@ -13,7 +13,6 @@ from starlette.routing import Route
 from gpustack.errors import GpustackError
 from gpustack.viewing import editroutes, telling
 from gpustack.viewing.desk import Desk
-from gpustack.viewing.grid import Grid
 from gpustack.viewing.locks import refused, too_large
 from gpustack.viewing.tiles import NotYetError
 
@@ -63,7 +62,7 @@ async def _picture(request: Request) -> Response:
 
 def _tile(request: Request) -> Response:
     desk, asked = _desk(request), request.path_params
-    area = Grid.of(desk.shown).tile(asked["level"], asked["column"], asked["row"])
+    area = desk.pictures.grid.tile(asked["level"], asked["column"], asked["row"])
     rev = desk.edits.rev
     try:
         if area is None:
@@ -71,7 +70,7 @@ def _tile(request: Request) -> Response:
         data, kind = desk.tile(asked["layer"], area)
     except KeyError:
         return refused(404, "There is no such tile.", "")
-    kept = request.query_params.get("r") == str(rev) == str(desk.edits.rev) and desk.picture.done
+    kept = request.query_params.get("r") == str(rev) == str(desk.edits.rev) and desk.pictures.fused.done
     return Response(data, media_type=kind, headers={"cache-control": _KEPT} if kept else None)
 
 

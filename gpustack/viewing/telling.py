@@ -15,7 +15,7 @@ from gpustack.viewing.planes import NAMES
 
 def picture(desk: Desk) -> dict[str, Any]:
     """The result, its frames and its layers."""
-    shown = desk.shown
+    shown = desk.pictures.shown
     wide, high = shown.turn.size
     return {
         "name": shown.path.name,
@@ -31,7 +31,7 @@ def picture(desk: Desk) -> dict[str, Any]:
         "layers": _layers(desk),
         "others": [
             {"id": f"other-{n}", "name": one.picture.name, "source": desk.edits.source_of(one.picture.path)}
-            for n, one in enumerate(desk.others)
+            for n, one in enumerate(desk.pictures.others)
         ],
         "warnings": shown.warnings,
         "settings": {name: _plain(value) for name, value in shown.sidecar.as_dict()["settings"].items()},
@@ -43,9 +43,9 @@ def picture(desk: Desk) -> dict[str, Any]:
 
 
 def _frame(desk: Desk, index: int) -> dict[str, Any]:
-    shown = desk.shown
+    shown = desk.pictures.shown
     row, place = shown.sidecar.report["frames"][index], shown.sidecar.places[index]
-    problem = desk.frames.problem(index)
+    problem = desk.pictures.frames.problem(index)
     linear = place.transform.matrix[:2, :2] / place.transform.matrix[2, 2]
     return {
         "index": index,
@@ -70,18 +70,19 @@ def _frame(desk: Desk, index: int) -> dict[str, Any]:
 
 def _shift(desk: Desk, transform: Transform) -> list[float]:
     """How far the middle of the result lies from where the frame has it, upright, in pixels (x, y)."""
-    to_stored = desk.shown.to_stored
-    middle = np.array([[(desk.shown.box[2] - 1) / 2, (desk.shown.box[3] - 1) / 2]])
+    shown = desk.pictures.shown
+    to_stored, (_, _, width, height) = shown.to_stored, shown.box
+    middle = np.array([[(width - 1) / 2, (height - 1) / 2]])
     stored = Transform(to_stored).apply(middle)
     moved = transform.apply(stored) - stored
     return [float(part) for part in (np.linalg.inv(to_stored[:2, :2]) @ moved[0])]
 
 
 def _layers(desk: Desk) -> list[dict[str, Any]]:
-    scales, maps = desk.planes.scales, desk.planes.maps
+    scales, maps, shown = desk.planes.scales, desk.planes.maps, desk.pictures.shown
     pictures = [("result", "Result"), ("original", "As fused")]
-    pictures += [(f"other-{n}", one.picture.name) for n, one in enumerate(desk.others)]
-    frames = [(f"frame-{n}", desk.shown.name_of(n)) for n in range(len(desk.shown.sidecar.inputs))]
+    pictures += [(f"other-{n}", one.picture.name) for n, one in enumerate(desk.pictures.others)]
+    frames = [(f"frame-{n}", shown.name_of(n)) for n in range(len(shown.sidecar.inputs))]
     return [
         *(_layer(own, name, "picture") for own, name in pictures),
         *(
@@ -108,7 +109,7 @@ def work(desk: Desk) -> dict[str, Any]:
 
 def at(desk: Desk, x: float, y: float) -> dict[str, Any]:
     """What is known of a place of the upright reference; fields are null outside the result."""
-    left, top, wide, high = desk.shown.box
+    left, top, wide, high = desk.pictures.shown.box
     x, y = x - left, y - top
     if not (0 <= x < wide and 0 <= y < high):
         return desk.planes.nothing() | {"rgb": None}
@@ -117,7 +118,7 @@ def at(desk: Desk, x: float, y: float) -> dict[str, Any]:
 
 def _colour(desk: Desk, column: int, row: int) -> list[int] | None:
     try:
-        pixel = desk.picture.read(Area(0, column, row, 1, 1), wait_s=0.0)[0, 0]
+        pixel = desk.pictures.fused.read(Area(0, column, row, 1, 1), wait_s=0.0)[0, 0]
     except GpustackError:
         return None
     return [int(level) for level in (pixel if len(pixel) > 1 else pixel.repeat(3))]

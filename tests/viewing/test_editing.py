@@ -64,7 +64,7 @@ def post(client: TestClient, how: str, stroke: Stroke | None = None) -> dict[str
 
 def shown(desk: Desk, level: int = 0, tile: int = 512) -> Pixels:
     """The result as the page shows it, put together from tiles."""
-    wide, high = (-(-side >> level) for side in desk.shown.box[2:])
+    wide, high = (-(-side >> level) for side in desk.pictures.shown.box[2:])
     out = np.zeros((high, wide, 3), np.uint8)
     for top in range(0, high, tile):
         for left in range(0, wide, tile):
@@ -252,6 +252,6 @@ def test_where_the_camera_s_turn_is_not_known_nothing_is_painted(bench: Bench) -
     for path in (bench.path.parent / "frames").iterdir():
         path.unlink()
     with page(bench) as (desk, _):
-        assert not desk.shown.turn_known
+        assert not desk.pictures.shown.turn_known
         with pytest.raises(InputError, match="turned"):
             desk.edits.add(json.dumps(STROKES[3].as_dict()).encode())

@@ -16,13 +16,13 @@ from gpustack.model.frame import Frame
 from gpustack.settings import Interpolation, Settings
 from gpustack.shown import open_shown
 from gpustack.viewing.desk import Desk
-from gpustack.viewing.grid import Area, Grid
+from gpustack.viewing.grid import Area
 from gpustack.viewing.tiles import halved
 from tests.viewing.stacks import Pixels, opened, stacked, write_stack
 
 
 def whole(desk: Desk, level: int = 0) -> Area:
-    return Area(level, 0, 0, *Grid.of(desk.shown).size(level))
+    return Area(level, 0, 0, *desk.pictures.grid.size(level))
 
 
 def aligned(paths: list[Path], orientation: int, settings: Settings) -> list[Pixels]:
@@ -41,7 +41,7 @@ def test_a_frame_lies_where_the_engine_lays_it(tmp_path: Path, orientation: int)
     paths = write_stack(tmp_path, orientation)
     wanted = aligned(paths, orientation, Settings())
     with opened(stacked(tmp_path), ready=False) as desk:
-        assert desk.shown.turn.orientation == orientation
+        assert desk.pictures.shown.turn.orientation == orientation
         for index, frame in enumerate(wanted):
             look = desk.look(f"frame-{index}", whole(desk))
             assert look.valid is None
@@ -122,10 +122,10 @@ def test_a_frame_that_has_gone_or_changed_is_told_and_the_others_are_shown(tmp_p
     paths[3].write_bytes(paths[3].read_bytes() + b"\0")
     with opened(result, ready=False) as desk:
         for index, words in ((0, "f0.png is missing"), (3, "bytes and had")):
-            assert words in str(desk.frames.problem(index))
+            assert words in str(desk.pictures.frames.problem(index))
             with pytest.raises(GpustackError, match=words):
                 desk.look(f"frame-{index}", whole(desk))
-        assert desk.frames.problem(1) is None
+        assert desk.pictures.frames.problem(1) is None
         assert desk.look("frame-2", whole(desk)).valid is None
 
 
@@ -142,9 +142,9 @@ def test_frames_are_found_in_another_folder(tmp_path: Path) -> None:
 def test_the_frames_beside_are_decoded_ahead_for_coarse_levels(tmp_path: Path) -> None:
     write_stack(tmp_path, count=4)
     with opened(stacked(tmp_path), ready=False) as desk:
-        store = desk.frames._store
+        store = desk.pictures.frames._store
         desk.look("frame-1", Area(1, 0, 0, 10, 10))
         desk.look("frame-1", Area(2, 0, 0, 10, 10))
-        desk.frames._ahead.submit(int).result()  # it has done what it was asked for before
+        desk.pictures.frames._ahead.submit(int).result()  # it has done what it was asked for before
         assert all(store.kept((index, 2)) is not None for index in (0, 1, 2))
         assert store.kept((3, 2)) is store.kept((2, 1)) is None

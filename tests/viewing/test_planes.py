@@ -48,7 +48,7 @@ def desk(folder: Path) -> Iterator[Desk]:
 
 
 def whole(desk: Desk) -> Area:
-    return Area(0, 0, 0, *desk.shown.box[2:])
+    return Area(0, 0, 0, *desk.pictures.shown.box[2:])
 
 
 def values(desk: Desk, name: str) -> np.ndarray:
@@ -114,7 +114,7 @@ def test_frames_that_are_missing_are_left_out_of_the_maps(folder: Path, tmp_path
         winners = values(desk, "winners")
         assert not (winners == 2).any()
         assert (winners == FRAMES - 1).any()
-        left, top, wide, high = desk.shown.box
+        left, top, wide, high = desk.pictures.shown.box
         curve = client_of(desk).get(f"/api/at?x={left + wide / 2}&y={top + high / 2}").json()["curve"]
         assert [index for index, _ in curve] == [0, 1, 3, 4, 5, 6, 7]
 
@@ -143,12 +143,12 @@ def test_gaps_are_those_of_inspect_turned_upright(tmp_path: Path, orientation: i
     with opened(result) as desk:
         told = client_of(desk).get("/api/gaps").json()
         classes = desk.planes.maps["gaps"].plane.read(whole(desk))
-        left, top, wide, high = desk.shown.box
+        left, top, wide, high = desk.pictures.shown.box
         other = wanted[0]  # the largest: small ones come and go with a rounding
         (gap,) = (each for each in told["gaps"] if each["frames"] == other["frames"])
         assert gap["side"] == other["side"]
         assert gap["share"] == pytest.approx(other["share"], abs=0.02)
-        box = desk.shown.turn.upright(tuple(other["box"]))
+        box = desk.pictures.shown.turn.upright(tuple(other["box"]))
         assert np.abs(np.subtract(gap["box"], box)).max() <= 24, "within three cells"
         x, y, across, down = gap["box"]
         inside = classes[max(0, y - top) : y - top + down, max(0, x - left) : x - left + across]

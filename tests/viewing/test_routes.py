@@ -72,13 +72,13 @@ def test_all_layers_are_ready_in_the_end(client: TestClient) -> None:
 def test_the_result_is_shown_as_it_is(client: TestClient, desk: Desk, folder: Path) -> None:
     saved = pixels(folder / "sharp.tif")
     for layer in ("result", "original"):
-        assert np.array_equal(desk.look(layer, Area(0, 0, 0, *desk.shown.box[2:])).pixels, saved)
+        assert np.array_equal(desk.look(layer, Area(0, 0, 0, *desk.pictures.shown.box[2:])).pixels, saved)
         shown = decoded(client.get(f"/tile/{layer}/0/0/0").content)[..., :3]
         assert np.abs(shown.astype(int) - saved).mean() < 6  # JPEG, of what is nearly noise
 
 
 def test_another_crop_lies_on_the_same_pixels(client: TestClient, desk: Desk, folder: Path) -> None:
-    left, top, wide, high = desk.shown.box
+    left, top, wide, high = desk.pictures.shown.box
     whole = pixels(folder / "other.png")
     look = desk.look("other-0", Area(0, 0, 0, wide, high))
     assert np.array_equal(look.pixels, whole[top : top + high, left : left + wide])
@@ -87,7 +87,7 @@ def test_another_crop_lies_on_the_same_pixels(client: TestClient, desk: Desk, fo
 
 def test_depth_is_that_of_its_file(client: TestClient, desk: Desk, folder: Path) -> None:
     depth = pixels(folder / "depth.tif")[..., 0]
-    left, top = desk.shown.box[:2]
+    left, top = desk.pictures.shown.box[:2]
     for x, y in ((3, 5), (50, 70), (90, 130)):
         at = client.get(f"/api/at?x={left + x + 0.5}&y={top + y + 0.5}").json()
         assert at["depth"] == pytest.approx(float(depth[y, x]), abs=1e-3)
@@ -97,7 +97,7 @@ def test_depth_is_that_of_its_file(client: TestClient, desk: Desk, folder: Path)
 
 def test_the_curve_rises_to_the_frame_that_is_sharp(client: TestClient, desk: Desk) -> None:
     """Stored columns are sharp in thirds: upright, rows are."""
-    left, top, wide, high = desk.shown.box
+    left, top, wide, high = desk.pictures.shown.box
     for index in range(3):
         at = client.get(f"/api/at?x={left + wide / 2}&y={top + high * (index + 0.5) / 3}").json()
         curve = dict(map(tuple, at["curve"]))
