@@ -20,7 +20,7 @@ import machine
 import numpy as np
 
 import gpustack
-from gpustack.cli.options import find
+from gpustack.cli.finding import find
 from gpustack.model.transform import corners
 from gpustack.scenes import Rendered, Shoot, names, render
 from gpustack.scenes.comparison import truth_psnr

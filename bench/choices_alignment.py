@@ -21,7 +21,7 @@ import numpy as np
 
 import gpustack
 from gpustack.align import estimate, sight, steps
-from gpustack.cli.options import find
+from gpustack.cli.finding import find
 from gpustack.engine import links
 from gpustack.model.stack import Stack
 from gpustack.model.transform import corners

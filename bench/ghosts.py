@@ -21,7 +21,7 @@ import numpy as np
 
 import gpustack
 from gpustack.backend.cpu import Cpu
-from gpustack.cli.options import find
+from gpustack.cli.finding import find
 from gpustack.engine.ghosts import glance_at
 from gpustack.ghosts import change, runs
 from gpustack.ghosts.glance import aligned

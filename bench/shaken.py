@@ -16,7 +16,7 @@ import machine
 import numpy as np
 
 import gpustack
-from gpustack.cli.options import find
+from gpustack.cli.finding import find
 from gpustack.scenes import Shoot, names, render
 from gpustack.settings import BackendName
 

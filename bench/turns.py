@@ -30,7 +30,7 @@ from pathlib import Path
 from gpustack.backend.memory import peak_bytes, share_arena
 share_arena()
 from gpustack import api
-from gpustack.cli.options import bytes_of
+from gpustack.cli.given import bytes_of
 from gpustack.engine import turns
 from gpustack.model.band_turn import WHOLE
 from gpustack.settings import BackendName, Deghost, Method, Model, Settings

@@ -10,6 +10,8 @@ import typer
 
 from gpustack.cli import options
 from gpustack.cli.ending import ending
+from gpustack.cli.finding import find
+from gpustack.cli.given import settings_of
 from gpustack.cli.options import DEFAULT
 from gpustack.errors import UsageError
 from gpustack.model.stack import Stack
@@ -55,9 +57,9 @@ def align(
     del debug
     if save_transforms is None and output is None and not json_:
         raise UsageError("Nothing was asked for.", "Give --save-transforms FILE, -o DIR, or --json.")
-    settings = options.settings_of(locals(), align=model)
+    settings = settings_of(locals(), align=model)
     _check(save_transforms, output, overwrite)
-    frames = options.find(inputs, flat=flat, developer=raw_developer, every=every, quiet=quiet)
+    frames = find(inputs, flat=flat, developer=raw_developer, every=every, quiet=quiet)
     places = _align(frames, settings, output, quiet=quiet, overwrite=overwrite)
     _report(frames, settings, places, save_transforms, as_json=json_, quiet=quiet, overwrite=overwrite)
 

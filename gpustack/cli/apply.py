@@ -10,8 +10,8 @@ import typer
 
 from gpustack.cli import options
 from gpustack.cli.ending import ending
+from gpustack.cli.given import machine_of
 from gpustack.errors import UsageError
-from gpustack.settings import Settings
 
 if TYPE_CHECKING:
     from gpustack.retouch.applying import Retouched, Task
@@ -51,7 +51,7 @@ def apply(
 ) -> None:
     """Paint the strokes of an edit list into its picture, at full resolution and bit depth."""
     del debug
-    machine = Settings(ram_bytes=options.bytes_of(ram), threads=threads, raw_developer=raw_developer)
+    machine = machine_of(locals())
     from gpustack.cli.progress import TerminalProgress
     from gpustack.retouch.applying import Task, retouched
     from gpustack.retouch.edits import beside

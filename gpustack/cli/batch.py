@@ -11,6 +11,7 @@ import typer
 
 from gpustack.cli import options
 from gpustack.cli.ending import ending
+from gpustack.cli.given import bytes_of, devices_of
 from gpustack.cli.storing import NO_CHECKPOINTS
 from gpustack.errors import UsageError
 from gpustack.settings import BatchEngine
@@ -107,8 +108,8 @@ def batch(
     if dry_run:
         _list(tasks)
         return
-    numbers = None if devices is None else options.devices_of(devices)
-    wishes = Share(backend, numbers, options.bytes_of(ram), jobs, options.bytes_of(scratch))
+    numbers = None if devices is None else devices_of(devices)
+    wishes = Share(backend, numbers, bytes_of(ram), jobs, bytes_of(scratch))
     manner = Manner(1 + retries, overwrite, resume, report)
     with closing(_client(scheduler)) if scheduler else nullcontext() as client:
         _run(_batch(output, share, wishes, tasks, client, manner), tasks, json_=json_)

@@ -9,8 +9,9 @@ import typer
 
 from gpustack.cli import options
 from gpustack.cli.ending import ending
+from gpustack.cli.finding import find
+from gpustack.cli.given import settings_of
 from gpustack.cli.options import DEFAULT
-from gpustack.settings import Settings
 
 if TYPE_CHECKING:
     from gpustack.benching import Bench
@@ -51,15 +52,8 @@ def bench(
     del debug
     from gpustack import benching
 
-    settings = Settings(
-        backend=backend,
-        decoder=decoder,
-        ram_bytes=options.bytes_of(ram),
-        vram_bytes=options.bytes_of(vram),
-        devices=options.devices_of(devices),
-        threads=threads,
-    )
-    stack = options.find(frames, quiet=quiet) if frames else None
+    settings = settings_of(locals())
+    stack = find(frames, quiet=quiet) if frames else None
     found = benching.bench(
         settings, stack, tell=lambda step: None if quiet else typer.echo(f"{step} ...", err=True)
     )

@@ -10,6 +10,8 @@ import typer
 
 from gpustack.cli import options
 from gpustack.cli.ending import ending
+from gpustack.cli.finding import find
+from gpustack.cli.given import settings_of
 from gpustack.cli.options import DEFAULT
 from gpustack.errors import UsageError
 
@@ -58,7 +60,7 @@ def inspect(
 ) -> None:
     """Tell what each frame of a stack gives, which are bad or not needed, and where focus was missed."""
     del debug
-    settings, sidecar = options.settings_of(locals()), _sidecar(inputs)
+    settings, sidecar = settings_of(locals()), _sidecar(inputs)
     _check(sidecar, map_, recorded=recorded, elsewhere=frames is not None, overwrite=overwrite)
     if sidecar is None:
         found = _looked_at(inputs, settings, map_, every=every, quiet=quiet)
@@ -93,7 +95,7 @@ def _looked_at(
     from gpustack.cli.progress import TerminalProgress
 
     written, developer = [] if map_ is None else [map_], settings.raw_developer
-    stack = options.find(inputs, outputs=written, developer=developer, every=every, quiet=quiet)
+    stack = find(inputs, outputs=written, developer=developer, every=every, quiet=quiet)
     with TerminalProgress(quiet) as progress:
         return inspecting.inspect(stack, settings, progress=progress)
 

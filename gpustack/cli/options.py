@@ -1,17 +1,12 @@
-"""Options that several commands share, and how their values are read."""
+"""Options that several commands share. `cli/given.py` reads their values."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from gpustack.errors import StackError, UsageError
-from gpustack.model.stack import Stack
 from gpustack.settings import (
     RAM_SHARE,
     SCRATCH_SHARE,
@@ -30,9 +25,6 @@ from gpustack.settings import (
     Settings,
     WhiteBalance,
 )
-
-if TYPE_CHECKING:
-    from gpustack.io.discover import Found
 
 DEFAULT = Settings()
 DEFAULT_DEVICES = ",".join(map(str, DEFAULT.devices))
@@ -218,108 +210,3 @@ ResumeOption = Annotated[
     ),
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", "-y", help="Replace files that exist.")]
-
-_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
-
-_READ: dict[str, Callable[[Any], Any]] = {
-    "flat": lambda path: None if path is None else str(path),
-    "slab": lambda text: slab_of(text),
-    "wb": lambda text: balance_of(text),
-    "devices": lambda text: devices_of(text),
-}
-
-
-def settings_of(given: Mapping[str, Any], **more: Any) -> Settings:
-    """The settings among a command's arguments, which bear the same names. Raises UsageError."""
-    chosen = {field.name: given[field.name] for field in fields(Settings) if field.name in given}
-    chosen |= {name: read(chosen[name]) for name, read in _READ.items() if name in chosen}
-    memory = {f"{name}_bytes": bytes_of(given[name]) for name in ("ram", "vram") if name in given}
-    return Settings(**chosen | memory | more)
-
-
-def bytes_of(text: str | None) -> int | None:
-    """8G, 500M, 1.5GiB -> bytes; a unit is a power of 1024. Raises UsageError."""
-    if text is None:
-        return None
-    digits = text.strip().upper().removesuffix("B").removesuffix("I")
-    number = digits[:-1] if digits[-1:] in _UNITS else digits
-    try:
-        size = int(float(number) * _UNITS.get(digits[-1:], 1))
-    except (ValueError, OverflowError):
-        size = 0
-    if size <= 0:
-        raise UsageError(f"'{text}' is no amount of memory.", "Write it as 8G or 500M.")
-    return size
-
-
-def devices_of(text: str) -> tuple[int, ...]:
-    """0,1 -> (0, 1). Raises UsageError."""
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts):
-        raise UsageError(
-            f"'{text}' is no list of GPUs.", "Write their numbers, as doctor shows them: 0, or 0,1 for two."
-        )
-    numbers = tuple(int(part) for part in parts)
-    if len(set(numbers)) < len(numbers):
-        raise UsageError(f"--devices {text} names a GPU twice.", "Name each once.")
-    return numbers
-
-
-def slab_of(text: str | None) -> tuple[int, int] | None:
-    """10,3 -> (10, 3). Raises UsageError."""
-    if text is None:
-        return None
-    parts = [part.strip() for part in text.split(",")]
-    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts):
-        raise UsageError(f"'{text}' is no size and overlap.", "Write --slab as two numbers of frames: 10,3.")
-    return int(parts[0]), int(parts[1])
-
-
-def balance_of(text: str) -> WhiteBalance | tuple[float, float, float]:
-    """camera, daylight, auto-first, or 2.1,1,1.6 -> (2.1, 1.0, 1.6). Raises UsageError."""
-    if text in list(WhiteBalance):
-        return WhiteBalance(text)
-    try:
-        red, green, blue = (float(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(
-            f"'{text}' is no white balance.",
-            "Write --wb as camera, daylight, auto-first, or three numbers: 2.1,1,1.6.",
-        ) from None
-    return red, green, blue
-
-
-def find(
-    inputs: list[str],
-    *,
-    outputs: list[Path] | None = None,
-    flat: Path | None = None,
-    developer: str | None = None,
-    every: int = 1,
-    quiet: bool = False,
-) -> Stack:
-    """The stack that the inputs name; says on stderr what was left out.
-
-    A result of an earlier run that lies among the frames is not taken for one, nor is the flat field.
-    `developer` is the command that develops RAW files.
-    """
-    from gpustack.io.decode import probe_all
-    from gpustack.io.discover import discover
-
-    found = discover(inputs, sys.stdin)
-    results = {path.resolve() for path in outputs or []}
-    paths = [path for path in found.paths if path.resolve() not in results]
-    if not quiet:
-        _tell_left_out(found, len(found.paths) - len(paths))
-    paths = [path for path in paths if flat is None or path.resolve() != flat.resolve()]
-    if not paths:
-        raise StackError("There is no frame to stack.", "Name picture files, or a folder that holds some.")
-    return Stack(probe_all(paths, developer)[::every], every)
-
-
-def _tell_left_out(found: Found, results: int) -> None:
-    for left in found.left_out:
-        typer.echo(f"left out {left.path.name}: {left.reason}", err=True)
-    if results:
-        typer.echo("left out the output file itself, which lies among the frames", err=True)

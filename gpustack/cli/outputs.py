@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpustack.cli.options import settings_of
+from gpustack.cli.given import settings_of
 from gpustack.cli.resuming import Files
 from gpustack.errors import UsageError
 from gpustack.model.frame import Kind, PixelType

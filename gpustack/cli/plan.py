@@ -8,6 +8,8 @@ import typer
 
 from gpustack.cli import options
 from gpustack.cli.ending import ending
+from gpustack.cli.finding import find
+from gpustack.cli.given import settings_of
 from gpustack.cli.options import DEFAULT
 from gpustack.model.stack import Stack
 from gpustack.settings import Model, Settings
@@ -41,8 +43,8 @@ def plan(
 ) -> None:
     """Print passes, bands, memory and time of a run, without doing it."""
     del debug
-    settings = options.settings_of(locals())
-    frames = options.find(inputs, developer=raw_developer, every=every)
+    settings = settings_of(locals())
+    frames = find(inputs, developer=raw_developer, every=every)
     show_plan(frames, settings, as_json=json_, checkpoints=resume)
 
 

@@ -10,9 +10,10 @@ import typer
 
 from gpustack.cli import options
 from gpustack.cli.ending import ending
+from gpustack.cli.given import machine_of
 from gpustack.cli.storing import fetched
 from gpustack.errors import UsageError
-from gpustack.settings import BackendName, Settings
+from gpustack.settings import BackendName
 
 if TYPE_CHECKING:
     from gpustack.replaying import Replay
@@ -51,7 +52,7 @@ def replay(
 ) -> None:
     """Make a result again from its sidecar, and tell what differs. Ends with 1 where pixels do."""
     del debug
-    machine = _machine(ram, vram, devices, threads, raw_developer)
+    machine = machine_of(locals())
     from gpustack.cli.progress import TerminalProgress
     from gpustack.replaying import replay as made_again
 
@@ -78,19 +79,6 @@ def replay(
         typer.echo("\n".join(_lines(done)))
     if done.other:
         raise typer.Exit(DIFFERENT)
-
-
-def _machine(
-    ram: str | None, vram: str | None, devices: str, threads: int | None, developer: str | None
-) -> Settings:
-    """What may be used of this machine."""
-    return Settings(
-        ram_bytes=options.bytes_of(ram),
-        vram_bytes=options.bytes_of(vram),
-        devices=options.devices_of(devices),
-        threads=threads,
-        raw_developer=developer,
-    )
 
 
 def _check(output: Path | None, report: Path | None, overwrite: bool, *, sidecar: bool) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpustack.cli import options
+from gpustack.cli import finding, options
 from gpustack.cli.ending import ending
 from gpustack.cli.options import DEFAULT
 from gpustack.cli.outputs import Outputs
@@ -78,7 +78,7 @@ def stack(
     outputs = Outputs.named(locals(), sidecar=not no_sidecar)
     settings = outputs.settings(locals())
     outputs.check_places(resume=resume)
-    find = partial(options.find, inputs, flat=flat, developer=raw_developer, every=every, quiet=quiet)
+    find = partial(finding.find, inputs, flat=flat, developer=raw_developer, every=every, quiet=quiet)
     wish = _Wish(find, settings, outputs, transforms, dry_run, json_, quiet)
     with resuming(output, resume=resume and not dry_run, overwrite=overwrite, quiet=quiet) as checkpoint:
         _stack(wish, checkpoint, resume=resume)

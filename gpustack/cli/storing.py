@@ -51,7 +51,7 @@ def stored(command: Callable[P, None]) -> Callable[P, None]:
         if not _is_far(kwargs):
             command(*args, **kwargs)
             return
-        from gpustack.cli.options import bytes_of
+        from gpustack.cli.given import bytes_of
         from gpustack.io.scratch import Scratch
 
         with Scratch(bytes_of(_text(kwargs.get("scratch")))) as scratch:
@@ -73,7 +73,7 @@ def fetched(
 ) -> Iterator[tuple[Path, dict[str, Path]]]:
     """The sidecar that is meant, which may lie on object storage, and its inputs that do, by their names
     there, fetched to this machine while the block lasts; with a folder of `frames` none is."""
-    from gpustack.cli.options import bytes_of
+    from gpustack.cli.given import bytes_of
     from gpustack.io.scratch import Scratch
     from gpustack.io.sidecar import beside, read_sidecar
     from gpustack.io.storage import is_url, url_of

@@ -13,8 +13,8 @@ import typer
 
 from gpustack.cli import options
 from gpustack.cli.ending import ending
+from gpustack.cli.given import machine_of
 from gpustack.errors import UsageError
-from gpustack.settings import Settings
 
 if TYPE_CHECKING:
     import socket
@@ -49,7 +49,7 @@ def view(
     del debug
     from gpustack.viewing.desk import Desk, Wish
 
-    machine = Settings(ram_bytes=options.bytes_of(ram), raw_developer=raw_developer)
+    machine = machine_of(locals())
     wish = Wish(result, frames, tuple(compare or ()), machine)
     with _closing_on_term(), closing(Desk(wish)) as desk, closing(_listen(host, port)) as place:
         desk.start()

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import typer.main
 
-from gpustack.cli import options
 from gpustack.cli.app import app
+from gpustack.cli.given import settings_of
 from gpustack.model.frame import Frame, Kind, PixelType
 from gpustack.model.stack import Stack
 from gpustack.reporting.command import Written, replay_command, stack_command
@@ -85,7 +85,7 @@ def test_every_setting_comes_back() -> None:
     words = shlex.split(command)
     assert words[:2] == ["gpustack", "stack"]
     found = given(words[2:])
-    assert options.settings_of(found | {"layers": False}, depth=True) == wanted
+    assert settings_of(found | {"layers": False}, depth=True) == wanted
     assert found["inputs"] == ["a.jpg", "b.jpg"]
     assert [str(found[name]) for name in ("output", "depth", "report")] == ["sharp.tif", "d.tif", "r.html"]
 
@@ -93,7 +93,7 @@ def test_every_setting_comes_back() -> None:
 @pytest.mark.parametrize("balance", [WhiteBalance.DAYLIGHT, WhiteBalance.AUTO_FIRST])
 def test_words_come_back(balance: WhiteBalance) -> None:
     command = stack_command(stack_of("a.nef"), Settings(wb=balance), OUT)
-    assert options.settings_of(given(shlex.split(str(command))[2:])).wb is balance
+    assert settings_of(given(shlex.split(str(command))[2:])).wb is balance
 
 
 def test_what_is_usual_is_not_said() -> None:
