@@ -22,10 +22,10 @@ from machine import heading, write_result
 from measure import REPOSITORY, environment, positive, spread
 from view import FRAMES, GPUSTACK, RESULTS, SMALL, Page, page, prepare
 
+from gpustack.records.shown import open_shown
 from gpustack.retouch.edits import EditList, edits_of, write_edits
 from gpustack.retouch.placing import Place
 from gpustack.retouch.strokes import Brush, FrameSource, Polygon, Stroke
-from gpustack.shown import open_shown
 
 TIMES, RUNS = 8, 7
 TILE = 512

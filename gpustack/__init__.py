@@ -10,10 +10,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from gpustack.version import __version__
 
 if TYPE_CHECKING:
-    from gpustack.api import Result, locate, open_stack, stack
+    from gpustack.api import locate, stack
     from gpustack.comparing import Comparison, compare
     from gpustack.depth.relief import Scale
     from gpustack.engine.checkpoint import Checkpoint
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from gpustack.model.place import Place
     from gpustack.model.tone import Tone
     from gpustack.model.transform import Transform
-    from gpustack.replaying import Replay, replay
+    from gpustack.records.replaying import Replay, replay
     from gpustack.reporting.writing import write_report
+    from gpustack.result import Result
     from gpustack.settings import (
         BadFrame,
         Brightness,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         Prefer,
         Settings,
     )
+    from gpustack.sources import open_stack
 
 __all__ = [
     "BadFrame",
@@ -87,8 +89,8 @@ _HOMES = {
     "Model": "gpustack.settings",
     "Place": "gpustack.model.place",
     "Prefer": "gpustack.settings",
-    "Replay": "gpustack.replaying",
-    "Result": "gpustack.api",
+    "Replay": "gpustack.records.replaying",
+    "Result": "gpustack.result",
     "Scale": "gpustack.depth.relief",
     "Settings": "gpustack.settings",
     "Tone": "gpustack.model.tone",
@@ -97,8 +99,8 @@ _HOMES = {
     "inspect": "gpustack.inspecting",
     "locate": "gpustack.api",
     "open_depth": "gpustack.exporting",
-    "open_stack": "gpustack.api",
-    "replay": "gpustack.replaying",
+    "open_stack": "gpustack.sources",
+    "replay": "gpustack.records.replaying",
     "stack": "gpustack.api",
     "write_report": "gpustack.reporting.writing",
 }

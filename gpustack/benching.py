@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import simplejpeg
 
-from gpustack import __version__, api
+from gpustack import api
 from gpustack.backend.choose import choose
 from gpustack.engine.gauge import Rate, Watch, copying, decoding, loading
 from gpustack.engine.opening import budget, with_loops
@@ -30,6 +30,8 @@ from gpustack.model.stack import Stack
 from gpustack.model.transform import Transform
 from gpustack.scenes.swatch import swatches
 from gpustack.settings import Method, Model, Settings
+from gpustack.sources import open_stack
+from gpustack.version import __version__
 
 SIZE, QUALITY = (4000, 3000), 92
 COPY_BYTES = 256 << 20
@@ -150,7 +152,7 @@ def _some(frames: Stack | None, size: tuple[int, int], tell: Callable[[str], Non
         paths = [Path(folder) / f"{number}.jpg" for number in range(FRAMES)]
         for path, picture in zip(paths, swatches(*size, FRAMES), strict=True):
             path.write_bytes(simplejpeg.encode_jpeg(picture, QUALITY, "RGB", "420"))
-        yield api.open_stack(paths)
+        yield open_stack(paths)
 
 
 def _load() -> float:

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
-from gpustack import __version__
 from gpustack.depth import views
 from gpustack.depth.mesh import Mesh, mesh
 from gpustack.depth.relief import Scale, as_colours, heights_px, heights_um, nearness, normals
@@ -29,11 +28,11 @@ from gpustack.io.planes import depth_description, read_depth_description
 from gpustack.io.told import Voxel
 from gpustack.io.write import OUTPUT_ENDINGS, check_output, write_picture, write_plane
 from gpustack.settings import ANIMATION_PX, JPEG_QUALITY, MESH_TRIANGLES, PARALLAX, Export
+from gpustack.version import SOFTWARE
 
 Plane = npt.NDArray[np.float32]
 Pixels = npt.NDArray[Any]
 
-SOFTWARE = f"gpustack {__version__}"
 _TEXTURE_PX = 4096
 _VIEWS, _SECONDS = 24, 2.0
 _UNSCALED_MM = 100.0  # the longer side of a mesh whose scale is not known

@@ -32,8 +32,10 @@ from gpustack.io.write import oriented, write_picture
 from gpustack.model.place import Place
 from gpustack.model.stack import Stack
 from gpustack.model.transform import Transform
-from gpustack.recorded import Inputs
+from gpustack.records.recorded import Inputs
 from gpustack.settings import Settings
+from gpustack.sources import held, opened
+from gpustack.version import SOFTWARE
 
 PREVIEW_SIDE = 900
 """Longer side in pixels of each view of the map."""
@@ -68,9 +70,7 @@ class Inspection:
 
     def save_map(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the map as JPEG, PNG or TIFF. Raises UsageError, WriteError."""
-        write_picture(
-            Path(path), self.map(), Metadata(), overwrite=overwrite, software=api.SOFTWARE, quality=92
-        )
+        write_picture(Path(path), self.map(), Metadata(), overwrite=overwrite, software=SOFTWARE, quality=92)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; boxes in pixels of the reference, as stored."""
@@ -114,10 +114,10 @@ def inspect(
     refuse. Raises what `stack` raises else.
     """
     settings = settings or Settings()
-    whole, source, decoder = api.opened(frames, settings, fuses=settings.convert_profile)
+    whole, source, decoder = opened(frames, settings, fuses=settings.convert_profile)
     places = None if transforms is None else [t if isinstance(t, Place) else Place(t) for t in transforms]
     preview = _Preview()
-    with api.held(decoder):
+    with held(decoder):
         found = measure_focus(whole, source, settings, places=places, progress=progress, keep=preview.add)
     reference = whole.frames[whole.reference(settings.reference)]
     names = [frame.name for frame in whole]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from gpustack import __version__
+from gpustack.version import __version__
 
 LIBRARIES = ("numpy", "opencv-python-headless", "tifffile", "imagecodecs", "simplejpeg", "rawpy")
 """What computes, decodes and encodes, by the names that pip knows."""

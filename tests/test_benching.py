@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import tifffile
 
-from gpustack import api, benching
+from gpustack import benching
 from gpustack.backend.choose import Choice
 from gpustack.benching import Bench, Run, bench
 from gpustack.engine import run as running
 from gpustack.engine.gauge import Rate
 from gpustack.scenes.swatch import STEP_X, STEP_Y, swatches
 from gpustack.settings import BackendName, Method, Settings
+from gpustack.sources import open_stack
 from tests.cuda_on_cpu.device import CpuDevice
 from tests.cuda_on_cpu.module import problem
 
@@ -56,7 +57,7 @@ def test_frames_that_are_given_are_measured_again_and_again_where_they_are_few(t
     paths = [tmp_path / f"{number}.tif" for number in range(2)]
     for path, picture in zip(paths, swatches(96, 64, 2), strict=True):
         tifffile.imwrite(path, (picture / np.float32(255)).astype(np.float32), photometric="rgb")
-    found = bench(CPU, api.open_stack(paths))
+    found = bench(CPU, open_stack(paths))
     assert_complete(found)
     assert found.frames == "tiff, 96x64, 3 x float32"
 

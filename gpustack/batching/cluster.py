@@ -17,11 +17,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from gpustack import __version__
 from gpustack.batching.order import STOPPED, End, Order, fulfil
 from gpustack.batching.seats import GPU, Seat, Seats
 from gpustack.errors import ClusterError, UsageError
 from gpustack.settings import CLUSTER_PATIENCE_S, RAM_SHARE, BackendName
+from gpustack.version import __version__
 
 _POLL_S = 0.5
 """How often it is looked whether a worker has room, or is still there."""

@@ -7,11 +7,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpustack import __version__
 from gpustack.errors import GpustackError, InputError
 from gpustack.io import storage
 from gpustack.io.discover import PICTURE_ENDINGS, discover, listed, natural_key
 from gpustack.io.manifest import Entry
+from gpustack.version import __version__
 
 
 @dataclass(frozen=True, slots=True)

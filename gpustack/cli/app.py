@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from gpustack import __version__
 from gpustack.cli.align import align
 from gpustack.cli.apply import apply
 from gpustack.cli.batch import batch
@@ -22,6 +21,7 @@ from gpustack.cli.split import split
 from gpustack.cli.stack import stack
 from gpustack.cli.view import view
 from gpustack.cli.watch import watch
+from gpustack.version import __version__
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -89,7 +89,7 @@ def _refuse_inputs(task: Task, outputs: list[Path]) -> None:
 
 
 def _write(done: Retouched, output: Path, overwrite: bool, *, sidecar: bool) -> None:
-    from gpustack import provenance
+    from gpustack.records import provenance
     from gpustack.retouch.applying import record
 
     done.save(output, overwrite=overwrite)

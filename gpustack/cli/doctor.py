@@ -12,11 +12,11 @@ from typing import Any
 
 import typer
 
-from gpustack import __version__
 from gpustack.cli import options
 from gpustack.cli.ending import ending
 from gpustack.errors import GpustackError
 from gpustack.libraries import LIBRARIES, MISSING, installed
+from gpustack.version import __version__
 
 _LIBRARIES = (*LIBRARIES, "typer", "rich")
 # What comes with extras: the module, and the extra.

@@ -16,7 +16,7 @@ from gpustack.errors import UsageError
 from gpustack.settings import BackendName
 
 if TYPE_CHECKING:
-    from gpustack.replaying import Replay
+    from gpustack.records.replaying import Replay
 
 DIFFERENT = 1
 
@@ -54,7 +54,7 @@ def replay(
     del debug
     machine = machine_of(locals())
     from gpustack.cli.progress import TerminalProgress
-    from gpustack.replaying import replay as made_again
+    from gpustack.records.replaying import replay as made_again
 
     _check(output, report, overwrite, sidecar=not no_sidecar)
     with TerminalProgress(quiet) as progress, fetched(sidecar, frames, scratch) as (path, here):
@@ -101,8 +101,8 @@ def _check(output: Path | None, report: Path | None, overwrite: bool, *, sidecar
 
 def _write(done: Replay, output: Path, far: dict[Path, str], overwrite: bool, *, sidecar: bool) -> None:
     """The picture, and its own sidecar. Raises UsageError for the name of an input."""
-    from gpustack import provenance
     from gpustack.io.fingerprint import Fingerprints
+    from gpustack.records import provenance
 
     if any(frame.path.resolve() == output.resolve() for frame in done.frames):
         raise UsageError(f"{output} is one of the frames.", "Choose another name with -o.")

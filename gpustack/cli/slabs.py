@@ -11,9 +11,9 @@ from gpustack.model.stack import Stack
 from gpustack.settings import Settings
 
 if TYPE_CHECKING:
-    from gpustack.api import SlabPicture
     from gpustack.cli.resuming import Files
-    from gpustack.provenance import Digest
+    from gpustack.records.provenance import Digest
+    from gpustack.result import SlabPicture
 
 
 class SlabFiles:
@@ -47,7 +47,7 @@ class SlabFiles:
 
     def write(self, picture: SlabPicture) -> None:
         """One slab. A run that begins anew, as a GPU was full, may replace what it has written."""
-        from gpustack.provenance import Digest
+        from gpustack.records.provenance import Digest
 
         path = self.path(picture.slab)
         ours = path in self._written

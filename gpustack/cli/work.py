@@ -81,8 +81,8 @@ def carry_out(work: Work, *, json_: bool, quiet: bool) -> None:
 
 def _note(result: Any, work: Work, fingerprints: Any, *, given: bool) -> None:
     """Write the sidecar, if it is wanted."""
-    from gpustack import provenance
     from gpustack.io.sidecar import write_sidecar
+    from gpustack.records import provenance
 
     outputs, slabs = work.outputs, work.slabs
     if outputs.sidecar is None:

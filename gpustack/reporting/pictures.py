@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gpustack.api import Result
 from gpustack.coverage.picture import palette
 from gpustack.reporting.coded import Coded, as_seen, coded, fitted
 from gpustack.reporting.crops import CROP_HEIGHT, CROP_WIDTH, Crop, crops
+from gpustack.result import Result
 
 PICTURE_SIDES, MAP_SIDES = (1600, 1200, 800, 600), (1000, 800, 600)
 """Longer sides in pixels, the first that fits: the picture fills a screen, a map half of one."""

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from gpustack import libraries
-from gpustack.api import Result
 from gpustack.coverage.frames import looks
 from gpustack.model.movement import Movement, movement_of
 from gpustack.model.place import Place
 from gpustack.model.stack import Stack
 from gpustack.reporting.command import Written, program_of, replay_command, stack_command
+from gpustack.result import Result
 from gpustack.settings import Settings
 
 _PATH = re.compile(r"(?:(?<![^\s'\"(=]))(?:[A-Za-z]:)?[/\\](?:[^\s'\"():;,/\\]*[/\\])+(?=[^\s/\\])")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from gpustack.api import Pixels, Result, held, opened
 from gpustack.io.atomic import replacing
 from gpustack.io.write import check_output
 from gpustack.model.stack import Stack
@@ -13,7 +12,9 @@ from gpustack.reporting.command import Written
 from gpustack.reporting.page import page
 from gpustack.reporting.pictures import pictures_of
 from gpustack.reporting.told import told_of
+from gpustack.result import Result
 from gpustack.settings import Settings
+from gpustack.sources import Pixels, held, opened
 
 REPORT_ENDINGS = (".html", ".htm")
 

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack import libraries
-from gpustack.api import SOFTWARE
 from gpustack.backend.cpu import Cpu
 from gpustack.engine.progress import Progress, Silent
 from gpustack.errors import InputError
@@ -25,7 +24,8 @@ from gpustack.io.picture import Picture, sane
 from gpustack.io.sidecar import Edits, Sidecar
 from gpustack.io.write import oriented, write_picture
 from gpustack.model.frame import Kind
-from gpustack.provenance import Digest, named
+from gpustack.records.provenance import Digest, named
+from gpustack.records.shown import Shown, open_shown
 from gpustack.retouch.edits import EditList, read_edits
 from gpustack.retouch.frames import Decoding, Frames, picture_source
 from gpustack.retouch.layers import LayersWish, write_layers
@@ -36,7 +36,7 @@ from gpustack.retouch.price import Load, gains_bytes, most_tiles
 from gpustack.retouch.stroked import Canvas, openings, paint_all
 from gpustack.retouch.strokes import FrameSource, PictureSource, StrokeSource
 from gpustack.settings import JPEG_QUALITY, Settings
-from gpustack.shown import Shown, open_shown
+from gpustack.version import SOFTWARE
 
 Pixels = npt.NDArray[Any]
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy.typing as npt
 
-from gpustack.api import opened
 from gpustack.backend.protocol import Backend
 from gpustack.engine.feed import Source
 from gpustack.errors import InputError
@@ -23,9 +22,10 @@ from gpustack.io.picture import Picture, same_profile, sane
 from gpustack.io.write import oriented
 from gpustack.model.frame import Frame
 from gpustack.model.stack import Stack
+from gpustack.records.shown import Shown
 from gpustack.retouch.sources import Aligned, Beside
 from gpustack.settings import BackendName, Settings
-from gpustack.shown import Shown
+from gpustack.sources import opened
 
 Pixels = npt.NDArray[Any]
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from gpustack.api import SOFTWARE
 from gpustack.errors import UsageError
 from gpustack.io.layers import LAYER_ENDINGS, layered_file
 from gpustack.io.metadata import Metadata
@@ -29,6 +28,7 @@ from gpustack.retouch.sources import unit
 from gpustack.retouch.stroked import TILE, Canvas, OpenSource, Pixels
 from gpustack.retouch.strokes import StrokeSource
 from gpustack.settings import LAYER_MARGIN_PX
+from gpustack.version import SOFTWARE
 
 _MASK_TOP = 255
 

@@ -11,11 +11,11 @@ import numpy as np
 
 from gpustack.errors import InputError
 from gpustack.model.turn import Turn
+from gpustack.records.shown import Shown, open_shown, orientation_of
 from gpustack.retouch.edits import EditList, Reference
 from gpustack.retouch.masks import Mask
 from gpustack.retouch.painting import Paint, Reach
 from gpustack.retouch.strokes import Erase, FrameSource, Matrix, PictureSource, Stroke, shifted
-from gpustack.shown import Shown, open_shown, orientation_of
 
 _HALF = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])
 """From pixels whose centres are at whole numbers to such that cover 0 to 1."""

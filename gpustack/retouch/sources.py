@@ -16,10 +16,10 @@ from gpustack.model.frame import PixelType
 from gpustack.model.layer import Box
 from gpustack.model.rect import cut
 from gpustack.model.transform import Transform, corners
+from gpustack.records.shown import Shown
 from gpustack.retouch.painting import Image
 from gpustack.retouch.placing import inverse_turn
 from gpustack.settings import Interpolation
-from gpustack.shown import Shown
 
 Pixels = npt.NDArray[Any]
 

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from gpustack.backend.memory import free_bytes
+from gpustack.records.shown import open_shown
 from gpustack.settings import RAM_SHARE, Settings
-from gpustack.shown import open_shown
 from gpustack.viewing.editing import Edits
 from gpustack.viewing.grid import Area
 from gpustack.viewing.indexed import indexed_png

@@ -20,8 +20,8 @@ from gpustack.backend.resample import SLACK
 from gpustack.errors import GpustackError
 from gpustack.model.rect import Rows
 from gpustack.model.transform import Matrix, Transform, normalise
+from gpustack.records.shown import Shown
 from gpustack.settings import Interpolation, Settings
-from gpustack.shown import Shown
 from gpustack.viewing.grid import Area
 from gpustack.viewing.look import Look
 from gpustack.viewing.readers import Readers, missing, open_readers, shrunk, to_reduced

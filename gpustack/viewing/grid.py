@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpustack.model.transform import Matrix
-from gpustack.shown import Shown
+from gpustack.records.shown import Shown
 
 TILE = 512
 """Pixels of a tile's side."""

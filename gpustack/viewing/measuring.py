@@ -21,8 +21,8 @@ from gpustack.model.frame import Frame
 from gpustack.model.place import Place
 from gpustack.model.stack import Stack
 from gpustack.model.transform import Transform, normalise
+from gpustack.records.shown import Shown
 from gpustack.settings import FOCUS_SIGMA_PX
-from gpustack.shown import Shown
 from gpustack.viewing.readers import Readers, to_reduced
 
 MOST_PIXELS = 16_000_000

@@ -9,7 +9,7 @@ from gpustack.errors import InputError
 from gpustack.io.decode import probe
 from gpustack.io.sidecar import beside
 from gpustack.model.frame import Frame
-from gpustack.shown import Shown, open_shown
+from gpustack.records.shown import Shown, open_shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gpustack.errors import GpustackError, InputError
+from gpustack.records.shown import Shown
 from gpustack.settings import Settings
-from gpustack.shown import Shown
 from gpustack.viewing.frames import Frames
 from gpustack.viewing.grid import Area, Grid
 from gpustack.viewing.look import Look

@@ -19,7 +19,7 @@ from gpustack.io.decode import Decoder, probe
 from gpustack.io.metadata import description, read_metadata
 from gpustack.io.planes import read_depth_description
 from gpustack.io.write import oriented
-from gpustack.shown import Shown
+from gpustack.records.shown import Shown
 from gpustack.viewing.grid import Area, Grid
 from gpustack.viewing.measuring import Measured, measure
 from gpustack.viewing.plane import Plane

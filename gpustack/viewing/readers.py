@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gpustack.api import opened
 from gpustack.engine.feed import Source
 from gpustack.errors import GpustackError, InputError
 from gpustack.finishing import Finishing
@@ -20,8 +19,9 @@ from gpustack.io.sidecar import Input
 from gpustack.model.frame import Frame, Kind
 from gpustack.model.stack import Stack
 from gpustack.model.transform import Matrix
+from gpustack.records.shown import Shown
 from gpustack.settings import BackendName, Settings
-from gpustack.shown import Shown
+from gpustack.sources import opened
 
 Pixels = npt.NDArray[Any]
 

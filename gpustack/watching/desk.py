@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gpustack import api
 from gpustack.backend.choose import choose
 from gpustack.engine.feed import Feed
 from gpustack.engine.known import Ahead, Known
@@ -22,6 +21,7 @@ from gpustack.model.rect import cut
 from gpustack.model.stack import Stack
 from gpustack.model.transform import Transform
 from gpustack.settings import Model, Settings
+from gpustack.sources import opened
 from gpustack.watching.places import Places
 from gpustack.watching.preview import Preview, canvas_of, preview_bytes
 
@@ -38,7 +38,7 @@ class Desk:
         self._first, self._settings, self._warn = first, settings, warn
         self.doubt = ""
         alone = Stack((first,))
-        _, self._source, decoder = api.opened(alone, replace(settings, reference="first"))
+        _, self._source, decoder = opened(alone, replace(settings, reference="first"))
         assert decoder is not None
         self.decoder: Decoder = decoder
         choice = choose(settings.backend, settings.devices[:1], settings.decoder)
@@ -54,7 +54,7 @@ class Desk:
         (self._backend,) = choice.open(
             self._plan.threads, allowed.vram_bytes, spill=self._plan.spill, loops=self._plan.loops
         )
-        _, small, other = api.opened(alone, replace(settings, reference="first"), colours=True)
+        _, small, other = opened(alone, replace(settings, reference="first"), colours=True)
         self._decoders = [each for each in (decoder, other) if each is not None]
         self.preview = Preview(preview, self._backend, small, first, settings)
         self._places = (

@@ -16,7 +16,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gpustack import api
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import Band
 from gpustack.engine.feed import Source
@@ -31,6 +30,7 @@ from gpustack.model.rect import Rows, cut
 from gpustack.model.stack import Stack
 from gpustack.model.transform import Transform
 from gpustack.settings import FOCUS_SIGMA_PX, Method, Settings
+from gpustack.version import SOFTWARE
 
 Pixels = npt.NDArray[Any]
 
@@ -90,9 +90,7 @@ class Preview:
         image, metadata = finishing.upright(picture), finishing.metadata
         if image.dtype == np.float32:
             image = np.rint(np.clip(image, 0, 1) * 65535).astype(np.uint16)
-        write_picture(
-            self._path, image, metadata, overwrite=overwrite, software=api.SOFTWARE, quality=QUALITY
-        )
+        write_picture(self._path, image, metadata, overwrite=overwrite, software=SOFTWARE, quality=QUALITY)
 
 
 def canvas_of(first: Frame, factor: int) -> Canvas:

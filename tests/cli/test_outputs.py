@@ -16,6 +16,7 @@ from gpustack import __version__, api
 from gpustack.io.colour import srgb_profile
 from gpustack.io.decode import probe
 from gpustack.io.metadata import read_metadata
+from gpustack.result import Result
 from tests.cli.calling import (
     DESCRIPTION,
     HEIGHT,
@@ -150,7 +151,7 @@ def test_a_file_that_turns_up_during_the_run_is_kept(
 ) -> None:
     out, stack = tmp_path / "o.png", api.stack
 
-    def slowly(*arguments: Any, **options: Any) -> api.Result:
+    def slowly(*arguments: Any, **options: Any) -> Result:
         out.write_bytes(b"mine")
         return stack(*arguments, **options)
 

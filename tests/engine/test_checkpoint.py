@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from gpustack import api
-from gpustack.api import Result
 from gpustack.backend.choose import Choice
 from gpustack.backend.values import PIECE_BYTES
 from gpustack.engine import pace, price
@@ -30,6 +29,7 @@ from gpustack.errors import CheckpointError, DecodeError, UsageError
 from gpustack.io.parts import DamagedError
 from gpustack.model.place import Place
 from gpustack.model.transform import Transform
+from gpustack.result import Result
 from gpustack.scenes import Rendered, Shoot, render
 from gpustack.settings import Crop, Deghost, Method, Model, Settings
 from tests.cli.calling import write_tiffs

@@ -23,6 +23,7 @@ from gpustack.engine.job import Job
 from gpustack.ghosts import resolve
 from gpustack.inspecting import judge
 from gpustack.settings import Deghost
+from gpustack.sources import opened
 from gpustack.watching.session import PreviewFile, Session
 from tests.cli.calling import write_tiffs
 from tests.engine.weighing import weight
@@ -104,8 +105,8 @@ def test_nothing_of_a_curve_stays_in_memory(paths: list[Path]) -> None:
     for count in (FEW, MANY):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(spool, "IN_MEMORY_BYTES", 0)
-            stack, source, decoder = api.opened(paths[:count], Settings(threads=1))
-            with api.held(decoder):
+            stack, source, decoder = opened(paths[:count], Settings(threads=1))
+            with held(decoder):
                 found = measure_focus(stack, source, Settings(threads=1))
             names = [frame.name for frame in stack]
             assert judge(names, found.places, (WIDTH, HEIGHT), found.curves, found.report.box).coverage

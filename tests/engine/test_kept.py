@@ -13,6 +13,7 @@ from gpustack.engine.looked import looked_bytes
 from gpustack.engine.sightings import Kept
 from gpustack.model.stack import Stack
 from gpustack.settings import Deghost
+from gpustack.sources import open_stack
 from tests.cli.calling import write_tiffs
 from tests.engine.shots import frames_of, macro
 from tests.engine.weighing import weight
@@ -46,6 +47,6 @@ def test_what_is_kept_of_all_frames_is_priced(
     (kept,) = seen
     assert len(kept.shown) == COUNT
     taken = weight(kept)
-    priced = looked_bytes(Stack(api.open_stack(paths).frames), settings)
+    priced = looked_bytes(Stack(open_stack(paths).frames), settings)
     print(f"{taken / COUNT:.0f} bytes a frame of {priced / COUNT:.0f}")  # noqa: T201
     assert taken <= priced

@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpustack import api
-from gpustack.api import Result
 from gpustack.backend.paged import CAN_PAGE
 from gpustack.engine import layout, opening, pace
 from gpustack.engine import plan as planning
@@ -26,6 +25,7 @@ from gpustack.engine.planned import Budget, Plan
 from gpustack.errors import PlanError
 from gpustack.model.band_turn import Turn
 from gpustack.model.stack import Stack
+from gpustack.result import Result
 from gpustack.scenes import Shoot, render
 from gpustack.settings import BackendName, Deghost, Method, Settings
 from tests.cli.calling import write_tiffs

@@ -16,12 +16,12 @@ import numpy.typing as npt
 import pytest
 
 import gpustack
-from gpustack.api import Result
 from gpustack.io import encode
 from gpustack.io.decode import probe
 from gpustack.io.metadata import read_metadata
 from gpustack.io.profiles import same_colours
 from gpustack.model.stack import Stack
+from gpustack.result import Result
 from gpustack.settings import Model, Settings
 from tests.io.sources import SOURCES, Source
 

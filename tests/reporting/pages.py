@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from gpustack.api import Result
 from gpustack.engine.report import FrameReport, Report
 from gpustack.io.metadata import Metadata
 from gpustack.model.frame import Frame, Kind, PixelType
@@ -16,6 +15,7 @@ from gpustack.model.place import Place
 from gpustack.model.stack import Stack
 from gpustack.model.tone import Tone
 from gpustack.model.transform import Transform
+from gpustack.result import Result
 
 VOID = {"meta", "img", "br", "col", "link"}
 

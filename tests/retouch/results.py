@@ -14,11 +14,11 @@ import tifffile
 
 from gpustack import api
 from gpustack.model.frame import Frame, PixelType
+from gpustack.records.shown import Shown, open_shown
 from gpustack.retouch.edits import EditList, Reference, edits_of, write_edits
 from gpustack.retouch.strokes import Brush, FrameSource, Polygon, Stroke
 from gpustack.scenes import Rendered, Shoot, render
 from gpustack.settings import Settings
-from gpustack.shown import Shown, open_shown
 from tests.cli.calling import call
 
 Pixels = npt.NDArray[Any]

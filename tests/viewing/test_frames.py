@@ -13,8 +13,8 @@ from gpustack.errors import GpustackError
 from gpustack.io.sidecar import sidecar_of
 from gpustack.io.write import oriented
 from gpustack.model.frame import Frame
+from gpustack.records.shown import open_shown
 from gpustack.settings import Interpolation, Settings
-from gpustack.shown import open_shown
 from gpustack.viewing.desk import Desk
 from gpustack.viewing.grid import Area
 from gpustack.viewing.tiles import halved

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack import libraries
-from gpustack.api import Result
 from gpustack.io.fingerprint import Fingerprint, Fingerprints
 from gpustack.io.sidecar import Input, Output, Sidecar, sidecar_of, write_sidecar
 from gpustack.model.frame import Frame
 from gpustack.model.stack import Stack
+from gpustack.result import Result
 from gpustack.settings import Settings
 
 _ROWS = 256

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack import libraries
-from gpustack.api import Result, stack
+from gpustack.api import stack
 from gpustack.engine.progress import Progress
 from gpustack.errors import GpustackError, InputError
 from gpustack.io.picture import read_picture
@@ -20,8 +20,9 @@ from gpustack.io.sidecar import Input, Output, Sidecar, read_sidecar
 from gpustack.model.place import Place
 from gpustack.model.stack import Stack
 from gpustack.model.transform import corners
-from gpustack.provenance import Digest
-from gpustack.recorded import Inputs
+from gpustack.records.provenance import Digest
+from gpustack.records.recorded import Inputs
+from gpustack.result import Result
 from gpustack.settings import BackendName, Settings
 
 _ROWS = 256

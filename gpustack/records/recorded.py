@@ -7,13 +7,13 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from gpustack.api import open_stack
 from gpustack.errors import InputError, UsageError
 from gpustack.io.fingerprint import fingerprint
 from gpustack.io.sidecar import Input, Sidecar
 from gpustack.io.storage import is_url
 from gpustack.model.stack import Stack
 from gpustack.settings import BackendName, Settings
+from gpustack.sources import open_stack
 
 SHOWN = 5
 """Inputs that a sentence names, at most."""

@@ -14,7 +14,7 @@ from gpustack.io.sidecar import ENDING, Input, Sidecar, beside, read_sidecar
 from gpustack.model.frame import Frame
 from gpustack.model.transform import Matrix
 from gpustack.model.turn import Box, Turn
-from gpustack.recorded import Inputs
+from gpustack.records.recorded import Inputs
 
 _AGAIN = "Name a picture that gpustack stack wrote, unchanged, with the sidecar beside it."
 

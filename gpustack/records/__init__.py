@@ -1,0 +1,1 @@
+"""What a sidecar tells of a result: noted when it is made, and read to show it or make it again."""
