@@ -5,6 +5,7 @@ Pixels are (h, w, c), upright, with c 1 (gray), 2 (gray and alpha), 3 (RGB) or 4
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from dataclasses import replace
@@ -16,6 +17,7 @@ import numpy.typing as npt
 import simplejpeg
 import tifffile
 
+from gpustack.io.deflating import level_for
 from gpustack.io.exif import Exif, append, rebuild, renewed
 from gpustack.io.exr import encode_planes
 from gpustack.io.exr_notes import header_of
@@ -33,6 +35,9 @@ BIGTIFF_BYTES = 3_900_000_000
 
 TILE = 512
 STRIP_ROWS = 256
+_MOST_PACKERS, _TILES_AHEAD = 8, 4
+"""Threads that pack tiles, at most, and how many tiles each packs before they are written: no disk writes as
+fast as so many pack, and of RGB of 16 bits these tiles are 48 MiB."""
 _BYTE = 1  # the TIFF type
 
 _APP1_EXIF = b"Exif\0\0"
@@ -90,7 +95,7 @@ def encode_tiff(
     `file` must be empty and open for reading and writing. `big`: as BigTIFF, as more will follow.
     """
     height, width, channels = pixels.shape
-    small = overview_of(pixels)
+    small, workers = overview_of(pixels), min(os.cpu_count() or 1, _MOST_PACKERS)
     with tifffile.TiffWriter(file, bigtiff=big or pixels.nbytes > BIGTIFF_BYTES, byteorder="<") as tiff:
         tiff.write(
             pixels[..., 0] if channels == 1 else pixels,
@@ -98,6 +103,7 @@ def encode_tiff(
             planarconfig=None if channels == 1 else "contig",
             extrasamples=["unassalpha"] if channels in (2, 4) else None,
             compression="adobe_deflate",
+            compressionargs={"level": level_for(pixels)},
             predictor=True,
             tile=(TILE, TILE),
             iccprofile=metadata.icc,
@@ -106,6 +112,8 @@ def encode_tiff(
             software=software,
             metadata=None,
             subifds=0 if small is None else 1,
+            maxworkers=workers,
+            buffersize=_TILES_AHEAD * workers * TILE * TILE * channels * pixels.itemsize,
         )
         if small is not None:
             write_overview(tiff, small)
