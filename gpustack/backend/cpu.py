@@ -297,7 +297,8 @@ class Cpu:
             # Where no frame covers a pixel the range is empty: integers clamp to 0 then, floats to -inf.
             if kind is PixelType.FLOAT32:
                 np.copyto(values, np.float32(0), where=extent.low > extent.high)
-        return np.ascontiguousarray(np.moveaxis(values, 0, -1))
+        packed: Host = cv2.merge(list(values))
+        return packed.reshape(*packed.shape[:2], len(values))
 
     def survey_luma(self, frame: Array, kind: PixelType, factor: int, /) -> Array:
         height, width = (max(1, side // factor) for side in frame.shape[:2])

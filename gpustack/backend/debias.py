@@ -9,7 +9,7 @@ first order by adding what the same blur takes away from another estimate of the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gpustack.backend.filters import luma, smooth
+from gpustack.backend.filters import SCRATCH, luma, smooth
 from gpustack.backend.values import (
     BLUR_LADDER,
     BLUR_STEPS,
@@ -37,37 +37,41 @@ from gpustack.backend.values import (
 
 Array = npt.NDArray[Any]
 _F = np.float32
+_STEPS = tuple(np.array(taps, _F) for taps in BLUR_STEPS)
+_HALO = np.ones((2 * HALO_REACH_PX + 1, 2 * HALO_REACH_PX + 1), np.uint8)
 
 
-def ladder(plane: Array) -> list[Array]:
+def ladder(plane: Array) -> Iterator[Array]:
     """The plane blurred by each variance of BLUR_LADDER, by small kernels of exactly that variance, one
-    after another."""
-    rungs = [plane]
-    for taps in BLUR_STEPS:
-        kernel = np.array(taps, _F)
-        rungs.append(
-            cv2.sepFilter2D(rungs[-1], cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REFLECT_101)
-        )
-    return rungs
+    after another; each is good until the next but one is made."""
+    yield plane
+    for number, taps in enumerate(_STEPS):
+        target = SCRATCH.like(f"rung {number % 2}", plane)
+        plane = cv2.sepFilter2D(plane, cv2.CV_32F, taps, taps, dst=target, borderType=cv2.BORDER_REFLECT_101)
+        yield plane
 
 
 def shares(variance: Array) -> list[Array]:
     """How far a blur of variance (h, w), in square pixels, lies between each rung of the ladder and the next,
     0..1."""
-    return [
-        np.clip((variance - _F(low)) * _F(1 / (high - low)), _F(0), _F(1))
-        for low, high in pairwise(BLUR_LADDER)
-    ]
+    found = []
+    for low, high in pairwise(BLUR_LADDER):
+        part = np.subtract(variance, _F(low))
+        part *= _F(1 / (high - low))
+        found.append(np.clip(part, _F(0), _F(1), out=part))
+    return found
 
 
-def blurred(rungs: Sequence[Array], parts: Sequence[Array]) -> Array:
+def blurred(rungs: Iterable[Array], parts: Sequence[Array]) -> Array:
     """A plane blurred by a variance of its own at each pixel, linearly between the rungs."""
-    out = rungs[0].copy()
-    step = np.empty_like(out)
-    for (below, above), part in zip(pairwise(rungs), parts, strict=True):
+    each = iter(rungs)
+    below = next(each)
+    out, step = below.copy(), SCRATCH.like("rise", below)
+    for above, part in zip(each, parts, strict=True):
         np.subtract(above, below, out=step)
         np.multiply(step, part, out=step)
         np.add(out, step, out=out)
+        below = above
     return out
 
 
@@ -85,7 +89,7 @@ def misfit(mix: Mix[Array], best: Best[Array], floor: float, inner: slice, radii
         & (best.energy[pick] > _F(floor * FIT_ENERGY))
     )
     sharp = spread.sharpest * spread.sharpest if mix.squared else spread.sharpest
-    rungs = [rung[pick] for rung in ladder(sharp)]
+    rungs = [rung[pick].copy() for rung in ladder(sharp)]
     mean = luma(mix.mean)[pick]
     sums = np.empty((len(mean), 1 + len(radii)))
     sums[:, 0] = fits.sum(axis=1)
@@ -95,32 +99,78 @@ def misfit(mix: Mix[Array], best: Best[Array], floor: float, inner: slice, radii
     return sums
 
 
-def debias(estimate: Array, mix: Mix[Array], radius: float, noise: float, inner: slice) -> Array:
-    """What `Backend.debias` says."""
+Took = tuple[Array, Array]
+"""For one channel, coded, (h, w): what its blur took away from the mean, and how far that is from the
+estimate, blurred alike."""
+Unblur = Callable[[Array, Array, Array, bool, slice], Iterable[Took]]
+
+
+def unblurred(estimate: Array, mean: Array, variance: Array, squared: bool, near: slice) -> Iterator[Took]:
+    """What the blur of `variance` (h, w), in square pixels, took away from each channel, of estimate and mean
+    (c, h, w), in the rows `near`."""
+    between = shares(variance)
+    for before, light in zip(estimate, mean, strict=True):
+        lost, away = _unblurred(before, light, between, squared)
+        yield lost[near], away[near]
+
+
+def debias(
+    estimate: Array,
+    mix: Mix[Array],
+    radius: float,
+    noise: float,
+    inner: slice,
+    unblur: Unblur = unblurred,
+) -> Array:
+    """What `Backend.debias` says; `unblur` as `unblurred`."""
     assert mix.spread is not None
     variance = np.minimum(mix.spread.variance * _F(radius * radius / 4), _F(BLUR_LADDER[-1]))
-    between = shares(variance)
-    parts = [_unblurred(*planes, between, mix.squared) for planes in zip(estimate, mix.mean, strict=True)]
-    lost = np.stack([part[1] for part in parts])
-    strength = smooth(np.asarray(np.mean(np.square(lost), axis=0, dtype=_F)), DEBIAS_SIGMA_PX)
+    near, own = _around(inner, len(variance))
+    lost = np.empty((len(estimate), near.stop - near.start, variance.shape[1]), _F)
+    apart: Array | None = None
+    for target, before, (more, away) in zip(
+        lost, estimate, unblur(estimate, mix.mean, variance, mix.squared, near), strict=True
+    ):
+        target[:] = more
+        its = _apart(away, smooth(before, DEBIAS_SIGMA_PX)[near])
+        apart = its if apart is None else np.maximum(apart, its, out=apart)
+    assert apart is not None, "a picture has channels"
+    strength = smooth(_mean_square(lost), DEBIAS_SIGMA_PX)
     gain = np.maximum(strength - _F(DEBIAS_NOISE * noise * noise), _F(0)) / np.maximum(strength, _F(1e-12))
-    apart = np.max([_apart(part[2], before) for part, before in zip(parts, estimate, strict=True)], axis=0)
-    trust = smooth(_trust(apart, variance, gain), TRUST_SIGMA_PX)[inner]
+    trust = smooth(_trust(apart, variance[near], gain), TRUST_SIGMA_PX)[own]
     trust[mix.spread.variance[inner] == 0] = 0
-    out = np.empty((len(parts), *trust.shape), _F)
-    for target, before, (mean, more, _) in zip(out, estimate, parts, strict=True):
-        better = mean[inner] + more[inner] * gain[inner]
-        np.add(before[inner], trust * (better - before[inner]), out=target)
+    out = np.empty((len(lost), *trust.shape), _F)
+    for target, before, mean, more in zip(out, estimate, mix.mean, lost, strict=True):
+        better = _coded(mean[inner]) if mix.squared else mean[inner]
+        better = better + more[own] * gain[own]
+        better -= before[inner]
+        better *= trust
+        np.add(before[inner], better, out=target)
     return out
 
 
-def _apart(away: Array, estimate: Array) -> Array:
-    """How far one channel of the mean is from the estimate, all detail aside; less than nothing where the
-    estimate has a halo: where it is the brighter one, beside what is brighter still."""
-    apart, base = smooth(away, DEBIAS_SIGMA_PX), smooth(estimate, DEBIAS_SIGMA_PX)
-    around = np.ones((2 * HALO_REACH_PX + 1, 2 * HALO_REACH_PX + 1), np.uint8)
-    most = (cv2.dilate(base, around) - base) * _F(HALO_SHARE)
-    return np.asarray(np.where(-apart > most, -apart, apart))
+def _around(inner: slice, height: int) -> tuple[slice, slice]:
+    """The rows `inner` with those that two blurs read, and where they are among these."""
+    first, last, _ = inner.indices(height)
+    reach = int(np.ceil(3 * DEBIAS_SIGMA_PX)) + int(np.ceil(3 * TRUST_SIGMA_PX))
+    top = max(0, first - reach)
+    return slice(top, min(height, last + reach)), slice(first - top, last - top)
+
+
+def _mean_square(planes: Array) -> Array:
+    return np.asarray(np.mean(np.square(planes), axis=0, dtype=_F))
+
+
+def _apart(away: Array, base: Array) -> Array:
+    """How far one channel of the mean is from the estimate, all detail aside, which `base` is without; less
+    than nothing where the estimate has a halo: where it is the brighter, beside what is brighter still."""
+    apart = smooth(away, DEBIAS_SIGMA_PX)
+    most: Array = cv2.dilate(base, _HALO)
+    most -= base
+    most *= _F(HALO_SHARE)
+    beside = np.negative(apart)
+    np.copyto(apart, beside, where=beside > most)
+    return apart
 
 
 def _trust(apart: Array, variance: Array, gain: Array) -> Array:
@@ -131,15 +181,22 @@ def _trust(apart: Array, variance: Array, gain: Array) -> Array:
     return np.asarray(trust * (_F(1) - gain * (_F(1) - narrow)))
 
 
-def _unblurred(
-    estimate: Array, mean: Array, between: Sequence[Array], squared: bool
-) -> tuple[Array, Array, Array]:
-    """For one channel, coded: the mean; what its blur took away; how far it is from the estimate, blurred
-    alike."""
-    light = estimate * estimate if squared else estimate
+def _unblurred(estimate: Array, mean: Array, between: Sequence[Array], squared: bool) -> Took:
+    light = np.multiply(estimate, estimate, out=SCRATCH.like("light", estimate)) if squared else estimate
     alike = blurred(ladder(light), between)
-    whole = mean + (light - alike)
+    whole = np.subtract(light, alike)
+    whole += mean
     if not squared:
-        return mean, whole - mean, mean - alike
-    coded = np.sqrt(np.maximum(mean, _F(0)))
-    return coded, np.sqrt(np.maximum(whole, _F(0))) - coded, coded - np.sqrt(np.maximum(alike, _F(0)))
+        whole -= mean
+        return whole, np.subtract(mean, alike, out=alike)
+    coded = _coded(mean)
+    lost = np.sqrt(np.maximum(whole, _F(0), out=whole), out=whole)
+    lost -= coded
+    np.sqrt(np.maximum(alike, _F(0), out=alike), out=alike)
+    return lost, np.subtract(coded, alike, out=alike)
+
+
+def _coded(light: Array) -> Array:
+    """The roots of light, which may be less than none."""
+    clear = np.maximum(light, _F(0))
+    return np.sqrt(clear, out=clear)

@@ -235,7 +235,7 @@ class Backend(Surveying[A], Protocol[A]):
         (n, 1 + len(radii)) float64 for every FIT_STRIDE-th row of `inner`: the number of pixels compared,
         and their summed squared differences in luma. Compared is every FIT_STRIDE-th pixel whose focus
         measure is above FIT_ENERGY times `floor` and whose variance is below FIT_VARIANCE. Halo
-        `debias_halo()`. Waits.
+        `misfit_halo()`. Waits.
         """
         ...
 

@@ -159,10 +159,20 @@ def steps_halo() -> int:
     return 2 * STEP_REACH_PX + 4
 
 
+def misfit_halo() -> int:
+    """Rows beyond a band that trying radii of blur reads, even: the kernels of the ladder."""
+    return (_ladder_reach() + 1) // 2 * 2
+
+
+def _ladder_reach() -> int:
+    return sum(len(taps) // 2 for taps in BLUR_STEPS)
+
+
 def debias_halo() -> int:
     """Rows beyond a band that undoing the blur reads, even: the kernels of the ladder, and two blurs."""
-    ladder = sum(len(taps) // 2 for taps in BLUR_STEPS)
-    return (ladder + int(np.ceil(3 * DEBIAS_SIGMA_PX)) + int(np.ceil(3 * TRUST_SIGMA_PX)) + 1) // 2 * 2
+    return (
+        (_ladder_reach() + int(np.ceil(3 * DEBIAS_SIGMA_PX)) + int(np.ceil(3 * TRUST_SIGMA_PX)) + 1) // 2 * 2
+    )
 
 
 def sharpness_halo(sigma: float) -> int:

@@ -12,7 +12,7 @@ from gpustack.engine.path import PASSES, halo
 from gpustack.fuse.behind import STRIP_ROWS
 from gpustack.fuse.fold import Footprint
 from gpustack.fuse.owners import OWNERS_BYTES
-from gpustack.fuse.radius import FINISHING_ROWS
+from gpustack.fuse.radius import FINISHING_ROWS, finishing_rows
 from gpustack.model.frame import Kind
 from gpustack.model.slab import Slab, slabs_of
 from gpustack.model.stack import Stack
@@ -52,7 +52,7 @@ what is fused while it is being shot must get the bits of a run at once."""
 BAND_PLANES = {Method.AVERAGE: 9, Method.DEPTHMAP: 9, Method.PYRAMID: 14, Method.AUTO: 16}
 """Float planes of band size that one thread has alive at most while frames come, halos included (RGB)."""
 
-FINISHING_BAND_PLANES = {Method.AVERAGE: 12, Method.DEPTHMAP: 16, Method.PYRAMID: 16, Method.AUTO: 34}
+FINISHING_BAND_PLANES = {Method.AVERAGE: 12, Method.DEPTHMAP: 16, Method.PYRAMID: 16, Method.AUTO: 31}
 """The same of what is done strip by strip while no frame is there: a surface is made, a blur is undone."""
 
 SCATTERED_BYTES = 48 << 20
@@ -180,7 +180,8 @@ def work_bytes(stack: Stack, settings: Settings, rows: int, threads: int, *, sca
 
 def finishing_bytes(stack: Stack, settings: Settings, rows: int, threads: int, *, scattered: bool) -> int:
     """The same while no frame is there."""
-    wide = min(rows, FINISHING_ROWS) + 2 * debias_halo()
+    strip = finishing_rows(rows) if settings.method is Method.AUTO else min(rows, FINISHING_ROWS)
+    wide = strip + 2 * debias_halo()
     work = _planes_bytes(stack, FINISHING_BAND_PLANES[settings.method], wide, threads)
     return work if not scattered else 2 * work + SCATTERED_BYTES
 
@@ -240,7 +241,8 @@ def _finishing_bytes(stack: Stack, settings: Settings, layout: Layout) -> float:
     """What the end of a run takes on a GPU: the packed band; `auto` undoes a blur first, strip by strip."""
     if settings.method is Method.AUTO:
         planes = FINISHING_PLANES * stack.channels + FINISHING_MORE_PLANES
-        return _strip_bytes(stack, layout, (FINISHING_ROWS, debias_halo()), planes, FINISHING_RANGES)
+        strip = finishing_rows(layout.band_rows), debias_halo()
+        return _strip_bytes(stack, strip, planes, FINISHING_RANGES)
     packed = stack.channels * stack.pixel_type.itemsize
     return min(layout.band_rows + 2 * band_halo(settings), stack.height) * stack.width * packed
 
@@ -250,14 +252,15 @@ def _behind_bytes(stack: Stack, settings: Settings, held: Holding, layout: Layou
     if "behind" not in passes(settings, settings.method):
         return 0.0
     planes = BEHIND_PLANES * stack.channels + BEHIND_MORE_PLANES
-    strip = _strip_bytes(stack, layout, (STRIP_ROWS, behind_halo()), planes, 1)
+    rows = min(STRIP_ROWS, layout.band_rows)
+    strip = _strip_bytes(stack, (rows, behind_halo()), planes, 1)
     return stack.width * stack.height * _on_device(held.looking, layout) + strip
 
 
-def _strip_bytes(stack: Stack, layout: Layout, strip: tuple[int, int], planes: int, pictures: int) -> float:
-    """A strip, its rows at most and its halo: float planes, and pictures in the frames' dtype."""
+def _strip_bytes(stack: Stack, strip: tuple[int, int], planes: int, pictures: int) -> float:
+    """A strip, its rows and its halo: float planes, and pictures in the frames' dtype."""
     rows, halo = strip
-    wide = min(min(rows, layout.band_rows) + 2 * halo, stack.height)
+    wide = min(rows + 2 * halo, stack.height)
     packed = pictures * stack.channels * stack.pixel_type.itemsize
     return float(wide * stack.width * (4 * planes + packed))
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.backend.protocol import Backend
-from gpustack.backend.values import FIT_STRIDE, Best, Mix, Part, Spread, debias_halo
+from gpustack.backend.values import FIT_STRIDE, Best, Mix, Part, Spread, misfit_halo
 from gpustack.fuse.fold import across
 from gpustack.model.canvas import Canvas
 from gpustack.model.rect import Rows, cut
@@ -28,6 +28,9 @@ FEWEST_PIXELS = 500
 FINISHING_ROWS = 128
 """Rows that are finished at a time, at most: on a GPU a band may be a whole frame, and undoing a blur takes
 some two dozen planes. A quarter of the work is halo then."""
+
+FINISHING_BANDS = 2
+"""Bands that are finished at a time, at most: those of the CPU suit passes, which have less halo."""
 
 LEAST_GAIN = 0.97
 """The fit must leave less than this share of the squared differences that no blur leaves."""
@@ -45,7 +48,7 @@ def blur_radius(backend: Backend[Any], canvas: Canvas, means: Sequence[Part[Any]
         rows = strips[number]
         rows = Rows(min(-(-rows.start // FIT_STRIDE) * FIT_STRIDE, rows.stop), rows.stop)
         if len(rows):
-            wide = rows.grow(debias_halo(), canvas.height)
+            wide = rows.grow(misfit_halo(), canvas.height)
             mix, best = _across(backend, canvas, means, wide)
             found[number] = backend.blur_misfit(mix, best, floor, rows.within(wide), RADII)
 
@@ -55,7 +58,12 @@ def blur_radius(backend: Backend[Any], canvas: Canvas, means: Sequence[Part[Any]
 
 def finishing_strips(canvas: Canvas) -> tuple[Rows, ...]:
     """The canvas cut anew, for what is done once all frames are folded in."""
-    return cut(canvas.height, min(FINISHING_ROWS, len(canvas.bands[0])))
+    return cut(canvas.height, finishing_rows(len(canvas.bands[0])))
+
+
+def finishing_rows(band_rows: int) -> int:
+    """Rows that are finished at a time, where bands have so many."""
+    return min(FINISHING_ROWS, FINISHING_BANDS * band_rows)
 
 
 def _best_fit(sums: npt.NDArray[np.float64]) -> float:

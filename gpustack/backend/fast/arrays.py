@@ -69,3 +69,25 @@ class Room(NamedTuple):
     energy: Array
     new: Array
     old: Array
+
+
+class Means(NamedTuple):
+    """A mean of frames that is blurred by a variance (h, w), in square pixels; `squared`: it is of light."""
+
+    mean: Planes
+    variance: Array
+    squared: bool
+
+
+class Compared(NamedTuple):
+    """What tells how far frames blur, (h, w) each: the luma of the sharpest frame, where the frames of the
+    mean lie, the sharpest one's number and its focus measure; below which variance, above which measure."""
+
+    sharpest: Array
+    depth: Array
+    variance: Array
+    frame: Array
+    energy: Array
+    widest: Any
+    least: Any
+    squared: bool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -12,14 +13,27 @@ from typing import Any
 import cv2
 import numpy as np
 
-from gpustack.backend import folding
+from gpustack.backend import debias, folding
 from gpustack.backend.cpu import Cpu
-from gpustack.backend.fast.arrays import Array, Kept, Planes, Shown, Way
+from gpustack.backend.fast.arrays import Array, Compared, Kept, Means, Planes, Shown, Way
 from gpustack.backend.filters import SCRATCH, gaussian
 from gpustack.backend.paged import Paged
 from gpustack.backend.resample import lies_within, whole_shift
 from gpustack.backend.toning import Toning
-from gpustack.backend.values import FULL_SIZE_NOISE, HALF_SIZE_NOISE, Band, Best, Extent, LevelBand, Mix, Part
+from gpustack.backend.values import (
+    BLUR_STEPS,
+    FIT_ENERGY,
+    FIT_STRIDE,
+    FIT_VARIANCE,
+    FULL_SIZE_NOISE,
+    HALF_SIZE_NOISE,
+    Band,
+    Best,
+    Extent,
+    LevelBand,
+    Mix,
+    Part,
+)
 from gpustack.errors import BackendError
 from gpustack.model.frame import PixelType
 from gpustack.model.rect import Rows
@@ -107,6 +121,51 @@ class FastCpu(Cpu):
         number = np.float32(frame)
         place = np.ascontiguousarray(depth)
         _loops().blend_in(Planes.of(sums.mean), sums.total, place, number, shown)
+
+    def blur_misfit(
+        self, mix: Mix[Array], best: Best[Array], floor: float, inner: slice, radii: Sequence[float], /
+    ) -> Array:
+        assert mix.spread is not None
+        first, last, _ = inner.indices(len(mix.total))
+        sums = np.empty((-(-(last - first) // FIT_STRIDE), 1 + len(radii)))
+        scales = np.array([radius * radius / 4 for radius in radii], np.float32)
+        _loops().misfits(_compared(mix, best, floor), Planes.of(mix.mean), _kernels(), scales, first, sums)
+        return sums
+
+    def debias(self, estimate: Array, mix: Mix[Array], radius: float, noise: float, inner: slice, /) -> Array:
+        return debias.debias(estimate, mix, radius, noise, inner, unblur=_unblurred)
+
+
+def _unblurred(
+    estimate: Array, mean: Array, variance: Array, squared: bool, near: slice
+) -> Iterator[tuple[Array, Array]]:
+    """As `debias.unblurred`."""
+    means, whole = Means(Planes.of(mean), variance, squared), Planes.of(estimate)
+    size = near.stop - near.start, variance.shape[1]
+    for number in range(len(estimate)):
+        lost, away = np.empty(size, np.float32), np.empty(size, np.float32)
+        _loops().unblurred(whole, means, number, _kernels(), near.start, lost, away)
+        yield lost, away
+
+
+def _compared(mix: Mix[Array], best: Best[Array], floor: float) -> Compared:
+    assert mix.spread is not None
+    spread = mix.spread
+    sharpest, depth, variance, frame, energy = map(
+        np.ascontiguousarray, (spread.sharpest, spread.depth, spread.variance, best.frame, best.energy)
+    )
+    widest, least = np.float32(FIT_VARIANCE), np.float32(floor * FIT_ENERGY)
+    return Compared(sharpest, depth, variance, frame, energy, widest, least, mix.squared)
+
+
+@cache
+def _kernels() -> tuple[Array, ...]:
+    """The taps of each rung of the ladder of blurs but the first, from the middle on."""
+    found, whole = [], np.ones(1)
+    for taps in BLUR_STEPS:
+        whole = np.convolve(whole, taps)
+        found.append(np.ascontiguousarray(whole[len(whole) // 2 :], np.float32))
+    return tuple(found)
 
 
 def _loops() -> Any:

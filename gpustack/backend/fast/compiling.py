@@ -35,6 +35,10 @@ def practise() -> None:
         mix = _part(spread=False).mix
         assert mix is not None
         backend.blend_in(mix, _full((_SIDE, _SIDE)), 0, band)
+        mean = _part(spread=True).mix
+        assert mean is not None
+        backend.debias(band.image, mean, 1.0, 0.01, slice(0, _SIDE))
+        backend.blur_misfit(mean, _part(spread=True).best, 0.01, slice(0, _SIDE), (0.0, 1.0))
 
 
 def _part(*, spread: bool) -> Part[Any]:

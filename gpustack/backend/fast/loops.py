@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpustack.backend.fast.bands import fold_level, fold_sharpness, luma_rows, smoothed_curvature
+from gpustack.backend.fast.debiasing import misfits, unblurred
 from gpustack.backend.fast.pixels import blend_in, separated, widen
 
 __all__ = [
@@ -10,7 +11,9 @@ __all__ = [
     "fold_level",
     "fold_sharpness",
     "luma_rows",
+    "misfits",
     "separated",
     "smoothed_curvature",
+    "unblurred",
     "widen",
 ]
