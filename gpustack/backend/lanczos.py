@@ -22,11 +22,11 @@ TAPS = 6
 FIRST = -2
 """The first tap, counted from the pixel before the position; the last is `FIRST + TAPS - 1`."""
 
-_SINC = (F(-0.18277045), F(0.010021501), F(-0.00026161328), F(3.9066463e-06))
+SINC = (F(-0.18277045), F(0.010021501), F(-0.00026161328), F(3.9066463e-06))
 """sin(v) / v at v = pi t / 3 is 1 plus these times t^2, t^4, t^6, t^8, for t 0..1, to 6e-9: interpolated at
 the zeros of a Chebyshev polynomial."""
 
-_FAR = 4
+FAR = 4
 """Whole pixels beyond the frame's edge after which nothing changes any more."""
 
 _CHUNK = 1 << 14
@@ -58,7 +58,7 @@ def weights(t: Array) -> list[Array]:
 
 def _sinc(t: Array) -> Array:
     z = t * t
-    return np.asarray((((_SINC[3] * z + _SINC[2]) * z + _SINC[1]) * z + _SINC[0]) * z + F(1))
+    return np.asarray((((SINC[3] * z + SINC[2]) * z + SINC[1]) * z + SINC[0]) * z + F(1))
 
 
 def sampled(frame: Array, x: Array, y: Array, toning: Toning) -> Array:
@@ -66,7 +66,7 @@ def sampled(frame: Array, x: Array, y: Array, toning: Toning) -> Array:
 
     frame: (h, w, c) of integers or floats; its edge repeats outside.
     """
-    source, above = _bordered(frame, y, toning)
+    source, above = bordered(frame, y, toning)
     out = np.empty((frame.shape[2], *x.shape), F)
     step = max(1, _CHUNK // x.shape[1])
     for first in range(0, len(x), step):
@@ -75,7 +75,7 @@ def sampled(frame: Array, x: Array, y: Array, toning: Toning) -> Array:
         across, down = (
             weights(np.clip(at - before, F(0), F(1))) for at, before in ((x[rows], left), (y[rows], top))
         )
-        planes = _summed(source, left + F(_FAR), top - F(above), across, down)
+        planes = _summed(source, left + F(FAR), top - F(above), across, down)
         for plane, values in zip(out, planes, strict=True):
             plane[rows] = values
     return out
@@ -83,10 +83,10 @@ def sampled(frame: Array, x: Array, y: Array, toning: Toning) -> Array:
 
 def _whole(position: Any, length: int) -> Any:
     """The whole pixel before a position, within what the frame's repeated edge can hold."""
-    return np.clip(np.floor(position), F(-_FAR), F(length + _FAR))
+    return np.clip(np.floor(position), F(-FAR), F(length + FAR))
 
 
-def _bordered(frame: Array, y: Array, toning: Toning) -> tuple[Array, int]:
+def bordered(frame: Array, y: Array, toning: Toning) -> tuple[Array, int]:
     """The rows that positions y look at, as float32 and scaled, with all the columns that any position
     can look at; and the whole position that the first row is the first tap of."""
     height = len(frame)
@@ -96,7 +96,7 @@ def _bordered(frame: Array, y: Array, toning: Toning) -> tuple[Array, int]:
     last = min(max(stop, first + 1), height)
     part = toning.scaled(frame[first:last])
     above, below = max(0, first - start), max(0, stop - last)
-    left, right = _FAR - FIRST, _FAR + FIRST + TAPS
+    left, right = FAR - FIRST, FAR + FIRST + TAPS
     return cv2.copyMakeBorder(part, above, below, left, right, cv2.BORDER_REPLICATE), first - above - FIRST
 
 

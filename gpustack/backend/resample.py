@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -16,6 +17,7 @@ from gpustack.model.transform import Transform
 from gpustack.settings import Interpolation
 
 Array = npt.NDArray[Any]
+Sampled = Callable[[Array, Array, Array, Toning], Array]
 SLACK = 1 / 64
 """Pixels outside the frame that still count as covered: rounding must not uncover an edge."""
 
@@ -28,12 +30,20 @@ def resample(
     """Rows of the canvas from a frame (h, w, c): image (c, rows, width) float32 0..1 and the mask of
     covered pixels."""
     toning = Toning.of(place.tone, white, frame.shape[2])
+    sampled = lanczos.sampled if interpolation is Interpolation.LANCZOS else _bicubic
+    return resampled(frame, place, toning, width, rows, sampled)
+
+
+def resampled(
+    frame: Array, place: Transform, toning: Toning, width: int, rows: Rows, sampled: Sampled
+) -> Band[Array]:
+    """The same; by `sampled` where values are not only copied, which is given a frame, positions x and y
+    (h, w) float32 and the toning, and returns (c, h, w) float32, scaled but without the offset."""
     shift = whole_shift(place)
     if shift is not None:
         return _copied(frame, shift, toning, width, rows)
     x, y = _positions(place, width, rows)
     valid = _covered(x, y, frame.shape)
-    sampled = lanczos.sampled if interpolation is Interpolation.LANCZOS else _bicubic
     return Band(toning.lift(sampled(frame, x, y, toning)), valid)
 
 

@@ -25,7 +25,7 @@ from gpustack.model.rect import Rows
 from gpustack.model.stack import Stack
 from gpustack.model.tone import Tone
 from gpustack.model.transform import Transform
-from gpustack.settings import Settings
+from gpustack.settings import Interpolation, Settings
 from tests.backend.parts import empty_extent, empty_part, level_band, mask
 
 ENERGY, MEAN = 3e-7, 2e-5
@@ -107,6 +107,24 @@ def test_samples_to_planes(height: int, width: int, channels: int, dtype: str) -
     place, rows = Transform(move, Tone((1.1,), (0.01,))), Rows(0, height - height // 4)
     ask = frame, place, PixelType(dtype), width - width // 3, rows
     np.testing.assert_array_equal(FastCpu(1).load(*ask).image, Cpu(1).load(*ask).image)
+
+
+@needs_numba
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@sizes
+def test_the_lanczos_kernel(height: int, width: int, channels: int, dtype: str) -> None:
+    """Inside the frame, on its pixels and far outside; with a homography, too."""
+    frame = (np.random.default_rng(1).random((height, width, channels)) * 255).astype(dtype)
+    rows = Rows(height // 3, height + 9)
+    for turn in (
+        [[1.01, -0.03, 2.25], [0.03, 0.99, -1.5]],
+        [[0.5, 0, 0], [0, 0.5, 0]],
+        [[1, 0, -99.5], [0, 1, 0]],
+    ):
+        place = Transform(np.array([*turn, [1e-4, 0, 1.0]]), Tone((1.1,), (0.01,)))
+        ask: Any = frame, place, PixelType(dtype), width + 9, rows
+        found, wanted = (each(1).load(*ask, interpolation=Interpolation.LANCZOS) for each in (FastCpu, Cpu))
+        np.testing.assert_array_equal(found.image, wanted.image)
 
 
 @needs_numba

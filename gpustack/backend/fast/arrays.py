@@ -91,3 +91,14 @@ class Compared(NamedTuple):
     widest: Any
     least: Any
     squared: bool
+
+
+class Bordered(NamedTuple):
+    """Samples (rows, width x channels) float32 of a frame of `width` and `height`, its edge repeated: `left`
+    are the columns before the first tap of position 0, row 0 is the first tap's of whole position `top`."""
+
+    samples: Array
+    width: int
+    height: int
+    left: int
+    top: int

@@ -13,12 +13,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from gpustack.backend import debias, folding
+from gpustack.backend import debias, folding, lanczos
 from gpustack.backend.cpu import Cpu
-from gpustack.backend.fast.arrays import Array, Compared, Kept, Means, Planes, Shown, Way
+from gpustack.backend.fast.arrays import Array, Bordered, Compared, Kept, Means, Planes, Shown, Way
 from gpustack.backend.filters import SCRATCH, gaussian
 from gpustack.backend.paged import Paged
-from gpustack.backend.resample import lies_within, whole_shift
+from gpustack.backend.resample import lies_within, resampled, whole_shift
 from gpustack.backend.toning import Toning
 from gpustack.backend.values import (
     BLUR_STEPS,
@@ -66,6 +66,9 @@ class FastCpu(Cpu):
         interpolation: Interpolation = Interpolation.BICUBIC,
     ) -> Band[Array]:
         shift = whole_shift(place)
+        if shift is None and interpolation is Interpolation.LANCZOS:
+            toning = Toning.of(place.tone, kind.white, frame.shape[2])
+            return resampled(frame, place, toning, width, rows, _lanczos)
         if shift is None or not lies_within(frame.shape, shift, width, rows) or not frame.flags.c_contiguous:
             return super().load(frame, place, kind, width, rows, interpolation=interpolation)
         channels = frame.shape[2]
@@ -146,6 +149,16 @@ def _unblurred(
         lost, away = np.empty(size, np.float32), np.empty(size, np.float32)
         _loops().unblurred(whole, means, number, _kernels(), near.start, lost, away)
         yield lost, away
+
+
+def _lanczos(frame: Array, x: Array, y: Array, toning: Toning) -> Array:
+    """As `lanczos.sampled`."""
+    source, above = lanczos.bordered(frame, y, toning)
+    out = np.empty((frame.shape[2], *x.shape), np.float32)
+    samples = source.reshape(len(source), -1)
+    height, width = frame.shape[:2]
+    _loops().sampled(Bordered(samples, width, height, lanczos.FAR, above), x, y, out)
+    return out
 
 
 def _compared(mix: Mix[Array], best: Best[Array], floor: float) -> Compared:

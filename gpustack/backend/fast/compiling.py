@@ -15,6 +15,7 @@ from gpustack.backend.values import Band, Best, Extent, LevelBand, Mix, Part, Sp
 from gpustack.model.frame import PixelType
 from gpustack.model.rect import Rows
 from gpustack.model.transform import Transform
+from gpustack.settings import Interpolation
 
 _SIDE, _SIGMA = 16, 1.0
 
@@ -26,6 +27,8 @@ def practise() -> None:
         frame = np.zeros((_SIDE, _SIDE, 3), kind.value)
         for each in (frame, _locked(frame)):
             backend.load(each, Transform.identity(), kind, _SIDE, Rows(0, _SIDE))
+        turned = Transform(np.diag([1.01, 1.01, 1.0]))
+        backend.load(frame, turned, kind, _SIDE, Rows(0, _SIDE), interpolation=Interpolation.LANCZOS)
         band = Band(_full((3, _SIDE, _SIDE)), None)
         coarse = backend.reduce(band.image)
         level = LevelBand(band.image, coarse, None, None, slice(0, _SIDE))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gpustack.backend.fast.bands import fold_level, fold_sharpness, luma_rows, smoothed_curvature
 from gpustack.backend.fast.debiasing import misfits, unblurred
+from gpustack.backend.fast.lanczos import sampled
 from gpustack.backend.fast.pixels import blend_in, separated, widen
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "fold_sharpness",
     "luma_rows",
     "misfits",
+    "sampled",
     "separated",
     "smoothed_curvature",
     "unblurred",
