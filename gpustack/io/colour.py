@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import imagecodecs
@@ -10,6 +12,9 @@ import numpy.typing as npt
 
 STRIP_ROWS = 128
 """Rows that are worked on at a time, so that the memory for intermediates stays a few megabytes."""
+
+_MOST_THREADS = 8
+"""Threads that develop a picture, at most: each has four planes of its strip's colours."""
 
 
 def developed(linear: npt.NDArray[np.float32], matrix: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
@@ -28,12 +33,23 @@ def developed(linear: npt.NDArray[np.float32], matrix: npt.NDArray[np.floating])
 
 
 def shown(linear: npt.NDArray[np.uint16], matrix: npt.NDArray[np.floating]) -> npt.NDArray[np.uint16]:
-    """The same for (h, w, 3) uint16, of which 65535 is 1."""
+    """The same for (h, w, 3) uint16, of which 65535 is 1; on all cores where it is large."""
     out = np.empty_like(linear)
-    for first in range(0, len(linear), STRIP_ROWS):
+
+    def strip(first: int) -> None:
         part = linear[first : first + STRIP_ROWS].astype(np.float32)
         part /= 65535
-        out[first : first + STRIP_ROWS] = np.rint(developed(part, matrix) * 65535)
+        coded = developed(part, matrix)
+        coded *= 65535
+        out[first : first + STRIP_ROWS] = np.rint(coded, out=coded)
+
+    firsts = range(0, len(linear), STRIP_ROWS)
+    if len(firsts) < 2:
+        strip(0)
+        return out
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, len(firsts), _MOST_THREADS), "colour") as pool:
+        for _ in pool.map(strip, firsts):
+            pass
     return out
 
 
