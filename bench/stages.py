@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -27,8 +28,11 @@ from measure import positive
 
 from gpustack.backend.choose import has_loops
 from gpustack.backend.cpu import Cpu
+from gpustack.backend.debias import blurred, ladder, shares
 from gpustack.backend.fast.backend import FastCpu
+from gpustack.backend.values import BLUR_LADDER
 from gpustack.engine.path import Recipe, picture_fold, sharpest_fold
+from gpustack.fuse.auto import Auto
 from gpustack.fuse.fold import Fold
 from gpustack.io.decode import Decoder, probe
 from gpustack.io.encode import encode_jpeg, encode_png, encode_tiff
@@ -40,6 +44,7 @@ from gpustack.model.transform import Transform
 from gpustack.settings import JPEG_QUALITY, Demosaic, Interpolation, Method, Settings
 
 HEIGHT, WIDTH, ROWS, NOISE = 768, 4000, 64, 0.004
+RADIUS_PX, SQUARE_PX = 1.0, 12
 MEGAPIXELS = HEIGHT * WIDTH / 1e6
 COPY_BYTES = 256 << 20
 MOVED = Transform(np.array([[0.998, -0.003, 8.3], [0.003, 0.998, 3.6], [0, 0, 1.0]]))
@@ -66,11 +71,12 @@ class Watch:
     def __init__(self, runs: int) -> None:
         self._runs = runs
 
-    def ms(self, work: Callable[[], object]) -> float:
-        """Least CPU milliseconds a megapixel of a call, after one that meets memory never used."""
+    def ms(self, work: Callable[[], object], runs: int | None = None) -> float:
+        """Least CPU milliseconds a megapixel of a call, after one that meets memory never used; `runs`: of so
+        many, not of as many as usual."""
         work()
         taken = []
-        for _ in range(self._runs):
+        for _ in range(runs or self._runs):
             started = time.process_time()
             work()
             taken.append(time.process_time() - started)
@@ -94,9 +100,32 @@ def picture() -> Picture:
     return np.asarray(cv2.convertScaleAbs(cv2.max(out, 0)))
 
 
+def in_16_bits(seen: Picture) -> Picture:
+    """The picture with noise in all of its bits, as cameras have it."""
+    noise = np.random.default_rng(1).normal(0, NOISE * 65535, seen.shape).astype(np.float32)
+    return np.asarray((seen * np.float32(257) + noise).clip(0, 65535), np.uint16)
+
+
+def swept(seen: Picture, count: int = 5) -> list[Picture]:
+    """Frames of it as a surface that rises from left to right, focused from its one end to the other: each
+    frame further away blurs by a disk of RADIUS_PX more. Squares lie on it, whose edges tell by how much."""
+    rows, columns = np.indices(seen.shape[:2]) // SQUARE_PX
+    squares = cv2.GaussianBlur(((rows + columns) % 2 * 80).astype(np.float32), (0, 0), 0.7)
+    sharp = [plane * np.float32(0.6) + squares for plane in cv2.split(seen)]
+    across = np.linspace(0, count - 1, seen.shape[1], dtype=np.float32)
+    found = []
+    for number in range(count):
+        variance = np.broadcast_to((across - number) ** 2 * np.float32(RADIUS_PX**2 / 4), seen.shape[:2])
+        between = shares(np.minimum(variance, BLUR_LADDER[-1]))
+        planes = [blurred(ladder(plane), between) for plane in sharp]
+        noise = np.random.default_rng(number).normal(0, NOISE * 255, seen.shape)
+        found.append(np.clip(np.rint(np.dstack(planes) + noise), 0, 255).astype(np.uint8))
+    return found
+
+
 def files(folder: Path, seen: Picture) -> dict[str, Path]:
     """The picture in each format."""
-    wide = seen.astype(np.uint16) * 257
+    wide = in_16_bits(seen)
     (folder / "a.jpg").write_bytes(simplejpeg.encode_jpeg(seen, 92, "RGB", "420"))
     cv2.imwrite(str(folder / "a.png"), seen[..., ::-1])
     tifffile.imwrite(folder / "a.tif", wide, photometric="rgb", rowsperstrip=64)
@@ -161,8 +190,7 @@ def folding(watch: Watch, backend: Cpu, seen: Picture) -> Iterator[Stage]:
     and written is all of it."""
     canvas = Canvas(0, 0, WIDTH, HEIGHT, 3, PixelType.UINT8, cut(HEIGHT, ROWS), covered=True)
 
-    frames = [seen, cv2.GaussianBlur(seen, (0, 0), 2.0), np.roll(seen, 1, axis=0)]
-    numbers = count()
+    frames, numbers = swept(seen), count()
 
     def add(fold: Fold[Any], state: Any) -> None:
         index = next(numbers)
@@ -174,26 +202,31 @@ def folding(watch: Watch, backend: Cpu, seen: Picture) -> Iterator[Stage]:
         kept = held.near + held.afar
         ms = watch.ms(lambda fold=fold, state=state: add(fold, state))
         yield Stage(f"fold, {name}", ms, 3 + 2 * kept)
-        finish: Any = getattr(fold, "finish", None)
-        if finish is not None:
-            started = time.process_time()
-            finish(backend, state)
-            taken = (time.process_time() - started) * 1e3 / MEGAPIXELS
-            yield Stage(f"end, {name}", round(taken, 2), kept + 3)
+        if hasattr(fold, "finish"):
+            yield Stage(f"end, {name}", ending(watch, backend, fold, state), kept + 3)
+
+
+def ending(watch: Watch, backend: Cpu, fold: Any, state: Any) -> float:
+    """CPU ms a megapixel of the end of a fold, which spoils its state; of `auto` where it undoes blur."""
+    if isinstance(fold, Auto) and fold.finished(backend, deepcopy(state))[1] == 0:
+        raise SystemExit("There was no blur to undo: the end of auto is not measured.")
+    states = [deepcopy(state) for _ in range(3)]
+    return watch.ms(lambda: fold.finish(backend, states.pop()), runs=2)
 
 
 def writing(watch: Watch, seen: Picture) -> Iterator[Stage]:
     """A picture into memory, as files have it."""
-    wide, about = seen.astype(np.uint16) * 257, Metadata()
+    wide, about = in_16_bits(seen), Metadata()
     ways: dict[str, Callable[[io.BytesIO], None]] = {
         "JPEG": lambda file: encode_jpeg(file, seen, about, "bench", JPEG_QUALITY),
         "PNG": lambda file: encode_png(file, seen, about, "bench"),
         "TIFF, 16 bits": lambda file: encode_tiff(file, wide, about, "bench"),
+        "TIFF, 8 bits": lambda file: encode_tiff(file, seen, about, "bench"),
     }
     for name, write in ways.items():
         file = io.BytesIO()
         write(file)
-        taken = 6 if "TIFF" in name else 3
+        taken = 6 if "16" in name else 3
         size = len(file.getvalue()) / (HEIGHT * WIDTH)
         yield Stage(f"write {name}", watch.ms(lambda write=write: write(io.BytesIO())), taken + size)
 
@@ -206,7 +239,7 @@ def measured(runs: int, bandwidth: float) -> list[Stage]:
     ways: dict[str, Cpu] = {"": Cpu(1)} | ({", loops": FastCpu(1)} if has_loops() else {})
     for suffix, backend in ways.items():
         parts = [*loading(watch, backend, seen), *folding(watch, backend, seen)]
-        changed = [stage for stage in parts if not suffix or "moved" not in stage.name]
+        changed = [stage for stage in parts if not suffix or "bicubic" not in stage.name]
         found += [replace(stage, name=stage.name + suffix) for stage in changed]
     found += writing(watch, seen)
     return [with_floor(stage, bandwidth) for stage in found]
