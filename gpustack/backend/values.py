@@ -6,7 +6,7 @@ Axes, types and units are those of `gpustack.backend.protocol`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -339,6 +339,12 @@ class Part(Generic[A]):
     def kept(self) -> A | None:
         """The image (c, h, w) that came out."""
         return self.best.image if self.mix is None else self.mix.mean
+
+    def left(self, nothing: A, *, total: bool) -> Part[A]:
+        """What is left of it when nobody asks for the winners any more, and for the `total` weight only where
+        that is said; `nothing`, a tiny array, takes their place."""
+        mix = self.mix if self.mix is None or total else replace(self.mix, total=nothing)
+        return Part(Best(nothing, nothing, self.best.image), mix, self.noise, self.steep)
 
 
 @dataclass(slots=True)

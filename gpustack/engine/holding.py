@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from gpustack.engine.path import Recipe, picture_fold, sharpest_fold
+from gpustack.fuse.auto import Auto
 from gpustack.fuse.behind import Behind
 from gpustack.fuse.depthmap import Blend
 from gpustack.fuse.fold import Footprint
+from gpustack.fuse.levels import LaplacianFold
 from gpustack.fuse.slabs import InSlabs
 from gpustack.model.frame import PixelType
 from gpustack.model.slab import Slab
@@ -70,30 +72,39 @@ class Holding:
     def between(self) -> tuple[Footprint, ...]:
         """While no frame is there: the surface is made, or the picture."""
         state, sharpest = self._state, self._sharpest
-        seen = (state.beside(SIGHT).beside(SURFACE),) if self.settings.depth else ()
+        depth = self.settings.depth
         made = _sum(state, self._picture, WINNERS, self._found)
         match self.settings.method:
             case _ if self.slabs:
-                beside = _sum(state, sharpest, SIGHT, SURFACE if self.settings.depth else NOTHING)
+                beside = _sum(state, sharpest, SIGHT, SURFACE if depth else NOTHING)
                 return (beside, _sum(made, self._collapsed))
             case Method.DEPTHMAP:
                 return (
                     sharpest.beside(SIGHT),
                     SIGHT.beside(PLAIN_SURFACE),
-                    _sum(SIGHT, SURFACE, FOUND) if self.settings.depth else NOTHING,
+                    _sum(SIGHT, SURFACE, FOUND) if depth else NOTHING,
                     _sum(state, FOUND, self._found, self._picture, WINNERS),
                 )
             case Method.AUTO:
-                told = _sum(state, WINNERS, self._sight, STEPS)
-                surface = _sum(SIGHT, SURFACE, WINNERS, self._picture) if self.settings.depth else NOTHING
-                heard = told if self.settings.depth else told.beside(ENERGIES)
-                return heard, _sum(told, self._collapsed, self._picture), self.looking, surface
-            case Method.PYRAMID if self.settings.depth:
-                return (_sum(state, sharpest, SIGHT), *seen, made.beside(self._collapsed))
+                return self._between_both
             case Method.PYRAMID:
-                return (made.beside(self._collapsed),)
+                _, left = self._left
+                kept = left.beside(WINNERS)
+                surface = (_sum(kept, sharpest, SIGHT), _sum(kept, SIGHT, SURFACE)) if depth else ()
+                told = _sum(state, sharpest if depth else NOTHING, WINNERS)
+                return told, *surface, _sum(kept, self._collapsed, self._picture, self._found)
             case Method.AVERAGE:
-                return (*seen, made)
+                return (_sum(state, SIGHT, SURFACE), made) if depth else (made,)
+
+    @property
+    def _between_both(self) -> tuple[Footprint, ...]:
+        """The same of `auto`: steps are found, the picture is made, the ground put in, the surface made."""
+        told, left = self._left
+        steps = _sum(WINNERS, self._sight, STEPS)
+        surface = _sum(SIGHT, SURFACE, WINNERS, self._picture) if self.settings.depth else NOTHING
+        heard = steps if self.settings.depth else steps.beside(ENERGIES)
+        picture = _sum(left, steps, self._collapsed, self._picture)
+        return told.beside(heard), picture, self.looking, surface
 
     @property
     def looking(self) -> Footprint:
@@ -120,6 +131,16 @@ class Holding:
             spare = Footprint(0.0, 0.0 if self.covered else Blend.spare_bytes(self.channels), 0.0)
             held = held.beside(spare) if self.device else replace(held, near=0.0).beside(spare)
         return held if self.slabs else replace(held, result=0.0)
+
+    @property
+    def _left(self) -> tuple[Footprint, Footprint]:
+        """Of that, once all frames were there: while depth is told, and while the picture is made."""
+        given = self.channels, self.pixel_type.itemsize
+        fold = picture_fold(self._recipe)
+        if isinstance(fold, Auto):
+            return fold.left(*given)
+        left = fold.left(*given) if isinstance(fold, LaplacianFold) else self._state
+        return left, left
 
     @property
     def _sharpest(self) -> Footprint:

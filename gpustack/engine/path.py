@@ -126,6 +126,7 @@ def render(
 def _by_both(backend: Backend[Any], pass_over: PassOver, recipe: Recipe) -> Fused:
     fold = _auto(recipe)
     (state,) = pass_over("auto", [fold])
+    fold.let_go(backend, state)
     winners = fold.winners(backend, state)
     sight = sight_of(backend, fold, state) if recipe.depth else None
     energies = fold.energies(backend, state) if sight is None else sight.energy
@@ -162,8 +163,10 @@ def _by_scale(backend: Backend[Any], pass_over: PassOver, recipe: Recipe) -> Fus
     fold, sharpest = _pyramid(recipe), sharpest_fold(recipe)
     folds: list[Fold[Any]] = [fold, sharpest] if recipe.depth else [fold]
     state, *more = pass_over("pyramid", folds)
+    winners = fold.winners(backend, state)
+    fold.let_go(backend, state)
     found = _surface(backend, sharpest, more, recipe) if recipe.depth else None
-    return Fused(fold.finish(backend, state), fold.winners(backend, state), found)
+    return Fused(fold.finish(backend, state), winners, found)
 
 
 def _by_weight(backend: Backend[Any], pass_over: PassOver, recipe: Recipe) -> Fused:

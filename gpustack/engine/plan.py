@@ -52,7 +52,9 @@ def make_plan(
     layout = layout_of(stack, settings, budget.vram_bytes if budget.devices else None)
     plans = []
     for threads in sorted({budget.threads, 1}, reverse=True):
-        for slots in range(threads + 2, 0, -1):
+        # The frame that is folded, and one that each thread decodes: one more would only wait where folding
+        # takes longer, and never be there where decoding does.
+        for slots in range(threads + 1, 0, -1):
             plan = _priced(stack, settings, budget, layout, threads, slots)
             plan = _with_checkpoints(plan, stack, settings) if checkpoints else plan
             plan = plan.keeping(kept_bytes)

@@ -121,16 +121,25 @@ class Auto:
         for mine, theirs in zip(state.means, other.means, strict=True):
             backend.merge(mine, theirs)
 
+    def let_go(self, backend: Backend[Any], state: AutoState, /) -> None:
+        """Once no frame comes any more: keep what the picture, winners, energies and spread are made of."""
+        self._levels.let_go(backend, state.levels)
+
     def finish(self, backend: Backend[Any], state: AutoState, /) -> Pixels:
         """The picture."""
         return self.finished(backend, state)[0]
 
     def finished(self, backend: Backend[Any], state: AutoState, /) -> tuple[Pixels, float]:
         """Collapse the pyramid, undo the mean's blur, and pack, within the range of the frames around each
-        pixel; and the radius in pixels of the blur one frame away, 0 where the stack does not tell."""
+        pixel; and the radius in pixels of the blur one frame away, 0 where the stack does not tell.
+
+        Of the state the spread and the range are left.
+        """
         canvas = state.levels.canvas
-        estimate = self._collapse(backend, state)
         radius = blur_radius(backend, canvas, state.means, energy_noise(self.noise))
+        nothing = backend.full((1, 1), 0.0, "float32")
+        state.means = [part.left(nothing, total=True) for part in state.means]
+        estimate = self._collapse(backend, state)
         strips = finishing_strips(canvas)
 
         def strip(number: int) -> Pixels:
@@ -177,9 +186,18 @@ class Auto:
 
     def footprint(self, channels: int, itemsize: int, /) -> Footprint:
         """The pyramid; mean, total weight, spread, energy and index."""
-        return self._levels.footprint(channels, itemsize).beside(
-            Footprint(0.0, 4.0 * channels + 22 + valley_bytes(self.prefer), 0.0)
-        )
+        mean = self._mean(channels, winners=True)
+        return self._levels.footprint(channels, itemsize).beside(mean)
+
+    def left(self, channels: int, itemsize: int, /) -> tuple[Footprint, Footprint]:
+        """What `let_go` leaves; and what is left while the picture is made."""
+        levels = self._levels.left(channels, itemsize)
+        told, finishing = (levels.beside(self._mean(channels, winners=kept)) for kept in (True, False))
+        return told, finishing
+
+    def _mean(self, channels: int, *, winners: bool) -> Footprint:
+        winning = 6 + valley_bytes(self.prefer) if winners else 0.0
+        return Footprint(0.0, 4.0 * channels + 16 + winning, 0.0)
 
 
 def _rows_of(backend: Backend[Any], band: Band[Any], held: Rows, rows: Rows) -> Band[Any]:

@@ -192,6 +192,13 @@ class LaplacianFold:
 
         return assembled(backend, state.canvas, kind.value, channels, band)
 
+    def let_go(self, backend: Backend[Any], state: LevelsState) -> None:
+        """Once no frame comes any more, and nobody asks who won: keep what the picture is made of."""
+        nothing = backend.full((1, 1), 0.0, "float32")
+        for level in state.levels:
+            level.image = level.evidence = level.mask = None
+            level.parts = [part.left(nothing, total=False) for part in level.parts]
+
     def collapsed(self, backend: Backend[Any], state: LevelsState) -> Callable[[int], Any]:
         """Gives the picture (c, rows, w) float32 of any band by its number."""
         base, *between, finest = state.levels[::-1]
@@ -229,6 +236,12 @@ class LaplacianFold:
         part = self.rule.bytes_per_pixel(channels)
         below = (part + 4.0 * (channels + 1) + 1) / 3
         return Footprint(below, part + 2.0 * channels * itemsize, channels * itemsize)
+
+    @staticmethod
+    def left(channels: int, itemsize: int) -> Footprint:
+        """What `let_go` leaves: the means of all levels, and the range."""
+        mean = 4.0 * channels
+        return Footprint(mean / 3, mean + 2.0 * channels * itemsize, 0.0)
 
 
 def level_count(canvas: Canvas) -> int:
