@@ -202,7 +202,8 @@ def symbolic(competitor: Competitor, align: bool, out: str = "OUT.jpg") -> list[
     """The competitor's commands with names in place of paths, fit for a result file."""
     task = Task((Path("FRAMES"),), Path("FOLDER"), Path(out), Path("SCRATCH"), align)
     shown = [[Path(command[0]).name, *command[1:]] for command in competitor.commands(task)]
-    return [" ".join(word.replace(str(DRIVER), DRIVER.name) for word in command) for command in shown]
+    here = f"{DRIVER.parent}{os.sep}"
+    return [" ".join(word.removeprefix(here) for word in command) for command in shown]
 
 
 def _names(task: Task) -> list[str]:

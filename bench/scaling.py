@@ -1,13 +1,15 @@
-"""Do time and memory grow as they should? By number of frames, by megapixels, and by threads.
+"""Do time and memory grow as they should? By number of frames, by megapixels, and by cores.
 
-`python bench/scaling.py --json bench/results/scaling.json --plot docs/images/scaling.png`; see README.md.
+`python bench/scaling.py --json bench/results/scaling.json --plot docs/images/scaling.png`; then, for tables
+in Markdown, `python bench/scaling_table.py bench/results/scaling.json`; see README.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,7 +30,14 @@ TINY_SIZES, TINY_COUNTS = {1: (900, 1200), 2: (1200, 1700)}, (3, 6)
 DISTINCT = 8
 METHODS = ("auto", "pyramid", "depthmap", "average")
 AT_ONCE = 12
-"""Megapixels at which threads are compared."""
+"""Megapixels at which cores are compared."""
+
+MOST = 4000
+"""Megapixels of all frames together beyond which only the first method is run: with all four that would take
+longer than the other rows together, and tell no more."""
+
+ENOUGH = 1.7
+"""By how many times two cores are to be faster than one."""
 
 Row = dict[str, Any]
 
@@ -45,29 +54,32 @@ def _chosen(given: argparse.Namespace) -> tuple[dict[int, tuple[int, int]], tupl
     return {megapixels: SIZES[megapixels] for megapixels in given.sizes}, given.counts
 
 
-def growth(given: argparse.Namespace) -> list[Row]:
+def growth(given: argparse.Namespace) -> Iterator[Row]:
     """One row for every method, size and number of frames: a whole process, aligned."""
     sizes, counts = _chosen(given)
-    rows = []
+    methods = given.methods.split(",")
     for megapixels, size in sizes.items():
         for count in counts:
             folder = sweep_files(given.cache, size, min(DISTINCT, count), count)
-            for method in given.methods.split(","):
-                done = own_run(folder, given.cache / "runs" / "scaling", method)
-                rows.append(
-                    {
-                        "method": method,
-                        "megapixels": megapixels,
-                        "frames": count,
-                        "wall_s": round(done.figures.wall_s, 2),
-                        "cpu_s": round(done.figures.cpu_s, 2),
-                        "peak_mib": round(done.figures.peak_bytes / 2**20, 1),
-                        "plan_mib": round(done.report["plan"]["total_bytes"] / 2**20, 1),
-                        "mp_s": round(count * size[0] * size[1] / 1e6 / done.figures.wall_s, 2),
-                    }
-                )
-                print(*rows[-1].values(), sep="\t", flush=True)
-    return rows
+            for method in methods if count * megapixels <= MOST else methods[:1]:
+                yield _row(given, folder, method, megapixels, count)
+
+
+def _row(given: argparse.Namespace, folder: Path, method: str, megapixels: int, count: int) -> Row:
+    done = own_run(folder, given.cache / "runs" / "scaling", method)
+    (height, width), took = (TINY_SIZES if given.tiny else SIZES)[megapixels], done.figures
+    row = {
+        "method": method,
+        "megapixels": megapixels,
+        "frames": count,
+        "wall_s": round(took.wall_s, 2),
+        "cpu_s": round(took.cpu_s, 2),
+        "peak_mib": round(took.peak_bytes / 2**20, 1),
+        "plan_mib": round(done.report["plan"]["total_bytes"] / 2**20, 1),
+        "mp_s": round(count * height * width / 1e6 / took.wall_s, 2),
+    }
+    print(*row.values(), sep="\t", flush=True)
+    return row
 
 
 def fits(rows: Sequence[Row]) -> dict[str, Row]:
@@ -102,43 +114,52 @@ def fits(rows: Sequence[Row]) -> dict[str, Row]:
     return found
 
 
-def threads(given: argparse.Namespace) -> list[Row]:
-    """By method, how many times faster the passes are with all threads than with one, without alignment."""
+def cores(given: argparse.Namespace) -> Iterator[Row]:
+    """By method, how many times faster frames are fused on all cores than on one, without alignment."""
     megapixels = max(TINY_SIZES) if given.tiny else AT_ONCE
     size = (TINY_SIZES if given.tiny else SIZES)[megapixels]
-    folder = sweep_files(given.cache, size, 3 if given.tiny else DISTINCT, 6 if given.tiny else 2 * DISTINCT)
-    every, rows = os.cpu_count() or 1, []
+    count = 6 if given.tiny else DISTINCT
+    folder, home = (
+        sweep_files(given.cache, size, 3 if given.tiny else count, count),
+        given.cache / "runs" / "scaling",
+    )
+    every = os.cpu_count() or 1
+    # One thread folds while another decodes: that is one core only where no more are given.
+    ways = {1: ("taskset", "-c", "0") if shutil.which("taskset") else (), every: ()}
     for method in given.methods.split(","):
-        taken: dict[int, list[float]] = {1: [], every: []}
+        taken: dict[int, list[float]] = {count: [] for count in ways}
         for _ in range(given.runs):
-            for count, seconds in taken.items():
-                home = given.cache / "runs" / "scaling"
-                done = own_run(folder, home, method, "--threads", str(count), align=False)
-                seconds.append(round(done.fuse_s, 3))
-        gained = median(taken[1]) / median(taken[every])
-        rows.append({"method": method, "passes_s": taken, "threads": every, "times": round(gained, 2)})
-        print(f"{method}: {every} threads are {gained:.2f} times as fast as one in the passes", flush=True)
-    return rows
+            for number, under in ways.items():
+                done = own_run(folder, home, method, "--threads", str(number), align=False, under=under)
+                taken[number].append(round(done.fuse_s, 3))
+        gained = round(median(taken[1]) / median(taken[every]), 2)
+        pinned = bool(ways[1])
+        yield {"method": method, "fuse_s": taken, "cores": every, "pinned": pinned, "times": gained}
+        print(f"{method}: fused {gained:.2f} times as fast on {every} cores as on one", flush=True)
 
 
-def bench(given: argparse.Namespace) -> None:
-    """All of it."""
-    head = heading("scaling")
-    gained = threads(given)
-    rows = growth(given)
-    found = fits(rows)
-    for method, fit in found.items():
+def bench(given: argparse.Namespace) -> bool:
+    """All of it, written as it comes; whether two cores are fast enough."""
+    result: dict[str, Any] = {**heading("scaling"), "enough": ENOUGH, "results": [], "fits": {}, "cores": []}
+    for kind, rows in (("cores", cores(given)), ("results", growth(given))):
+        for row in rows:
+            result[kind].append(row)
+            if given.json:
+                write_result(result, given.json, quiet=True)
+    result["fits"] = fits(result["results"])
+    for method, fit in result["fits"].items():
         print(method, fit)
     if given.json:
-        write_result({**head, "results": rows, "fits": found, "threads": gained}, given.json)
+        write_result(result, given.json)
     if given.plot:
-        write_plot(rows, given.plot)
+        write_plot(result["results"], given.plot)
+    return all(row["times"] >= ENOUGH for row in result["cores"] if row["cores"] == 2)
 
 
 def main() -> None:
-    """Command line of this file."""
-    parser = argparse.ArgumentParser(description="Time and memory of ours by frames, megapixels and threads.")
-    parser.add_argument("--runs", type=positive, default=3, help="runs with one and with all threads")
+    """Command line of this file; ends with 1 where two cores are not fast enough."""
+    parser = argparse.ArgumentParser(description="Time and memory of ours by frames, megapixels and cores.")
+    parser.add_argument("--runs", type=positive, default=3, help="runs on one and on all cores")
     parser.add_argument("--methods", default=",".join(METHODS), help="comma-separated")
     parser.add_argument("--sizes", type=_numbers, default=tuple(SIZES), help="megapixels, comma-separated")
     parser.add_argument("--counts", type=_numbers, default=COUNTS, help="frames, comma-separated")
@@ -147,7 +168,7 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="where to write the picture, .png")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="folder of frames")
     try:
-        bench(parser.parse_args())
+        raise SystemExit(0 if bench(parser.parse_args()) else 1)
     except BenchError as error:
         raise SystemExit(f"bench: {error}") from None
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from developing import DevelopedFirst
 from frames import FrameSet, default_cache, picture_size, psnr
 from machine import heading, write_result
 from measure import BenchError, Figures, measure, positive, rounds, summary
@@ -152,13 +153,12 @@ def bench(given: argparse.Namespace) -> None:
     head = heading("speed")
     frames = frame_set(given.set, given.cache)
     wanted = chosen([*ours(given.backend), *peers(given.cache)], given.only)
-    reading = [each for each in wanted if each.name.startswith(frames.readers)]
+    reading = [each if each.name.startswith(frames.readers) else DevelopedFirst(each) for each in wanted]
     present, absent = split_by_presence(reading)
     rows = fight(frames, present, given.runs, given.cache / "runs" / given.set)
     show(rows, absent)
     if given.json:
         result = {**head, **frames.describe(), "runs": given.runs, "results": rows, "not_installed": absent}
-        result["cannot_read"] = [each.name for each in wanted if each not in reading]
         write_result(result, given.json)
 
 

@@ -39,6 +39,10 @@ from gpustack.model.canvas import Canvas
 from gpustack.model.stack import Stack
 from gpustack.settings import Settings
 
+BESIDE, DEVICE_BESIDE = 1, 2
+"""Decoded frames beside one for each thread that decodes: the one that is folded. One more would only wait
+where folding takes longer, and never be there where decoding does. A GPU has another on its way."""
+
 
 def make_plan(
     stack: Stack, settings: Settings, budget: Budget, *, checkpoints: bool = False, kept_bytes: int = 0
@@ -52,9 +56,7 @@ def make_plan(
     layout = layout_of(stack, settings, budget.vram_bytes if budget.devices else None)
     plans = []
     for threads in sorted({budget.threads, 1}, reverse=True):
-        # The frame that is folded, and one that each thread decodes: one more would only wait where folding
-        # takes longer, and never be there where decoding does.
-        for slots in range(threads + 1, 0, -1):
+        for slots in range(threads + (BESIDE if budget.devices == 0 else DEVICE_BESIDE), 0, -1):
             plan = _priced(stack, settings, budget, layout, threads, slots)
             plan = _with_checkpoints(plan, stack, settings) if checkpoints else plan
             plan = plan.keeping(kept_bytes)

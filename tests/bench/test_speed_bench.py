@@ -21,7 +21,10 @@ from gpustack.io.decode import Decoder, probe
 from gpustack.model.frame import Kind
 
 BENCH = Path(__file__).parents[2] / "bench"
-MODULES = ("speed", "scaling", "scaling_plot", "memory", "own", "sets", "dng", "sweep", "registered")
+MODULES = (
+    *("speed", "scaling", "scaling_plot", "scaling_table", "memory", "own", "sets", "dng", "sweep"),
+    *("registered", "developing", "peers"),
+)
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the benches measure with wait4, which Windows lacks")
 
@@ -108,6 +111,49 @@ def test_dng_frames_are_read_as_raw(bench: SimpleNamespace, tmp_path: Path) -> N
     (frame,) = probe(bench.dng.write_dng(tmp_path / "a.dng", picture))
     assert (frame.kind, frame.width, frame.height) == (Kind.RAW, 80, 60)
     assert Decoder(frame)(frame).std() > 1000
+
+
+def test_peers_that_read_no_raw_are_given_tiff_files_made_of_it(
+    bench: SimpleNamespace, tmp_path: Path
+) -> None:
+    picture = np.full((60, 80, 3), 128, np.uint8)
+    (tmp_path / "raw").mkdir()
+    files = tuple(bench.dng.write_dng(tmp_path / "raw" / f"{name}.dng", picture) for name in "ab")
+    peer = bench.developing.DevelopedFirst(bench.peers.FocusWeave(tmp_path))
+    task = bench.peers.Task(files, tmp_path / "raw", tmp_path / "out.tif", tmp_path / "scratch", True)
+    first, second = peer.commands(task)
+    task.scratch.mkdir()
+    subprocess.run(first, check=True)
+    (folder,) = (Path(word) for word in second if word.startswith(str(task.scratch)))
+    assert sorted(file.name for file in folder.iterdir()) == ["a.tif", "b.tif"]
+    (frame,) = probe(folder / "a.tif")
+    assert (frame.width, frame.height, frame.pixel_type.value) == (80, 60, "uint16")
+    assert str(BENCH) not in " ".join(bench.peers.symbolic(peer, True))
+
+
+def test_seconds_of_a_pass_that_was_not_wanted_count_as_none(bench: SimpleNamespace) -> None:
+    report = {
+        "plan": {"passes": ["survey", "auto", "behind"]},
+        "seconds": {"survey": 5.0, "auto": 2.0, "finish": 1.0, "write": 9.0},
+    }
+    assert bench.own.OwnRun(None, report).fuse_s == 3.0
+
+
+def test_growth_is_told_in_a_table(bench: SimpleNamespace) -> None:
+    kinds = (("auto", 8), ("average", 8), ("auto", 32))
+    rows = [
+        {"method": method, "frames": n, "megapixels": 3, "wall_s": 5.04 * n, "peak_mib": 310.4}
+        for method, n in kinds
+    ]
+    head, rule, *lines = bench.scaling_table.growth(rows)
+    assert head == "| size | frames | `auto` | `average` |"
+    assert rule == "| --- | --- | --- | --- |"
+    assert lines == ["| 3 MP | 8 | 40.3 s, 310 | 40.3 s, 310 |", "| 3 MP | 32 | 161 s, 310 | - |", ""]
+    fit = {"largest_error": 0.04, "ratio_n": 0.97, "peak_ratio_n": 1.002}
+    result = {"cores": [{"method": "auto", "times": 1.8}], "fits": {"auto": fit, "average": fit}}
+    *_, auto, average, _ = bench.scaling_table.how(result)
+    assert auto == "| `auto` | 4 % | 0.97 | 1.002 | 1.80 |"
+    assert average.endswith("| - |")
 
 
 def test_linear_growth_is_found(bench: SimpleNamespace) -> None:
