@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sets import sweep_files
 
 CASES = {
     "3 MP": ("jpeg", (1500, 2000), 4, 8, "8G"),
+    "6 MP": ("jpeg", (2000, 3000), 4, 8, "8G"),
     "12 MP": ("jpeg", (3000, 4000), 4, 8, "8G"),
     "12 MP, 16-bit TIFF": ("tiff", (3000, 4000), 4, 8, "8G"),
     "12 MP, packed TIFF": ("deflate", (3000, 4000), 4, 8, "8G"),
@@ -81,16 +83,31 @@ def show(row: Row) -> None:
 
 def bench(given: argparse.Namespace) -> bool:
     """Every case by every method; whether all limits were kept and foreseen."""
-    head, rows = heading("memory"), []
+    head = heading("memory")
+    rows, done = kept(given.json), []
     cases = TINY if given.tiny else {name: CASES[name] for name in given.cases.split(";")}
     for case, (kind, size, distinct, count, limit) in cases.items():
         folder = sweep_files(given.cache, size, distinct, min(count, given.most), kind)
         for method in given.methods.split(","):
-            rows.append(row_of(case, method, limit, folder, given.cache / "runs" / "memory"))
-            show(rows[-1])
+            row = row_of(case, method, limit, folder, given.cache / "runs" / "memory")
+            show(row)
+            done.append(row | {"date": head["date"], "commit": head["commit"]})
+            rows[_key(row)] = done[-1]
             if given.json:
-                write_result({**head, "missed": MISSED, "results": rows}, given.json, quiet=True)
-    return all(row.get("kept") and row.get("foreseen") for row in rows)
+                result = {**head, "missed": MISSED, "results": list(rows.values())}
+                write_result(result, given.json, quiet=True)
+    return all(row.get("kept") and row.get("foreseen") for row in done)
+
+
+def kept(path: Path | None) -> dict[tuple[str, str, int], Row]:
+    """The rows of a result, which are replaced by what is measured now."""
+    if path is None or not path.exists():
+        return {}
+    return {_key(row): row for row in json.loads(path.read_text())["results"]}
+
+
+def _key(row: Row) -> tuple[str, str, int]:
+    return row["case"], row["method"], row["frames"]
 
 
 def main() -> None:

@@ -78,7 +78,7 @@ def show_plan(frames: Stack, settings: Settings, *, as_json: bool, checkpoints: 
         f"frames {made.frame_bytes / mega:.0f}, state {made.state_bytes / mega:.0f}, "
         f"work {made.work_bytes / mega:.0f} "
         f"(or survey {made.survey_bytes / mega:.0f}, or end {made.finish_bytes / mega:.0f}), "
-        f"program {made.base_bytes / mega:.0f}",
+        f"program {made.fusing_bytes / mega:.0f}",
         f"time      about {made.seconds:.0f} s",
     ]
     if made.slabs:

@@ -14,6 +14,7 @@ from gpustack.engine.price import (
     DEVICE_BASE_BYTES,
     KEEPING_PIECES,
     LOOPS_BYTES,
+    NUMBA_BYTES,
     Layout,
     base_bytes,
     checkpoint_bytes,
@@ -101,27 +102,27 @@ def _may_page(settings: Settings, budget: Budget) -> bool:
 def _beside(plan: Plan, stack: Stack, settings: Settings, budget: Budget) -> int:
     """What has to be in memory beside state that lies in a file."""
     finishing = finishing_bytes(stack, settings, plan.band_rows, plan.threads, scattered=budget.scattered)
-    return plan.base_bytes + plan.kept_bytes + max(plan.frame_bytes + plan.work_bytes, finishing)
+    return plan.fusing_bytes + plan.kept_bytes + max(plan.frame_bytes + plan.work_bytes, finishing)
 
 
 def _paged_least(plan: Plan, stack: Stack, settings: Settings, budget: Budget) -> int:
     """Bytes that are needed with state in a file."""
     beside = _beside(plan, stack, settings, budget)
-    return max(beside + LEAST_RESIDENT, plan.base_bytes + plan.survey_bytes)
+    return max(beside + LEAST_RESIDENT, plan.surveying_bytes)
 
 
 def _paged(plan: Plan, stack: Stack, settings: Settings, budget: Budget) -> Plan:
     """The same with state in a file, and as much of it in memory as there is room for; as it is, where that
     is too little."""
     resident = budget.ram_bytes - _beside(plan, stack, settings, budget)
-    if resident < LEAST_RESIDENT or plan.base_bytes + plan.survey_bytes > budget.ram_bytes:
+    if resident < LEAST_RESIDENT or plan.surveying_bytes > budget.ram_bytes:
         return plan
     how = paging(stack, settings, plan.band_rows, resident, threads=plan.threads, slots=plan.slots)
     return replace(
         plan,
         folder=budget.folder,
         state_bytes=resident + plan.kept_bytes,
-        finish_bytes=budget.ram_bytes - plan.base_bytes,
+        finish_bytes=budget.ram_bytes - plan.fusing_bytes,
         resident_bytes=resident,
         disk_bytes=how.disk_bytes,
         turns=how.turns,
@@ -204,9 +205,7 @@ def _priced(
         slots=slots,
         readers=readers,
         threads=threads,
-        base_bytes=base_bytes(budget.mapped_bytes)
-        + (DEVICE_BASE_BYTES if on_device else 0)
-        + (LOOPS_BYTES if loops else 0),
+        base_bytes=base_bytes(budget.mapped_bytes) + (DEVICE_BASE_BYTES if on_device else 0),
         frame_bytes=(
             frame.nbytes * flying + decoding_bytes(stack, settings, readers) + staging_bytes(stack, settings)
         )
@@ -225,4 +224,6 @@ def _priced(
         slabs=len(in_slabs),
         open_slabs=open_at_once(in_slabs),
         loops=loops,
+        loops_bytes=LOOPS_BYTES if loops else 0,
+        numba_bytes=NUMBA_BYTES if loops else 0,
     )

@@ -35,7 +35,8 @@ class Plan:
     `passes` name what each reading of the frames is for; `slots` decoded frames exist at a time, filled by
     `readers` threads; the bytes are peaks, `budget_bytes` the contract they stay within: of the survey; of a
     pass, `frame_bytes`, `state_bytes` and `work_bytes` together; or after it, `finish_bytes`. `kept_bytes`,
-    in the last two, are kept of all frames together. On GPUs: `devices` share the frames, each holds
+    in the last two, are kept of all frames together; `loops_bytes` come to the last two, `numba_bytes` of
+    them to the first. On GPUs: `devices` share the frames, each holds
     `device_bytes` at most; `spill`: state of the frames' size lies in host memory. Where a stack is fused in
     `slabs`, `open_slabs` of them have begun at a time. `checkpoint_bytes`: room on the disk that checkpoints
     take at most, 0 where none are kept.
@@ -76,6 +77,8 @@ class Plan:
     turns: Turns = field(default_factory=dict)
     slowdown: float = 1.0
     loops: bool = False
+    loops_bytes: int = 0
+    numba_bytes: int = 0
 
     @property
     def bands(self) -> tuple[Rows, ...]:
@@ -91,7 +94,17 @@ class Plan:
     def total_bytes(self) -> int:
         """Predicted peak."""
         passing = self.frame_bytes + self.state_bytes + self.work_bytes
-        return self.base_bytes + max(self.survey_bytes, passing, self.finish_bytes)
+        return max(self.surveying_bytes, self.fusing_bytes + max(passing, self.finish_bytes))
+
+    @property
+    def surveying_bytes(self) -> int:
+        """Predicted peak of the survey."""
+        return self.base_bytes + self.numba_bytes + self.survey_bytes
+
+    @property
+    def fusing_bytes(self) -> int:
+        """What the program takes after it, besides pixels."""
+        return self.base_bytes + self.loops_bytes
 
     def keeping(self, nbytes: int) -> Plan:
         """The plan of a run that keeps so many bytes more, of all frames together."""

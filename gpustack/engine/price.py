@@ -45,6 +45,9 @@ BASE_BYTES = OWN_BYTES + MOST_MAPPED_BYTES
 LOOPS_BYTES = 135 << 20
 """What numba and the loops that it has compiled take: 90 to 133 MiB (bench/results/loops.json)."""
 
+NUMBA_BYTES = 64 << 20
+"""What of that is there in the survey, while numba is imported and no loop is wanted yet: 60 MiB."""
+
 LOOPS_MEGAPIXELS = 6.0
 """Frames below this are folded sooner than the loops are there. Frames alone decide, not how many there are:
 what is fused while it is being shot must get the bits of a run at once."""
@@ -91,9 +94,9 @@ the rest of a depth surface: the one in which the rims of blur are doubted (test
 DEVICE_RESERVE = 32 << 20
 """Small arrays of a GPU's pool: samples, sums, what a pool keeps of sizes not wanted any more."""
 
-SURVEY_PLANES = 4.4
+SURVEY_PLANES = 5.4
 """Float planes of survey size that one reader has alive at most: luma, light, band-pass, gradients,
-strength."""
+strength, and the coarser levels of one."""
 
 LINK_REACH = 4
 """How many frames back a frame is matched, at most; so many wait as sights in the survey."""

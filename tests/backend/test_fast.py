@@ -186,7 +186,8 @@ def test_only_large_frames_are_worth_it_and_memory_is_priced() -> None:
     assert not make_plan(small, Settings(), with_loops).loops
     assert not make_plan(large, Settings(), without).loops
     more = (
-        make_plan(large, Settings(), with_loops).base_bytes - make_plan(large, Settings(), without).base_bytes
+        make_plan(large, Settings(), with_loops).total_bytes
+        - make_plan(large, Settings(), without).total_bytes
     )
     assert more == LOOPS_BYTES
 

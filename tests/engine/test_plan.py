@@ -183,10 +183,11 @@ def test_lanczos_takes_longer_where_frames_are_moved() -> None:
 
 
 def test_a_plan_as_data_holds_every_field_and_the_sums() -> None:
-    plan = make_plan(headers(3), Settings(), GENEROUS)
+    plan = make_plan(headers(3, width=4000, height=3000), Settings(), replace(GENEROUS, loops=True))
     data = plan.as_dict()
     parts = [data[f"{what}_bytes"] for what in ("frame", "state", "work")]
-    most = max(data["survey_bytes"], sum(parts), data["finish_bytes"])
+    survey = data["survey_bytes"] + data["numba_bytes"]
+    most = max(survey, max(sum(parts), data["finish_bytes"]) + data["loops_bytes"])
     assert data["total_bytes"] == plan.total_bytes == data["base_bytes"] + most
     assert data["bands"] == len(plan.bands)
     assert data["passes"] == ("survey", "auto", "behind")
@@ -228,6 +229,16 @@ def test_what_files_tell_of_decoding_counts() -> None:
         assert less.survey_bytes < usual.survey_bytes
         by_libraw = make_plan(told, Settings(demosaic=Demosaic.AHD), GENEROUS)
         assert (by_libraw.frame_bytes == usual.frame_bytes) is (plain.kind is Kind.RAW)
+
+
+def test_loops_count_where_they_are_called_and_numba_from_the_start() -> None:
+    """Where the survey takes most, it is numba alone that lies beside it."""
+    stack, little = headers(3, width=4000, height=3000), Settings(method=Method.AVERAGE)
+    plan = make_plan(stack, little, replace(GENEROUS, loops=True))
+    without = make_plan(stack, little, GENEROUS)
+    assert plan.total_bytes - without.total_bytes == price.LOOPS_BYTES
+    surveying = replace(plan, survey_bytes=plan.survey_bytes << 3)
+    assert surveying.total_bytes == plan.base_bytes + price.NUMBA_BYTES + surveying.survey_bytes
 
 
 def test_libraries_count_as_the_system_maps_them() -> None:
