@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from gpustack.backend.choose import Choice, choose
+from gpustack.backend.memory import give_back
 from gpustack.engine.checkpoint import Checkpoint
 from gpustack.engine.cleaning import lift_veils, remove_ghosts
 from gpustack.engine.feed import Read, Shrink, Source, Unpack
@@ -95,6 +96,7 @@ def _fused(choice: Choice, request: Request, allowed: Budget) -> Outcome:
         found = remove_ghosts(job, found, reference)
         found = lift_veils(job, found, request, reference)
         job.settle(request.settings)
+        give_back()  # what looking at many frames has freed lies between what is kept of them
         started, before = time.perf_counter(), sum(job.report.seconds.values())
         fused = _rendered(job, Recipe.of(request.settings, found.noise), _slabs(job, request))
         passes = sum(job.report.seconds.values()) - before
