@@ -20,6 +20,7 @@ CASES = {
     "3 MP": ("jpeg", (1500, 2000), 4, 8, "8G"),
     "6 MP": ("jpeg", (2000, 3000), 4, 8, "8G"),
     "12 MP": ("jpeg", (3000, 4000), 4, 8, "8G"),
+    "12 MP, little memory": ("jpeg", (3000, 4000), 4, 8, "990M"),
     "12 MP, 16-bit TIFF": ("tiff", (3000, 4000), 4, 8, "8G"),
     "12 MP, packed TIFF": ("deflate", (3000, 4000), 4, 8, "8G"),
     "12 MP, RAW": ("raw", (3000, 4000), 4, 8, "8G"),
@@ -28,7 +29,8 @@ CASES = {
     "150 MP": ("jpeg", (10652, 14204), 3, 3, "4G"),
 }
 """Kind of file, (height, width), how many frames are rendered, how many names they have, and what is allowed:
-cases of which all is in memory, those that the project promises, and the largest sensor's."""
+cases of which all is in memory, half of what a peer takes of one, those that the project promises, and the
+largest sensor's."""
 
 TINY = {
     "2 MP": ("jpeg", (1200, 1700), 3, 6, "2G"),
