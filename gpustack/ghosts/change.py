@@ -55,8 +55,8 @@ _FEWEST = 64  # cells with contrast; fewer do not tell what is usual
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A frame in cells of one size: its light, that of what is known alone (normalised convolution), what it
-    spans over 3x3 cells, and where it is known."""
+    """A frame in cells of one size: its light, that of what is known alone (normalised convolution), which is
+    the same where all is, what it spans over 3x3 cells, and where it is known."""
 
     light: Plane
     own: Plane
@@ -67,25 +67,30 @@ class Look:
 
 def looks(frame: Aligned) -> list[Look]:
     """A frame in cells of all sizes, smallest first."""
-    weight, found = frame.known.astype(np.float32), []
-    light, known = frame.light, frame.light * weight
+    if frame.known.all():
+        planes = [frame.light]
+    else:
+        weight = frame.known.astype(np.float32)
+        planes = [frame.light, frame.light * weight, weight]
+    found = []
     for _ in range(SIZES):
-        found.append(_look(light, known, weight))
-        light, known, weight = _halved(light), _halved(known), _halved(weight)
+        found.append(_look(*planes))
+        planes = [_halved(plane) for plane in planes]
     return found
 
 
-def _look(light: Plane, known: Plane, weight: Plane) -> Look:
-    """`weight` is the share of a cell that is known, `known` the light that comes from it."""
-    smooth, known, blurred = (cv2.GaussianBlur(plane, (0, 0), _SIGMA) for plane in (light, known, weight))
-    own = known / np.maximum(blurred, np.float32(_NOTHING))
-    return Look(
-        np.asarray(smooth),
-        np.asarray(own),
-        np.asarray(cv2.erode(smooth, _AROUND)),
-        np.asarray(cv2.dilate(smooth, _AROUND)),
-        weight == 1,
-    )
+def _look(light: Plane, known: Plane | None = None, weight: Plane | None = None) -> Look:
+    """`weight` is the share of a cell that is known, `known` the light that comes from it; all is without."""
+    own = smooth = _blurred(light)
+    if known is not None and weight is not None:
+        own = np.asarray(_blurred(known) / np.maximum(_blurred(weight), np.float32(_NOTHING)))
+    low, high = cv2.erode(smooth, _AROUND), cv2.dilate(smooth, _AROUND)
+    whole = np.ones(light.shape, bool) if weight is None else weight == 1
+    return Look(smooth, own, np.asarray(low), np.asarray(high), whole)
+
+
+def _blurred(plane: Plane) -> Plane:
+    return np.asarray(cv2.GaussianBlur(plane, (0, 0), _SIGMA))
 
 
 def _halved(plane: Plane) -> Plane:
@@ -109,15 +114,18 @@ def _changed(here: Look, there: Look) -> Mask:
     # Burnt cells count as white and brighten their neighbours, as noise has it: the rest must change, too.
     surely = np.minimum(change, np.abs(here.own - there.own))
     span = spanned(here.low, here.high, there.low, there.high)
+    least = least_change(np.minimum(here.light, there.light))
+    known = here.known & there.known
+    seeds = known & (surely > np.maximum(np.float32(SHARE) * span, least))
+    if not seeds.any():  # nor with any other threshold: the rest would be for nothing, as it mostly is
+        return seeds
     wide = np.maximum(_highest(here.light), _highest(there.light)) - np.minimum(
         _lowest(here.light), _lowest(there.light)
     )
-    least = least_change(np.minimum(here.light, there.light))
-    known = here.known & there.known
     usual = _usual((surely / span)[known & (span > least)])
     threshold = max(SHARE, TAIL * usual)
+    seeds &= surely > np.maximum(threshold * span, WIDE_SHARE * wide)
     seen = known & (change > least)
-    seeds = seen & (surely > np.maximum(threshold * span, np.maximum(least, WIDE_SHARE * wide)))
     return _grown(seeds, seeds | (seen & (change > GROWTH * threshold * span)))
 
 
