@@ -22,7 +22,7 @@ import numpy as np
 import gpustack
 from gpustack.backend.cpu import Cpu
 from gpustack.cli.finding import find
-from gpustack.engine.ghosts import glance_at
+from gpustack.engine.lights import lit
 from gpustack.ghosts import change, runs
 from gpustack.ghosts.glance import aligned
 from gpustack.ghosts.resolve import resolve
@@ -126,7 +126,7 @@ def told(row: dict[str, Any], frames: list[Any], places: Sequence[Place]) -> dic
     backend = Cpu(1)
     height, width = frames[0].shape[:2]
     frame = Frame(Path("array"), width, height, 3, PixelType.UINT8, Kind.ARRAY)
-    glances = [glance_at(backend, pixels, frame, 1) for pixels in frames]
+    glances = [lit(backend, pixels, frame, 1).glance() for pixels in frames]
     reference = (len(frames) - 1) // 2
     used = [index for index, place in enumerate(places) if place.used]
     row["frames"] = len(used)

@@ -167,7 +167,7 @@ def _refined(pair: Pair, level: int, end: End) -> tuple[int, Link]:
 
 def _deviations(pair: Pair, level: int, matrix: Matrix, contrast: float) -> Deviations | None:
     """How far the end of a match may be off."""
-    samples, plane = pair.here.samples[level], pair.there.planes[level]
+    samples, plane = pair.here.samples(pair.backend, level, few=False), pair.there.planes[level]
     strips = pair.backend.strip_sums(samples, plane, matrix, contrast, STRIPS)
     return deviations(strips, pair.to_model)
 

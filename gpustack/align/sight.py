@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -32,13 +32,29 @@ the way to a finer one need not be better than that."""
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """One frame as alignment sees it: band-passed levels, coarsest first, the samples of each, and a few of
-    these."""
+    """One frame as alignment sees it: band-passed levels, coarsest first, and samples of each, which are
+    chosen when they are first asked for. `sizes` are those of the levels, (width, height)."""
 
     planes: list[Any]
-    samples: list[Samples[Any]]
-    few: list[Samples[Any]]
     sizes: list[tuple[int, int]]
+    _chosen: dict[tuple[int, int], Samples[Any]] = field(default_factory=dict)
+
+    def samples(self, backend: Backend[Any], level: int, *, few: bool) -> Samples[Any]:
+        """All samples of a level, or a `few` of them; in any thread."""
+        count = self._count(level)
+        every = max(1, round(count / FEW)) if few else 1
+        found = self._chosen.get((level, every))
+        if found is None:
+            found = self._chosen[level, every] = backend.samples(self.planes[level], count, every)
+        return found
+
+    def _count(self, level: int) -> int:
+        width, height = self.sizes[level]
+        return max(1, min(SAMPLES, width * height // 4))
+
+    def thins(self, level: int) -> bool:
+        """Whether the few samples of a level are fewer than all."""
+        return round(self._count(level) / FEW) > 1
 
 
 def see(
@@ -66,9 +82,7 @@ def see(
         sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
     pairs = list(pairwise(planes))
     passed = [backend.band_pass(plane, coarse, BAND_SIGMA_PX) for plane, coarse in reversed(pairs)]
-    counts = [max(1, min(SAMPLES, wide * high // 4)) for wide, high in reversed(sizes)]
-    passed = [backend.even_out(plane, EVEN_SIGMA_PX) for plane in passed]
-    samples = [backend.samples(plane, count) for plane, count in zip(passed, counts, strict=True)]
-    thin = [max(1, round(count / FEW)) for count in counts]
-    few = [backend.thinned(of, every) if every > 1 else of for of, every in zip(samples, thin, strict=True)]
-    return Sight(passed, samples, few, sizes[::-1])
+    sight = Sight([backend.even_out(plane, EVEN_SIGMA_PX) for plane in passed], sizes[::-1])
+    for level in range(len(sizes)):  # what every match asks for, while other frames are matched
+        sight.samples(backend, level, few=level < len(sizes) - 1)
+    return sight

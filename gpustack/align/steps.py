@@ -73,7 +73,7 @@ class Pair:
 
     def sums(self, level: int, matrix: Matrix, contrast: float = 1.0, *, few: bool = True) -> Sums:
         """What the backend says of a motion, in pixels of a level, from a few samples or from all."""
-        samples = (self.here.few if few else self.here.samples)[level]
+        samples = self.here.samples(self.backend, level, few=few)
         return self.backend.alignment_sums(samples, self.there.planes[level], matrix, contrast)
 
 
@@ -106,7 +106,7 @@ def settle(pair: Pair, level: int, matrix: Matrix, contrast: float = 1.0, least:
 
 def settled(pair: Pair, level: int, end: End) -> End:
     """The end of a match once all samples of its level were looked at: a step from where the few ended."""
-    if pair.finest(level) or pair.here.few[level] is pair.here.samples[level]:
+    if pair.finest(level) or not pair.here.thins(level):
         return end
     return _stepped(pair, level, end, pair.sums(level, end.matrix, end.contrast, few=False))
 

@@ -343,11 +343,8 @@ class Cpu:
         strips = [frame[first : first + matching.NOISE_ROWS] for first in firsts]
         return matching.noise_level([self.survey_luma(strip, kind, 1) for strip in strips], kind)
 
-    def samples(self, plane: Array, count: int, /) -> Samples[Array]:
-        return sampling.strongest(plane, count)
-
-    def thinned(self, samples: Samples[Array], every: int, /) -> Samples[Array]:
-        return sampling.thinned(samples, every)
+    def samples(self, plane: Array, count: int, every: int = 1, /) -> Samples[Array]:
+        return sampling.strongest(plane, count, every)
 
     def alignment_sums(
         self, samples: Samples[Array], plane: Array, matrix: Matrix, contrast: float, /

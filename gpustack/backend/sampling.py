@@ -31,25 +31,16 @@ _INDICES = 1 << 17  # pixels that are listed at a time
 _EDGE = 2  # pixels at the border that are not sampled: their gradient mirrors
 
 
-def strongest(plane: Array, count: int) -> Samples[Array]:
+def strongest(plane: Array, count: int, every: int = 1) -> Samples[Array]:
     """About `count` of the pixels of a plane with the larger gradients, spread evenly over those, and the
-    Jacobian of their value under eight motions."""
+    Jacobian of their value under eight motions; or `every` so-manieth of them."""
     apart, width = rows_apart(plane.shape, count), plane.shape[1]
     strength, across, down = (part.ravel() for part in _gradients(plane, apart))
-    picked = _above_threshold(strength, count)
+    picked = _above_threshold(strength, count)[::every]
     row = picked // width
     x, y = picked - row * width, row * apart
     jacobian = _jacobian(plane.shape, x, y, across[picked], down[picked])
     return Samples(x.astype(np.float32), y.astype(np.float32), plane.ravel()[y * width + x], jacobian)
-
-
-def thinned(samples: Samples[Array], every: int) -> Samples[Array]:
-    """Every so-manieth of the samples, laid out in memory as they are."""
-    x, y, value, motions = (
-        np.ascontiguousarray(part[..., ::every])
-        for part in (samples.x, samples.y, samples.value, samples.jacobian.T)
-    )
-    return Samples(x, y, value, motions.T)
 
 
 def rows_apart(shape: tuple[int, ...], count: int) -> int:

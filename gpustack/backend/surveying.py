@@ -59,12 +59,9 @@ class Surveying(Protocol[A]):
         """Standard deviation of the noise in the luma of a frame (h, w, c), 0..1. Waits."""
         ...
 
-    def samples(self, plane: A, count: int, /) -> Samples[A]:
-        """The `count` pixels with the largest gradient, with their Jacobian."""
-        ...
-
-    def thinned(self, samples: Samples[A], every: int, /) -> Samples[A]:
-        """Every so-manieth of the samples, from the first on."""
+    def samples(self, plane: A, count: int, every: int = 1, /) -> Samples[A]:
+        """The `count` pixels with the largest gradient, with their Jacobian; or `every` so-manieth of those,
+        from the first on."""
         ...
 
     def alignment_sums(self, samples: Samples[A], plane: A, matrix: Matrix, contrast: float, /) -> Sums:

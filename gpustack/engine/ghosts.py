@@ -10,25 +10,17 @@ import numpy as np
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import Band, Host
 from gpustack.engine.feed import Source
+from gpustack.engine.lights import lit
 from gpustack.engine.looking import Course, Look, pictures_of
 from gpustack.engine.progress import Progress
 from gpustack.engine.report import GhostReport
 from gpustack.engine.spooled import Spooled
-from gpustack.ghosts.glance import Aligned, Glance, aligned, cell_side, glance
+from gpustack.ghosts.glance import Aligned, Glance, aligned, cell_side
 from gpustack.ghosts.mask import LeftOuts
 from gpustack.ghosts.resolve import MOST, Blob, resolve
-from gpustack.model.frame import Frame, Kind
+from gpustack.model.frame import Frame
 from gpustack.model.place import Place
 from gpustack.model.stack import Stack
-
-
-def glance_at(backend: Backend[Any], pixels: Any, frame: Frame, reduction: int) -> Glance:
-    """What is kept of a frame that is decoded so many times smaller."""
-    width, height = frame.size
-    side = cell_side((width // reduction, height // reduction))
-    linear = frame.kind is Kind.RAW
-    light = backend.light(pixels, frame.pixel_type, side, linear)
-    return glance(light, side * reduction, frame.size, linear=linear)
 
 
 def glances_of(backend: Backend[Any], stack: Stack, source: Source, course: Course) -> Spooled[Glance]:
@@ -38,7 +30,7 @@ def glances_of(backend: Backend[Any], stack: Stack, source: Source, course: Cour
         return source.reduction(frame, backend, cell_side(frame.size))
 
     def look(frame: Frame, pixels: Any) -> Glance:
-        return glance_at(backend, pixels, frame, max(1, reduction(frame)))
+        return lit(backend, pixels, frame, max(1, reduction(frame))).glance()
 
     return pictures_of(backend, stack.frames, source, course, Look(Glance, look, reduction))
 

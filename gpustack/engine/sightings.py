@@ -14,8 +14,7 @@ from gpustack.align.solve import Edge
 from gpustack.backend.protocol import Backend
 from gpustack.backend.spool import Spool
 from gpustack.engine.feed import Feed, Source
-from gpustack.engine.ghosts import glance_at
-from gpustack.engine.lights import light_at
+from gpustack.engine.lights import lit
 from gpustack.engine.links import Links
 from gpustack.engine.looking import Course
 from gpustack.engine.price import LINK_REACH
@@ -112,8 +111,9 @@ class Sightings:
         way, by = self._shown(frame), max(1, self.reduction(frame))
         luma = way.plane(backend, pixels, frame, by)
         noise = backend.noise_level(pixels, frame.pixel_type) if noisy else None
-        light = light_at(backend, pixels, frame, by, colours=settings.brightness is Brightness.CHANNELS)
-        glance = glance_at(backend, pixels, frame, by) if settings.removes_ghosts else None
+        cells = lit(backend, pixels, frame, by)
+        light = cells.light(colours=settings.brightness is Brightness.CHANNELS)
+        glance = cells.glance() if settings.removes_ghosts else None
         small = backend.thumbnail(luma, DETAIL_SIDE)
         glow = glow_of(small, light, frame, way) if settings.lifts_veils else None
         sight = see(backend, luma, way.size, self._levels, linear=frame.kind is Kind.RAW)

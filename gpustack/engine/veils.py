@@ -16,7 +16,7 @@ from gpustack.backend.matching import thumbnail_size
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import EVIDENCE, Cells, Host
 from gpustack.engine.feed import Source
-from gpustack.engine.lights import light_at
+from gpustack.engine.lights import lit
 from gpustack.engine.looking import Course, Look, pictures_of
 from gpustack.engine.price import survey_factor
 from gpustack.engine.showing import Showing
@@ -82,7 +82,7 @@ def glows_of(backend: Backend[Any], stack: Stack, source: Source, course: Course
     def look(frame: Frame, pixels: Any) -> Glow:
         way = Showing(factor, (max(1, frame.width // factor), max(1, frame.height // factor)))
         by = max(1, reduction(frame))
-        light = light_at(backend, pixels, frame, by)
+        light = lit(backend, pixels, frame, by).light()
         small = backend.thumbnail(way.plane(backend, pixels, frame, by), DETAIL_SIDE)
         return glow_of(small, light, frame, way)
 

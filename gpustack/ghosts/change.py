@@ -117,8 +117,8 @@ def _changed(here: Look, there: Look) -> Mask:
     least = least_change(np.minimum(here.light, there.light))
     known = here.known & there.known
     seeds = known & (surely > np.maximum(np.float32(SHARE) * span, least))
-    if not seeds.any():  # nor with any other threshold: the rest would be for nothing, as it mostly is
-        return seeds
+    if not np.any(seeds):  # nor with any other threshold: the rest would be for nothing, as it mostly is
+        return np.asarray(seeds)
     wide = np.maximum(_highest(here.light), _highest(there.light)) - np.minimum(
         _lowest(here.light), _lowest(there.light)
     )
@@ -157,7 +157,7 @@ def _usual(shares: Plane) -> float:
 def _grown(seeds: Mask, reach: Mask) -> Mask:
     """The pieces of `reach` that hold enough seeds."""
     if not seeds.any():
-        return seeds
+        return np.asarray(seeds)
     count, piece = cv2.connectedComponents(reach.astype(np.uint8))
     enough = np.bincount(piece[seeds], minlength=count) >= LEAST_CELLS
     return np.asarray(enough[piece] & reach)

@@ -41,7 +41,7 @@ def test_samples_are_values_at_strong_gradients_away_from_the_border(backend: Ba
 @pytest.mark.parametrize("every", [1, 3, 1000])
 def test_thinned_samples_are_every_so_manieth(backend: Backend[Any], every: int) -> None:
     samples = backend.samples(backend.upload(plane()), 500)
-    few = backend.thinned(samples, every)
+    few = backend.samples(backend.upload(plane()), 500, every)
     for name in ("x", "y", "value", "jacobian"):
         kept = backend.download(getattr(few, name))
         np.testing.assert_array_equal(kept, backend.download(getattr(samples, name))[::every])

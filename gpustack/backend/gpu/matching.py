@@ -111,7 +111,11 @@ class Matching(Core):
         self._launch.picture("even", "even_out", fine, (plane, blurred, *size, *cell, *fine))
         return plane
 
-    def samples(self, plane: Tensor, count: int, /) -> Samples[Tensor]:
+    def samples(self, plane: Tensor, count: int, every: int = 1, /) -> Samples[Tensor]:
+        found = self._strongest(plane, count)
+        return found if every == 1 else self.thinned(found, every)
+
+    def _strongest(self, plane: Tensor, count: int) -> Samples[Tensor]:
         apart = sampling.rows_apart(plane.shape, count)
         strength = self._strength(plane, apart, count)
         pixels = strength.height * strength.width
@@ -126,6 +130,7 @@ class Matching(Core):
         return found
 
     def thinned(self, samples: Samples[Tensor], every: int, /) -> Samples[Tensor]:
+        """Every so-manieth of the samples, from the first on."""
         count, most = samples.x.shape[0], samples.x.owner.nbytes // samples.x.dtype.itemsize
         found = self._room_for_samples(-(-count // every), -(-most // every))
         values = (samples.x, samples.y, samples.value, samples.jacobian, count, every)
