@@ -1,12 +1,13 @@
 """What the alignment costs beside the fusion: `python bench/survey.py --json FILE [--only NAME...]`.
 
 Stacks of eight frames that breathe, drift, turn and sweep the focus, by size and kind of file, on the CPU.
-Seconds of the survey and of everything after it but writing, as wall time and as processor time of all
+Seconds of the survey and of the passes that fuse, without writing, as wall time and as processor time of all
 threads; `ratio` is one over the other, `decoding` the share of the survey's processor time that goes into
-decoding. Medians over runs. NumPy's BLAS has one thread: on a machine that others use, too, its threads
-wait for each other, and the few small products of the survey take longer than all the rest. Loops are not
-compiled, as without the extra `fast`. The file is written anew after each case,
-and rows of cases that are not measured stay as they are.
+decoding. Between the two it is told what moved (`moved`), which is asked for apart from alignment
+(`--deghost`): `ratio_moved_cpu` counts it as part of the survey. Medians over runs. NumPy's BLAS has one
+thread: on a machine that others use, too, its threads wait for each other, and the few small products of the
+survey take longer than all the rest. Each case is measured without and with the compiled `loops` of the extra
+`fast`. The file is written anew after each case, and rows of cases that are not measured stay as they are.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -37,6 +39,7 @@ from measure import positive
 
 import gpustack
 from gpustack.backend import choose
+from gpustack.engine.job import Job
 from gpustack.io.decode import Decoder
 from gpustack.settings import BackendName, Method
 
@@ -98,8 +101,12 @@ def main() -> None:
     head = machine.heading("survey")
     for name in (name for name in CASES if name.startswith(tuple(given.only))):
         load = machine.machine()["load_before"]
-        with patch.object(choose, "has_loops", lambda: False):
-            rows = measured(name, made(name, given.cache), given.runs)
+        rows = []
+        for loops in (False, True):
+            with patch.object(choose, "has_loops", partial(bool, loops)):
+                rows += [
+                    {"loops": loops} | row for row in measured(name, made(name, given.cache), given.runs)
+                ]
         told = {"commit": head["commit"], "load_before": load, "runs": given.runs}
         rows = [row | told for row in rows] + before(given.json, name)
         rows.sort(key=lambda row: [*CASES].index(row["case"]))
@@ -153,6 +160,7 @@ class Clock:
 
     marks: list[tuple[float, float]] = field(default_factory=list)
     decoding: float = 0.0
+    moved: tuple[float, float] = (0.0, 0.0)
 
     def mark(self) -> None:
         """Now."""
@@ -185,7 +193,18 @@ class Clock:
 
             return call
 
+        stage = Job.stage
+
+        @contextmanager
+        def staged(job: Job, name: str) -> Iterator[None]:
+            started = time.perf_counter(), time.process_time()
+            with stage(job, name):
+                yield
+            if name == "ghosts":
+                self.moved = time.perf_counter() - started[0], time.process_time() - started[1]
+
         with (
+            patch.object(Job, "stage", staged),
             patch.object(Decoder, "__call__", wrapped(Decoder.__call__)),
             patch.object(Decoder, "reduced", wrapped(Decoder.reduced)),
         ):
@@ -204,6 +223,9 @@ def measured(name: str, paths: list[Path], runs: int) -> list[dict[str, Any]]:
             **{key: round(value, 3) for key, value in middle.items()},
             "ratio": round(middle["survey_s"] / middle["render_s"], 3),
             "ratio_cpu": round(middle["survey_cpu_s"] / middle["render_cpu_s"], 3),
+            "ratio_moved_cpu": round(
+                (middle["survey_cpu_s"] + middle["moved_cpu_s"]) / middle["render_cpu_s"], 3
+            ),
         }
         print(row)
         rows.append(row)
@@ -220,12 +242,16 @@ def once(paths: list[Path], method: Method) -> dict[str, float]:
         clock.mark()
     (started, cpu), (between, cpu_between), (ended, cpu_ended) = clock.marks[:3]
     del result
+    wall, processor = clock.moved
+    survey_cpu = cpu_between - cpu - processor
     return {
-        "survey_s": between - started,
-        "survey_cpu_s": cpu_between - cpu,
+        "survey_s": between - started - wall,
+        "survey_cpu_s": survey_cpu,
+        "moved_s": wall,
+        "moved_cpu_s": processor,
         "render_s": ended - between,
         "render_cpu_s": cpu_ended - cpu_between,
-        "decoding": clock.decoding / max(1e-9, cpu_between - cpu),
+        "decoding": clock.decoding / max(1e-9, survey_cpu),
     }
 
 
