@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from gpustack.align.tone_fit import gain_of, line_of
 from gpustack.backend.matching import HUBER, MAD_TO_SIGMA, light_of
+from gpustack.backend.ranks import median
 from gpustack.backend.resample import resample
 from gpustack.model.rect import Rows
 from gpustack.model.tone import LUMA, Tone
@@ -211,10 +212,10 @@ def _falloff(pairs: Sequence[_Pair]) -> Values:
         normal, right = np.zeros((_FALLS, _FALLS)), np.zeros(_FALLS)
         for ratio, falls in logs:
             rest = ratio - falls @ fall
-            rest -= np.median(rest)
-            spread = MAD_TO_SIGMA * float(np.median(np.abs(rest))) + 1e-4
-            weight = np.minimum(1, HUBER * spread / np.maximum(np.abs(rest), 1e-12)) / spread**2
-            free = falls - np.average(falls, axis=0, weights=weight)
+            size = np.abs(rest - median(rest, len(rest)))
+            spread = MAD_TO_SIGMA * median(size, len(size)) + 1e-4
+            weight = np.minimum(1, HUBER * spread / np.maximum(size, 1e-12)) / spread**2
+            free = falls - (weight @ falls) / weight.sum()
             normal += free.T @ (free * weight[:, None])
             right += free.T @ (ratio * weight)
         # Neighbouring averages share most of their light: as many count for one as lie within the Gaussian.

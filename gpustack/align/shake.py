@@ -27,8 +27,8 @@ Detail = npt.NDArray[np.float32]
 Plane = npt.NDArray[np.float32]
 
 DETAIL_SIDE = 512
-"""Longer side of the picture that detail is measured on: a shake by 1 % of the width is five pixels there,
-and noise is averaged away."""
+"""Longer side, at most, of the picture that detail is measured on: a shake by 1 % of the width is some pixels
+there, and noise is averaged away."""
 
 SHAKEN = 0.85
 """A frame whose sharpest parts hold less of its neighbours' lesser energy than this, in some direction, is
@@ -44,6 +44,13 @@ DETAIL_BYTES = 3 * 4 * (DETAIL_SIDE // _BLOCK) ** 2
 
 _ANGLES = np.deg2rad(np.arange(0, 180, 22.5))
 _NOTHING = 1e-9  # energy far below that of rounding to 8 bits: blank blocks are alike
+
+
+def detail_side(size: tuple[int, int]) -> int:
+    """The longer side of the picture that detail is measured on, for a plane of `size`: whole pixels of the
+    plane to one of its, where both sides allow it, as those are averaged ten times as fast."""
+    longest = max(size)
+    return longest // -(-longest // DETAIL_SIDE)
 
 
 def detail(picture: Plane) -> Detail:
@@ -82,15 +89,17 @@ def _share(details: Sequence[Detail], transforms: Sequence[Transform], index: in
         )
         for other in (index - 1, index + 1)
     ]
-    lesser = np.minimum(*beside)
-    return float(min(_sharpest(mine, theirs) for mine, theirs in zip(own, lesser, strict=True)))
+    return float(_sharpest(own, np.minimum(*beside)).min())
 
 
-def _sharpest(mine: Plane, theirs: Plane) -> float:
-    """The larger of the two medians of mine / theirs, over the quarter of the blocks that is sharpest."""
-    count = mine.size // 4
+def _sharpest(mine: Plane, theirs: Plane) -> Plane:
+    """(directions,): the larger of the two medians of mine / theirs, over the quarter of the blocks that is
+    sharpest."""
+    count = mine.shape[1] // 4
     share = mine / theirs
-    return max(float(np.median(share[np.argpartition(by, -count)[-count:]])) for by in (mine, theirs))
+    sharpest = (np.argpartition(by, -count, axis=1)[:, -count:] for by in (mine, theirs))
+    medians = [np.median(np.take_along_axis(share, blocks, axis=1), axis=1) for blocks in sharpest]
+    return np.asarray(np.maximum(*medians))
 
 
 def _energy(seen: Detail, transform: Transform) -> Plane:

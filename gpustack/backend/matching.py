@@ -60,7 +60,8 @@ def sums(samples: Samples[Array], plane: Array, matrix: Matrix, contrast: float)
     difference += samples.value
     weight, spread = _weights(difference, inside, within)
     motions, rest = _products(samples.jacobian.T, both, weight)
-    hessian = np.column_stack([motions, np.append(motions[8], rest[8, 0])])
+    hessian = np.empty((9, 9))
+    hessian[:, :8], hessian[:8, 8], hessian[8, 8] = motions, motions[8], rest[8, 0]
     correlation = _correlation(samples.value, found, inside, within)
     return Sums(hessian, rest[:, 1], spread, correlation, within / count)
 

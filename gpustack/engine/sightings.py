@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gpustack.align.brightness import Light
-from gpustack.align.shake import DETAIL_SIDE, Detail, detail
+from gpustack.align.shake import Detail, detail, detail_side
 from gpustack.align.sight import Sight, see
 from gpustack.align.solve import Edge
 from gpustack.backend.protocol import Backend
@@ -114,7 +114,7 @@ class Sightings:
         cells = lit(backend, pixels, frame, by)
         light = cells.light(colours=settings.brightness is Brightness.CHANNELS)
         glance = cells.glance() if settings.removes_ghosts else None
-        small = backend.thumbnail(luma, DETAIL_SIDE)
+        small = backend.thumbnail(luma, detail_side(way.size))
         glow = glow_of(small, light, frame, way) if settings.lifts_veils else None
         sight = see(backend, luma, way.size, self._levels, linear=frame.kind is Kind.RAW)
         return Seen(way, sight, light, detail(small), noise, glance, glow)

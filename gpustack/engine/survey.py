@@ -13,7 +13,7 @@ from gpustack.align.brightness import tones
 from gpustack.align.choose import fitted
 from gpustack.align.rest import at_rest, lies_still
 from gpustack.align.series import in_series
-from gpustack.align.shake import DETAIL_SIDE, shaken
+from gpustack.align.shake import detail_side, shaken
 from gpustack.align.solve import Edge, Solution, solve
 from gpustack.backend.protocol import Backend
 from gpustack.engine.feed import Source
@@ -161,7 +161,7 @@ def _shaken(seen: _Stack, places: Sequence[Place]) -> set[int]:
 
 def _detail_factor(seen: _Stack) -> float:
     """How many times smaller than the reference the pictures of its detail are."""
-    side = min(DETAIL_SIDE, max(seen.shown[seen.reference].size))
+    side = detail_side(seen.shown[seen.reference].size)
     return max(seen.stack.frames[seen.reference].size) / side
 
 

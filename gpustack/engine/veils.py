@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpustack.align.brightness import Light
-from gpustack.align.shake import DETAIL_SIDE
+from gpustack.align.shake import detail_side
 from gpustack.backend.matching import thumbnail_size
 from gpustack.backend.protocol import Backend
 from gpustack.backend.values import EVIDENCE, Cells, Host
@@ -83,7 +83,7 @@ def glows_of(backend: Backend[Any], stack: Stack, source: Source, course: Course
         way = Showing(factor, (max(1, frame.width // factor), max(1, frame.height // factor)))
         by = max(1, reduction(frame))
         light = lit(backend, pixels, frame, by).light()
-        small = backend.thumbnail(way.plane(backend, pixels, frame, by), DETAIL_SIDE)
+        small = backend.thumbnail(way.plane(backend, pixels, frame, by), detail_side(way.size))
         return glow_of(small, light, frame, way)
 
     return pictures_of(backend, stack.frames, source, course, Look(Glow, look, reduction))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpustack.align.brightness import tones
-from gpustack.align.shake import DETAIL_SIDE, shaken
+from gpustack.align.shake import detail_side, shaken
 from gpustack.backend.protocol import Backend
 from gpustack.engine.feed import Feed, Source
 from gpustack.engine.links import LINK_STEPS
@@ -33,8 +33,8 @@ class Places:
     ) -> None:
         alone = Stack((first,))
         self._factor = survey_factor(alone)
-        self._side = max(first.size) // self._factor
         way, count = cropped(first, self._factor), levels(alone, self._factor)
+        self._shrunk = max(way.size) / detail_side(way.size)
         self._backend, self._source, self._settings = backend, source, settings
         self._sightings = Sightings(backend, source, settings, lambda _: way, count, threads)
         self._found: list[Transform | None] = []
@@ -76,8 +76,7 @@ class Places:
         lately = range(max(0, len(self._found) - JUDGED), len(self._found))
         known = {index: place for index in lately if (place := self._found[index]) is not None}
         details = self._sightings.kept().details
-        by = self._side / min(DETAIL_SIDE, self._side)
-        found = shaken([details[index] for index in known], [*known.values()], by)
+        found = shaken([details[index] for index in known], [*known.values()], self._shrunk)
         indices = [index for number, index in enumerate(known) if number in found]
         return self._names[-2] if len(self._names) - 2 in indices else None
 
