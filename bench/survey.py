@@ -7,7 +7,7 @@ decoding. Between the two it is told what moved (`moved`), which is asked for ap
 (`--deghost`): `ratio_moved_cpu` counts it as part of the survey. Medians over runs. NumPy's BLAS has one
 thread: on a machine that others use, too, its threads wait for each other, and the few small products of the
 survey take longer than all the rest. Each case is measured without and with the compiled `loops` of the extra
-`fast`. The file is written anew after each case, and rows of cases that are not measured stay as they are.
+`fast`, where that is installed. The file is written anew after each case, and rows of cases that are not measured stay as they are.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from measure import positive
 
 import gpustack
 from gpustack.backend import choose
+from gpustack.backend.fast.ready import compiled_before, have_compiled
 from gpustack.engine.job import Job
 from gpustack.io.decode import Decoder
 from gpustack.settings import BackendName, Method
@@ -98,11 +99,13 @@ def main() -> None:
     options.add_argument("--runs", type=positive, default=3)
     options.add_argument("--cache", type=Path, default=default_cache(), help="folder of rendered frames")
     given = options.parse_args()
-    head = machine.heading("survey")
+    head, looped = machine.heading("survey"), choose.has_loops()
+    if looped and not compiled_before():
+        have_compiled()
     for name in (name for name in CASES if name.startswith(tuple(given.only))):
         load = machine.machine()["load_before"]
         rows = []
-        for loops in (False, True):
+        for loops in (False, True) if looped else (False,):
             with patch.object(choose, "has_loops", partial(bool, loops)):
                 rows += [
                     {"loops": loops} | row for row in measured(name, made(name, given.cache), given.runs)
