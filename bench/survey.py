@@ -7,7 +7,8 @@ decoding. Between the two it is told what moved (`moved`), which is asked for ap
 (`--deghost`): `ratio_moved_cpu` counts it as part of the survey. Medians over runs. NumPy's BLAS has one
 thread: on a machine that others use, too, its threads wait for each other, and the few small products of the
 survey take longer than all the rest. Each case is measured without and with the compiled `loops` of the extra
-`fast`, where that is installed. The file is written anew after each case, and rows of cases that are not measured stay as they are.
+`fast`, where that is installed. The file is written anew after each case, and rows of cases that are not
+measured stay as they are.
 """
 
 from __future__ import annotations
