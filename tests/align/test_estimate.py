@@ -43,6 +43,18 @@ def pair(
     return sight(backend, here, noise, 2 * seed), sight(backend, there, noise, 2 * seed + 1)
 
 
+def test_few_samples_are_some_of_all_that_a_level_has_when_they_are_asked_for(backend: Backend[Any]) -> None:
+    seen = sight(backend, Texture(1).seen(WIDTH, HEIGHT, np.eye(3), blur=SHARP))
+    for level in range(len(seen.sizes)):
+        few, every = (
+            [backend.download(getattr(seen.samples(backend, level, few=some), axis)) for axis in "xy"]
+            for some in (True, False)
+        )
+        step = round(len(every[0]) / len(few[0]))
+        assert (step > 1) == seen.thins(level)
+        np.testing.assert_array_equal(few, [axis[::step] for axis in every])
+
+
 MOTIONS = {
     "none": (turned(0), (0.0, 0.0)),
     "half a pixel": (turned(0), (0.5, -0.5)),

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from gpustack.align.shake import DETAIL_SIDE, LEAST_BLOCKS, detail, shaken
+from gpustack.align.shake import DETAIL_SIDE, LEAST_BLOCKS, detail, detail_side, shaken
 from gpustack.model.tone import Tone
 from gpustack.model.transform import Transform
 from tests.align.textures import Plane, about_the_centre, turned
@@ -122,3 +122,10 @@ def test_fewer_than_three_frames_are_not_judged(count: int) -> None:
 
 def test_detail_is_small() -> None:
     assert detail(np.zeros((384, DETAIL_SIDE), np.float32)).shape == (3, 23, 31)
+
+
+@pytest.mark.parametrize(("longest", "side"), [(400, 400), (512, 512), (816, 408), (2000, 500), (2048, 512)])
+def test_detail_is_measured_on_whole_pixels_of_the_plane(longest: int, side: int) -> None:
+    assert detail_side((longest, longest // 2)) == detail_side((longest // 2, longest)) == side
+    assert side <= DETAIL_SIDE
+    assert longest % side == 0
