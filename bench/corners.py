@@ -14,10 +14,12 @@ is left of the same displacements by the similarity, and by the homography, that
 `sharp` is the same of patches that are as sharp in one frame as in the other, which is where both are used:
 where the blur differs, and is not even about its centre, a place looks moved although it is not. The best
 motions are then fitted to these patches alone, in pairs that have enough of them, and `fitted_px` is ours in
-just those pairs. `auto` is what `--align auto` chose, and gives; `models` is what others leave of these
-patches, in stacks that are beyond the bar there. `loops`: how far links are from the way by the frame
-halfway, in the survey's own terms. What a blur that changes across a patch does to the measure is in
-`rendered`: rendered stacks, resampled by their true transforms.
+just those pairs. Such a motion follows the errors of the displacements that it is judged by. `unseen` is
+fair: each patch is judged by the motion that fits best those patches of its pair that do not overlap with
+it; beside it stands what ours leaves of the same patches. `auto` is what `--align auto` chose, and gives;
+`models` is what others leave of these patches, in stacks that are beyond the bar there. `loops`: how far
+links are from the way by the frame halfway, in the survey's own terms. What a blur that changes across a
+patch does to the measure is in `rendered`: rendered stacks, resampled by their true transforms.
 """
 
 from __future__ import annotations
@@ -64,7 +66,7 @@ STILL = gpustack.Settings(backend=BackendName.CPU, align=Model.NONE)
 
 
 def main() -> None:
-    """Measure every stack and write the table."""
+    """Measure every stack; the file is written anew after each."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--json", type=Path, required=True)
     options.add_argument(
@@ -73,25 +75,37 @@ def main() -> None:
         default=[""],
         help="stacks, by their beginning; the file keeps the rows of others",
     )
+    options.add_argument(
+        "--grid",
+        action="store_true",
+        help="measure the grid and the loops alone; FILE keeps the rest of a row",
+    )
     options.add_argument("--crops", type=Path, help="folder for pictures of the worst places, to look at")
     given = options.parse_args()
     data = os.environ.get("GPUSTACK_DATA")
     if not data:
         raise SystemExit("corners: set GPUSTACK_DATA to the data folder.")
     head, only = machine.heading("corners of photographed stacks"), tuple(given.only)
-    before = json.loads(given.json.read_text()) if only != ("",) else {"rows": []}
+    before = json.loads(given.json.read_text()) if only != ("",) or given.grid else {"rows": []}
     folders = sorted(path for path in (Path(data) / "stacks").iterdir() if path.name.startswith(only))
-    rows = [measured(folder, given.crops) | {"commit": head["commit"]} for folder in folders]
-    rows += [row for row in before["rows"] if not row["stack"].startswith(only)]
+    rows = before["rows"]
     checks = before.get("rendered") or [known(scene) for scene in ("macro", "cards", "print")]
-    result = {"bar_px": BAR_PX, "rows": sorted(rows, key=lambda row: row["stack"]), "rendered": checks}
-    machine.write_result(head | result, given.json)
+    for folder in folders:
+        old = next((row for row in rows if row["stack"] == folder.name and given.grid), None)
+        found = measured(folder, given.crops) if old is None else old | grid_and_loops(folder)
+        found |= {"commit": head["commit"]}
+        rows = sorted([found, *(row for row in rows if row["stack"] != folder.name)], key=_stack_of)
+        result = {"bar_px": BAR_PX, "rows": rows, "rendered": checks}
+        machine.write_result(head | result, given.json, quiet=True)
+
+
+def _stack_of(row: dict[str, Any]) -> str:
+    return str(row["stack"])
 
 
 def measured(folder: Path, crops: Path | None) -> dict[str, Any]:
     """One stack."""
-    paths = [path for path in sorted(folder.iterdir(), key=_number) if path.suffix in PICTURES]
-    paths = [path for path in paths if path.name not in NO_FRAMES]
+    paths = photographs(folder)
     before = [at.px for pair in at_places(aligned(paths, STILL)[0]) for at in pair.values()]
     planes, places = aligned(paths, SETTINGS)
     pairs = at_places(planes)
@@ -109,6 +123,20 @@ def measured(folder: Path, crops: Path | None) -> dict[str, Any]:
     if crops is not None:
         shown(planes, pairs, crops / f"{folder.name}.png")
     return row
+
+
+def grid_and_loops(folder: Path) -> dict[str, Any]:
+    """Of a row, what the default alignment leaves over the grid, and its loops."""
+    planes, places = aligned(photographs(folder), SETTINGS)
+    row = {"grid": over_grid(planes), "loops": loops(places)}
+    print(folder.name, *row.values(), flush=True)
+    return row
+
+
+def photographs(folder: Path) -> list[Path]:
+    """The frames of a stack, in order."""
+    paths = [path for path in sorted(folder.iterdir(), key=_number) if path.suffix in PICTURES]
+    return [path for path in paths if path.name not in NO_FRAMES]
 
 
 def _number(path: Path) -> tuple[int, str]:
@@ -181,7 +209,7 @@ def at_places(planes: Sequence[Plane]) -> list[dict[str, Patch]]:
 def cuts(shape: tuple[int, ...]) -> list[Cut]:
     """In the order of PLACES, a sixteenth of the side away from the border."""
     height, width = shape
-    side = min(PATCH, min(shape) // 4)
+    side = _side(shape)
     rims = height // 16, width // 16
     tops, lefts = (rims[0], height - rims[0] - side), (rims[1], width - rims[1] - side)
     at = [(top, left) for top in tops for left in lefts] + [((height - side) // 2, (width - side) // 2)]
@@ -192,16 +220,18 @@ def over_grid(planes: Sequence[Plane]) -> dict[str, Any]:
     """Medians over patches all over the picture: as they are, and what the best motion of a pair leaves."""
     pairs = list(pairwise([displaced.band_passed(plane) for plane in planes]))
     compared = [
-        [at for at in displaced.compared(here, there, _grid(here.shape)) if at is not None]
+        [at for at in displaced.compared(here, there, grid(here.shape)) if at is not None]
         for here, there in pairs[:: max(1, len(pairs) // GRID_PAIRS)]
     ]
     enough = [patches for patches in compared if len(patches) >= LEAST_OF_A_GRID]
     sharp = [[patch for patch in patches if patch.sharpness >= AS_SHARP] for patches in compared]
     fitted = [patches for patches in sharp if len(patches) >= LEAST_OF_A_GRID]
-    among = {"patches": sum(map(len, sharp)), "found_px": _median_of(sharp)}
+    side = _side(planes[0].shape)
+    among: dict[str, Any] = {"patches": sum(map(len, sharp)), "found_px": _median_of(sharp)}
     among |= {"fitted": sum(map(len, fitted)), "fitted_px": _median_of(fitted)}
-    row = {"patches": sum(map(len, enough)), "found_px": _median_of(enough)}
-    return row | _best(enough) | {"sharp": among | _best(fitted)}
+    row: dict[str, Any] = {"patches": sum(map(len, enough)), "found_px": _median_of(enough)}
+    row |= _best(enough) | {"unseen": _unseen(enough, side)}
+    return row | {"sharp": among | _best(fitted) | {"unseen": _unseen(fitted, side)}}
 
 
 def _median_of(pairs: Sequence[Sequence[Patch]]) -> float | None:
@@ -216,8 +246,32 @@ def _best(pairs: Sequence[list[Patch]]) -> dict[str, float | None]:
     }
 
 
-def _grid(shape: tuple[int, ...]) -> list[Cut]:
-    side = min(PATCH, min(shape) // 4)
+def _unseen(pairs: Sequence[list[Patch]], side: int) -> dict[str, Any]:
+    """What motions leave that were fitted to other places, and what ours leaves of the same patches."""
+    left = {
+        model: [displaced.unseen_by(patches, model, side) for patches in pairs] for model in displaced.MODELS
+    }
+    told = [
+        patch.px
+        for patches, each in zip(pairs, left["similarity"], strict=True)
+        for patch, px in zip(patches, each, strict=True)
+        if px is not None
+    ]
+    medians = {
+        f"{model}_px": _median([px for each in found for px in each if px is not None])
+        for model, found in left.items()
+    }
+    return {"patches": len(told), "found_px": _median(told)} | medians
+
+
+def _side(shape: tuple[int, ...]) -> int:
+    """Side of the patches of a picture."""
+    return min(PATCH, min(shape) // 4)
+
+
+def grid(shape: tuple[int, ...]) -> list[Cut]:
+    """Patches all over a picture, by rows."""
+    side = _side(shape)
     tops, lefts = (
         np.linspace(0, length - side, count).astype(int) for length, count in zip(shape, GRID, strict=True)
     )
