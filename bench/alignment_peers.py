@@ -172,25 +172,35 @@ def ours_measured(stack: moving.Moving, cache: Path, scratch: Path) -> Places:
 
 def hugin(stack: moving.Moving, cache: Path, scratch: Path) -> Places:
     """align_image_stack for frames of changing magnification, in the order given."""
+    return measured_places(stack, cache, remapped(stack.frames(cache), scratch))
+
+
+def remapped(frames: Sequence[Path], scratch: Path) -> list[Any]:
+    """The frames (h, w, 3 or 4) that align_image_stack writes; None where it wrote none."""
     if shutil.which("align_image_stack") is None:
         raise BenchError("not installed")
     prefix = scratch / "aligned_"
     command = ["align_image_stack", "-m", "--use-given-order", "-a", str(prefix)]
-    measure([[*command, *map(str, stack.frames(cache))]], scratch / "log", timeout_s=600)
-    aligned = [scratch / f"aligned_{index:04d}.tif" for index in range(stack.shoot.frames)]
+    measure([[*command, *map(str, frames)]], scratch / "log", timeout_s=600)
+    aligned = [scratch / f"aligned_{index:04d}.tif" for index in range(len(frames))]
     if not any(path.exists() for path in aligned):
         raise BenchError("it wrote no frame")
-    return measured_places(stack, cache, [tifffile.imread(at) if at.exists() else None for at in aligned])
+    return [tifffile.imread(at) if at.exists() else None for at in aligned]
 
 
 def asked(python: str, peer: str, folder: Path, truth: Sequence[Transform], scratch: Path) -> Places:
-    """The matrices of a peer that keeps them to itself."""
+    """Where a peer that keeps its matrices to itself shows the corners."""
+    found = matrices(python, peer, folder, scratch)
+    return relative([Transform(matrix).inverse() for matrix in found], truth)
+
+
+def matrices(python: str, peer: str, folder: Path, scratch: Path) -> list[Any]:
+    """The matrices of a peer, frame pixels to canvas pixels."""
     if not Path(python).exists():
         raise BenchError("not installed")
     out = scratch / "matrices.json"
     measure([[python, str(DRIVER), peer, str(folder), str(out)]], scratch / "log", timeout_s=600)
-    matrices = json.loads(out.read_text())
-    return relative([Transform(np.array(matrix)).inverse() for matrix in matrices], truth)
+    return [np.array(matrix) for matrix in json.loads(out.read_text())]
 
 
 def relative(found: Sequence[Transform | None], truth: Sequence[Transform]) -> Places:
