@@ -2,7 +2,9 @@
 
 Rendered stacks of 16 frames of 1200x900 (see moving.py). Errors are root mean squares over the four corners,
 in pixels, against the transforms that were rendered: over the frames of a stack other than the reference,
-and for the frame that is worst. A row is a case; `stacks` holds each scene and seed of it.
+and for the frame that is worst. A row is a case; `stacks` holds each scene and seed of it, or one with
+`--one-a-case`. `--align auto` asks what it costs to let the stack choose its model, where it needs none but
+the default.
 """
 
 from __future__ import annotations
@@ -19,10 +21,9 @@ from frames import default_cache
 
 import gpustack
 from gpustack.model.transform import corners
-from gpustack.settings import BackendName
+from gpustack.settings import BackendName, Model
 
 BARS_PX = {"common": 0.1, "hard": 0.25}
-SETTINGS = gpustack.Settings(backend=BackendName.CPU)
 
 
 def main() -> None:
@@ -31,20 +32,25 @@ def main() -> None:
     options.add_argument("--json", type=Path, required=True)
     options.add_argument("--cache", type=Path, default=default_cache(), help="folder of rendered frames")
     options.add_argument("--only", default="", help="only cases whose names begin so")
-    given = options.parse_args()
-    stacks = [stack for stack in moving.stacks() if stack.case.startswith(given.only)]
-    moving.rendered(stacks, given.cache)
-    found = [measured(stack, given.cache) for stack in stacks]
-    rows = [row(case, found) for case in dict.fromkeys(stack.case for stack in stacks)]
-    machine.write_result(
-        machine.heading("alignment by case") | {"bars_px": BARS_PX, "rows": rows}, given.json
+    options.add_argument("--align", type=Model, default=Model.SIMILARITY, help="model of the alignment")
+    options.add_argument(
+        "--one-a-case", action="store_true", help="six stacks of the usual case, one of others"
     )
+    given = options.parse_args()
+    every = moving.one_a_case() if given.one_a_case else moving.stacks()
+    stacks = [stack for stack in every if stack.case.startswith(given.only)]
+    moving.rendered(stacks, given.cache)
+    found = [measured(stack, given.cache, given.align) for stack in stacks]
+    rows = [row(case, found) for case in dict.fromkeys(stack.case for stack in stacks)]
+    head = machine.heading("alignment by case") | {"align": given.align.value, "bars_px": BARS_PX}
+    machine.write_result(head | {"rows": rows}, given.json)
 
 
-def measured(stack: moving.Moving, cache: Path) -> dict[str, Any]:
+def measured(stack: moving.Moving, cache: Path, model: Model) -> dict[str, Any]:
     """One stack, located from its files."""
     started = time.perf_counter()
-    places = gpustack.locate(stack.frames(cache), SETTINGS)
+    settings = gpustack.Settings(backend=BackendName.CPU, align=model)
+    places = gpustack.locate(stack.frames(cache), settings)
     seconds = time.perf_counter() - started
     points = corners(stack.shoot.width, stack.shoot.height)
     truth = stack.transforms()
