@@ -58,6 +58,11 @@ class Judge:
         return textured(self.truth, self.ready.case.noise)
 
     @cached_property
+    def within(self) -> Mask:
+        """Those of them whose surface itself has texture there."""
+        return textured(self.truth, self.ready.case.noise, self.depth)
+
+    @cached_property
     def covered(self) -> Mask:
         """Pixels that count."""
         return self.ready.covered()
@@ -75,7 +80,7 @@ class Judge:
         row = _figures(compare(found, self.truth, self.near, self.covered))
         if surface is None or self.depth is None:
             return row
-        return row | _surface(surface, self.depth, self.covered, self.textured)
+        return row | _surface(surface, self.depth, self.covered, self.textured, self.within)
 
     def _moving(self, found: Picture, surface: Plane | None) -> Row:
         """The figures where the camera moves: the truth and what is known of it are laid over the result."""
@@ -83,11 +88,12 @@ class Judge:
         truth = np.clip(resampled(self.truth, placed, shape), 0, 1)
         assert self.near is not None
         assert self.depth is not None
-        covered, sure, near, depth = (
-            _nearest(plane, placed, shape) for plane in (self.covered, self.textured, self.near, self.depth)
+        covered, sure, within, near, depth = (
+            _nearest(plane, placed, shape)
+            for plane in (self.covered, self.textured, self.within, self.near, self.depth)
         )
         row = _figures(compare(found, truth, near, covered)) | _geometry(placed, found.shape, self.covered)
-        return row if surface is None else row | _surface(surface, depth, covered, sure)
+        return row if surface is None else row | _surface(surface, depth, covered, sure, within)
 
     def mark(self) -> Row | None:
         """The figures of choosing the best sample of any frame, a mark; None where the camera moves."""
@@ -95,13 +101,16 @@ class Judge:
         return None if best is None else _figures(compare(best, self.truth, self.near))
 
 
-def _surface(found: Plane, depth: Plane, covered: Mask, sure: Mask) -> Row:
-    """How good a depth map is, in frames: all pixels that count, and those with texture."""
+def _surface(found: Plane, depth: Plane, covered: Mask, sure: Mask, within: Mask) -> Row:
+    """How good a depth map is, in frames: all pixels that count, those with texture, and those whose surface
+    itself has texture there."""
     error = np.abs(found - depth)
     return {
         "depth_mae_frames": _rounded(error[covered].mean(), 4),
         "depth_mae_textured": _rounded(error[covered & sure].mean(), 4),
         "depth_off_share": _rounded((error[covered & sure] > OFF_FRAMES).mean(), 5),
+        "depth_mae_within": _rounded(error[covered & within].mean(), 4),
+        "depth_off_within": _rounded((error[covered & within] > OFF_FRAMES).mean(), 5),
     }
 
 

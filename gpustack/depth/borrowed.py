@@ -3,6 +3,8 @@
 The focus measure is blurred, so it is large some pixels beyond an edge, where there may be no detail at all,
 and the frame that is sharp there is the edge's. How much is left at a distance is known: little more than the
 blur's own bell. A pixel that has no more than that of a stronger one, and the same depth, has it from there.
+
+Nobody lends to those at the crest of the measure. A hair is nothing but a crest.
 """
 
 from __future__ import annotations
@@ -28,6 +30,10 @@ blur and WIDER square pixels more, for the half size and the edge's own width.""
 EVEN_FRAMES = 2.0
 """Depths of 3x3 pixels differ by no more where one thing is seen."""
 
+CREST_PX, CREST_SHARE = 3, 0.8
+"""At the crest of the focus measure there is this share of the largest within so many pixels: of lines one to
+six pixels wide their own width and no more than a pixel beside it."""
+
 _DEPTHS, _OCTAVE, _LEAST = 4096, 64, 1e-12
 _SMALL = np.ones((3, 3), np.uint8)
 
@@ -45,6 +51,14 @@ def own(depth: Plane, energy: Plane, sigma: float) -> Mask:
     for share, strongest, whose in _around(depth, energy, sigma):
         found &= (energy > share * strongest) | (np.abs(depth - whose) > np.float32(SAME_FRAMES))
     return np.asarray(found, bool)
+
+
+def crests(energy: Plane, variance: Plane) -> Mask:
+    """Where the focus measure (h, w) is about as large as any nearby, and has one peak: its depth is that of
+    what lies there, however thin. `variance`: of the indices of the sharpest frames."""
+    around = np.ones((2 * CREST_PX + 1, 2 * CREST_PX + 1), np.uint8)
+    highest = energy > np.float32(CREST_SHARE) * cv2.dilate(energy, around)
+    return np.asarray(highest & (variance <= np.float32(SAME_FRAMES**2)), bool)
 
 
 def _around(depth: Plane, energy: Plane, sigma: float) -> Iterator[tuple[np.float32, Plane, Plane]]:

@@ -3,7 +3,8 @@
 The focus measure reaches some pixels beyond an edge. There it tells the edge's depth, or where it is as
 strong as that of the ground, a mean of both that is neither's. So where depth steps nearby, pixels that only
 borrow their detail (`gpustack.depth.borrowed`) are decided on by those that have their own
-(`gpustack.depth.votes`), whose votes weigh as much as they are above noise and the rims of blur. Then all is
+(`gpustack.depth.votes`), whose votes weigh as much as they are above noise and the rims of blur. Those at the
+crests of the measure vote as they were seen: of a thing two pixels wide a median leaves nothing. Then all is
 voted on once more: places between things that cross see nobody of their kind in the first round.
 """
 
@@ -39,8 +40,9 @@ STRIP_ROWS = 128
 def settle(backend: Backend[Any], sight: Sight, ballot: Ballot, contrast: float) -> None:
     """Put the depths in `sight` right, in place.
 
-    `ballot` is worked in: a median of the depths, how surely each pixel is seen, and the luma. What varies by
-    less than `contrast` in the luma tells nothing.
+    `ballot` is worked in: a median of the depths, how surely each pixel is seen, and the luma. Its voters are
+    1 in the end where the depth is that of one thing. What varies by less than `contrast` in the luma tells
+    nothing.
     """
     asked = _entitled(backend, sight, ballot)
     size = ballot.depth.shape
@@ -66,17 +68,27 @@ def _strips(plane: npt.NDArray[Any]) -> tuple[Rows, ...]:
 def _entitled(backend: Backend[Any], sight: Sight, ballot: Ballot) -> Mask:
     """Take the vote from those that have no detail of their own; tells who is asked."""
     height, asked = len(ballot.depth), backend.room(ballot.depth.shape, "bool")
+    at_crest = backend.room(ballot.depth.shape, "bool")
+
+    def climb(rows: Rows) -> None:
+        wide = rows.grow(borrowed.CREST_PX, height)
+        found = borrowed.crests(sight.energy[wide.slice], sight.variance[wide.slice])[rows.within(wide)]
+        crest = at_crest[rows.slice]
+        np.logical_and(found, ballot.voters[rows.slice] >= 1, out=crest)
+        np.copyto(ballot.depth[rows.slice], sight.depth[rows.slice], where=crest)
 
     def entitle(rows: Rows) -> None:
         wide = rows.grow(borrowed.halo(), height)
         own = borrowed.own(ballot.depth[wide.slice], sight.energy[wide.slice], sight.sigma)
-        np.copyto(ballot.voters[rows.slice], np.float32(0), where=~own[rows.within(wide)])
+        entitled = own[rows.within(wide)] | at_crest[rows.slice]
+        np.copyto(ballot.voters[rows.slice], np.float32(0), where=~entitled)
 
     def doubt(rows: Rows) -> None:
         wide = rows.grow(votes.halo(), height)
         divided = votes.divided(ballot.depth[wide.slice], ballot.voters[wide.slice])[rows.within(wide)]
         asked[rows.slice] = divided & (ballot.voters[rows.slice] < 1)
 
+    backend.each(climb, _strips(asked))
     backend.each(entitle, _strips(asked))
     backend.each(doubt, _strips(asked))
     return asked

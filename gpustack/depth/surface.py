@@ -8,8 +8,8 @@ is the peak's height over noise, and over what the blur of edges nearby may feig
 times how narrow it is. Then single outliers go by a median; the rest is
 smoothed along the lines of the picture (`gpustack.depth.guide`); and areas without confidence are filled from
 their rims, by averages over ever larger neighbourhoods (pull-push, Gortler et al., "The Lumigraph", SIGGRAPH
-1996). Where all that would move a confident pixel by more than a frame, the surface steps there, and the
-median is kept.
+1996). Where all that would move a pixel by more than a frame that is confident, or was settled, the surface
+steps there, and the median is kept.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gpustack.backend.protocol import Backend
 from gpustack.depth.fill import filled
 from gpustack.depth.guide import guided
 from gpustack.depth.quantile import median_of
-from gpustack.depth.rims import rims
+from gpustack.depth.rims import SAME_FRAMES, rims
 from gpustack.depth.settle import settle
 from gpustack.depth.sight import NARROWEST, Sight
 from gpustack.depth.votes import Ballot
@@ -73,15 +73,17 @@ def surface(
         settle(backend, sight, Ballot(median, sure, sight.luma), contrast)
         del median
         median = _median(backend, seen)
-    del sure
     confidence = _confidence(backend, sight, feigned)
+    decided = sure if settled else confidence
+    del sure
     smooth = guided(backend, median, sight.luma, confidence, SIGMA_PX, contrast)
     depth = filled(backend, smooth, confidence)
 
     def work(rows: Rows) -> None:
         own, middle = depth[rows.slice], median[rows.slice]
-        keep = (np.abs(own - middle) > STEP_FRAMES) & (confidence[rows.slice] > 0.5)
-        np.copyto(own, middle, where=keep)
+        told = (decided[rows.slice] >= 1) & (sight.variance[rows.slice] <= np.float32(SAME_FRAMES**2))
+        known = confidence[rows.slice] > np.where(told, np.float32(0), np.float32(0.5))
+        np.copyto(own, middle, where=known & (np.abs(own - middle) > STEP_FRAMES))
         np.clip(own, seen.lowest, seen.highest, out=own)
 
     backend.each(work, _strips(sight.depth))

@@ -88,6 +88,36 @@ def test_a_hair_is_as_thin_as_it_looks(noise: float) -> None:
     assert not after[:, LEFT:RIGHT].any()
 
 
+@pytest.mark.parametrize("width", [1, 2])
+def test_what_is_too_thin_for_a_median_stays(width: int) -> None:
+    """Of a hair as thin no pixel has even depths around it, and it hardly differs: its crest speaks."""
+    generator = np.random.default_rng(7)
+    ground = cv2.GaussianBlur(generator.normal(size=SIZE).astype(np.float32), (0, 0), 1.0) * np.float32(0.03)
+    hair = np.zeros(SIZE, bool)
+    hair[:, LEFT : LEFT + width] = True
+    energy = np.maximum(measured(line(width, 0.25)), measured(ground))
+    true = np.where(hair, np.float32(NEAR), np.float32(FAR))
+    luma = np.where(hair, np.float32(0.22), 0.3 + ground)
+    median = np.full(SIZE, FAR, np.float32)
+    sight = Sight(true.copy(), np.ones(SIZE, np.float32), energy, luma, coded=False, sigma=SIGMA)
+    ballot = Ballot(median, np.ones(SIZE, np.float32), luma)
+    settle(BACKEND, sight, ballot, CONTRAST)
+    assert (np.abs(sight.depth - true) < 1)[INNER & hair].all()
+    assert (ballot.voters[INNER & hair] == 1).all()
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 6])
+def test_crests_are_where_a_thing_is_and_hardly_beside_it(width: int) -> None:
+    one_peak = np.ones(SIZE, np.float32)
+    energy = measured(line(width))
+    crest = borrowed.crests(energy, one_peak)[:, LEFT - 16 : LEFT + width + 16]
+    assert crest[:, 16 : 16 + width].all()
+    assert not crest[:, :15].any()
+    assert not crest[:, 17 + width :].any()
+    assert not borrowed.crests(energy, 9 * one_peak).any()  # two depths, whose mean is neither
+    assert not borrowed.crests(-one_peak, one_peak).any()  # where no frame covers
+
+
 def test_who_is_hardly_sure_decides_nothing() -> None:
     """Rims of blur are above noise, too: only as much as is sure counts."""
     sight, sure, _ = scene()

@@ -68,6 +68,23 @@ def test_texture_is_contrast_above_the_noise_and_shading_is_not() -> None:
     assert not textured(picture + waves[..., None], noise=2.0).any()
 
 
+def test_texture_of_a_thing_is_not_that_of_what_lies_behind_it() -> None:
+    """A striped twig before a sky, plain on the left and with stripes on the right."""
+    y, x = np.mgrid[:60, :120].astype(np.float32)
+    twig = (y >= 28) & (y < 34)
+    stripes = 0.04 * np.sin(2 * np.pi * x / 5.0)
+    gray = np.where(twig, 0.7 + stripes, 0.3 + stripes * (x >= 60))
+    depth = np.where(twig, 3.0, 11.0)
+    picture = np.repeat(gray[..., None].astype(np.float32), 3, axis=2)
+    beside = textured(picture)[24:28, 5:50]
+    assert beside.all()
+    own = textured(picture, 1.0, depth)
+    assert not own[24:28, 5:50].any()
+    assert own[28:34, 5:115].all()
+    assert own[10:28, 70:115].all()
+    np.testing.assert_array_equal(textured(picture, 1.0, np.zeros((60, 120))), textured(picture))
+
+
 def test_less_noise_leaves_more_texture_but_not_all() -> None:
     truth = render("skin", Shoot(5, 320, 240)).truth
     shares = [float(textured(truth, noise).mean()) for noise in (4.0, 2.0, 1.0, 0.5, 0.0)]
