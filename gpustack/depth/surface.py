@@ -24,7 +24,7 @@ from gpustack.backend.protocol import Backend
 from gpustack.depth.fill import filled
 from gpustack.depth.guide import guided
 from gpustack.depth.quantile import median_of
-from gpustack.depth.rims import SAME_FRAMES, rims
+from gpustack.depth.rims import rims
 from gpustack.depth.settle import settle
 from gpustack.depth.sight import NARROWEST, Sight
 from gpustack.depth.votes import Ballot
@@ -81,7 +81,7 @@ def surface(
 
     def work(rows: Rows) -> None:
         own, middle = depth[rows.slice], median[rows.slice]
-        told = (decided[rows.slice] >= 1) & (sight.variance[rows.slice] <= np.float32(SAME_FRAMES**2))
+        told = (decided[rows.slice] >= 1) & (sight.variance[rows.slice] <= NARROWEST)
         known = confidence[rows.slice] > np.where(told, np.float32(0), np.float32(0.5))
         np.copyto(own, middle, where=known & (np.abs(own - middle) > STEP_FRAMES))
         np.clip(own, seen.lowest, seen.highest, out=own)
