@@ -189,11 +189,13 @@ def _veil(seen: Averages, darkest: Averages) -> Plane:
     if not (known & darkest.near_burnt).any():
         return np.zeros_like(own)
     least, *around = np.where(darkest.known, darkest.planes, np.float32(0))
-    # Most of a picture lies under no veil, so the median says by how much the frame as a whole is brighter.
+    # Most of a picture lies under no veil, so the median says by how much the frame as a whole is brighter:
+    # at a place, and around it.
     brighter = max(1.0, float(np.median(own[known] / np.maximum(least[known], np.float32(BLACK)))))
     veil = np.maximum(own - least * np.float32((1 + ERROR) * brighter) - np.float32(STEP), 0)
     for sigma, mine, theirs in zip(SURROUNDINGS, wider, around, strict=True):
-        veil = np.minimum(veil, np.maximum(mine - theirs, 0) * np.float32((sigma / OWN) ** 2))
+        excess = np.maximum(mine - theirs * np.float32(brighter), 0)
+        veil = np.minimum(veil, excess * np.float32((sigma / OWN) ** 2))
     return np.where(known & darkest.near_burnt, veil, np.float32(0))
 
 

@@ -99,6 +99,18 @@ def test_brighter_frames_are_no_veils() -> None:
     assert all(energy(seen, index).max() < 1e-3 for index in range(3))
 
 
+def test_a_bright_thing_in_a_brighter_frame_is_no_veil() -> None:
+    """Its surroundings are brighter in that frame as everything is, and not by light from beside it."""
+    sharp = np.tile(np.linspace(0.01, 0.1, WIDTH, dtype=np.float32), (HEIGHT, 1))
+    sharp[148:172, 228:252] = 0.4
+    elsewhere = spread(sharp, 30.0) / np.float32(1.2)
+    sharp[40::80, 40::80] = elsewhere[40::80, 40::80] = 1.5
+    sharp[150:153, 260:263] = elsewhere[150:153, 260:263] = 1.5
+    seen = found([glow(sharp), glow(elsewhere)])
+    assert seen.darkest.near_burnt[MIDDLE]
+    assert energy(seen, 0)[MIDDLE] < 1e-4
+
+
 def test_a_glow_takes_on_the_reference_brightness() -> None:
     toned = glow(bar(1.0)).toned(Tone((0.5,), (0.1,)))
     np.testing.assert_allclose(toned.values, 0.5 * glow(bar(1.0)).values + np.float32(0.1), atol=1e-3)
