@@ -8,7 +8,7 @@ is the peak's height over noise, and over what the blur of edges nearby may feig
 times how narrow it is. Then single outliers go by a median; the rest is
 smoothed along the lines of the picture (`gpustack.depth.guide`); and areas without confidence are filled from
 their rims, by averages over ever larger neighbourhoods (pull-push, Gortler et al., "The Lumigraph", SIGGRAPH
-1996). Where all that would move a pixel by more than a frame that is confident, or was settled, the surface
+1996). Where all that would move a pixel by more than a frame that is confident, or was voted on, the surface
 steps there, and the median is kept.
 """
 
