@@ -25,6 +25,7 @@ from gpustack.engine.price import (
     finishing_bytes,
     holding,
     layers_bytes,
+    looking_bytes,
     passes,
     pays_to_compile,
     slabs,
@@ -101,7 +102,8 @@ def _may_page(settings: Settings, budget: Budget) -> bool:
 
 def _beside(plan: Plan, stack: Stack, settings: Settings, budget: Budget) -> int:
     """What has to be in memory beside state that lies in a file."""
-    finishing = finishing_bytes(stack, settings, plan.band_rows, plan.threads, scattered=budget.scattered)
+    given = stack, settings, plan.band_rows, plan.threads
+    finishing = max(each(*given, scattered=budget.scattered) for each in (finishing_bytes, looking_bytes))
     return plan.fusing_bytes + plan.kept_bytes + max(plan.frame_bytes + plan.work_bytes, finishing)
 
 
@@ -171,10 +173,14 @@ def settled(plan: Plan, stack: Stack, settings: Settings, canvas: Canvas) -> Pla
         int(canvas.pixels * max(one.total for one in those)) for those in (held.passing, held.between)
     )
     planned, finishing = _held_bytes(stack, settings, 0, Layout(plan.band_rows))
+    finish = plan.finish_bytes - finishing + after
+    looking = looking_bytes(stack, settings, plan.band_rows, plan.threads, scattered=False)
+    if looking:
+        finish = max(finish, int(canvas.pixels * held.looking.total) + looking + plan.kept_bytes)
     return replace(
         plan,
         state_bytes=plan.state_bytes - planned + max(during, layers_bytes(stack, settings)),
-        finish_bytes=plan.finish_bytes - finishing + after,
+        finish_bytes=finish,
     )
 
 
@@ -194,6 +200,11 @@ def _priced(
             for each in (work_bytes, finishing_bytes)
         )
     )
+    looking = 0
+    if not on_device and "behind" in passes(settings, method):
+        held = holding(stack, settings, covered=covers(settings)).looking.total * stack.width * stack.height
+        strips = looking_bytes(stack, settings, layout.band_rows, threads, scattered=budget.scattered)
+        looking = int(held) + strips
     flying = slots + 1 if on_device else slots  # one more is being copied to the device
     return Plan(
         method=method,
@@ -211,7 +222,7 @@ def _priced(
         )
         * max(1, budget.devices),
         state_bytes=during + kept,
-        finish_bytes=after + finishing + kept,
+        finish_bytes=max(after + finishing, looking) + kept,
         kept_bytes=kept,
         work_bytes=working,
         survey_bytes=survey_bytes(stack, settings, readers, slots, on_device),

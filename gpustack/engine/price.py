@@ -189,6 +189,16 @@ def finishing_bytes(stack: Stack, settings: Settings, rows: int, threads: int, *
     return work if not scattered else 2 * work + SCATTERED_BYTES
 
 
+def looking_bytes(stack: Stack, settings: Settings, rows: int, threads: int, *, scattered: bool) -> int:
+    """The same while the ground beside nearer things is put in: strips with wide halos, of all threads."""
+    if "behind" not in passes(settings, settings.method):
+        return 0
+    wide = min(rows, STRIP_ROWS) + 2 * behind_halo()
+    planes = 3 * BEHIND_PLANES + BEHIND_MORE_PLANES + 2  # and the range of the frames, and what is packed
+    work = _planes_bytes(stack, planes, wide, threads)
+    return work if not scattered else 2 * work + SCATTERED_BYTES
+
+
 def device_finishing_bytes(stack: Stack, settings: Settings) -> int:
     """The same where a GPU does most of the work: strips of the depth surface go to the host and back."""
     if not settings.depth and settings.method is not Method.DEPTHMAP:
