@@ -104,7 +104,6 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True)
     given = parser.parse_args()
     cv2.setNumThreads(1)
-    sys.modules["coverage"] = None  # numba would find coverage.py beside this file, which is another thing
     result = heading("loops")
     table: dict[str, dict[str, float]] = {name: {} for name in folds()}
     for _ in range(2):  # compiled in the first turn

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -263,7 +262,6 @@ def main() -> None:
     options.add_argument("--runs", type=positive, default=5)
     given = options.parse_args()
     cv2.setNumThreads(1)
-    sys.modules["coverage"] = None  # type: ignore[assignment]  # numba would find coverage.py beside this file
     head = heading("stages")
     bandwidth = copied_s(given.runs)
     stages = measured(given.runs, bandwidth)

@@ -42,15 +42,15 @@ MAPPED_MORE = 1.35
 BASE_BYTES = OWN_BYTES + MOST_MAPPED_BYTES
 """All that, at most."""
 
-LOOPS_BYTES = 135 << 20
-"""What numba and the loops that it has compiled take: 90 to 133 MiB (bench/results/loops.json)."""
+LOOPS_BYTES = 60 << 20
+"""What LLVM takes, which loads the compiled loops, and they: 19 to 50 MiB (bench/results/loops.json)."""
 
-NUMBA_BYTES = 64 << 20
-"""What of that is there in the survey, while numba is imported and no loop is wanted yet: 60 MiB."""
+NUMBA_BYTES = 35 << 20
+"""What of that is there in the survey, while LLVM is imported and no loop has worked yet."""
 
-LOOPS_MEGAPIXELS = 6.0
-"""Frames below this are folded sooner than the loops are there. Frames alone decide, not how many there are:
-what is fused while it is being shot must get the bits of a run at once."""
+LOOPS_MEGAPIXELS = 3.0
+"""Frames below this are folded about as soon as the loops are there. Frames alone decide, not how many there
+are: what is fused while it is being shot must get the bits of a run at once."""
 
 BAND_PLANES = {Method.AVERAGE: 9, Method.DEPTHMAP: 9, Method.PYRAMID: 14, Method.AUTO: 16}
 """Float planes of band size that one thread has alive at most while frames come, halos included (RGB)."""

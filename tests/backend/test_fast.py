@@ -1,9 +1,10 @@
-"""The compiled loops beside NumPy and OpenCV: energies within roundings, all else to the bit."""
+"""The compiled loops beside NumPy and OpenCV: energies and weights within roundings, all else to the bit."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +15,10 @@ from gpustack.backend import choose as choosing
 from gpustack.backend.choose import Choice, has_loops
 from gpustack.backend.cpu import Cpu
 from gpustack.backend.fast import backend as fast
-from gpustack.backend.fast.arrays import Planes
+from gpustack.backend.fast import machine
 from gpustack.backend.fast.backend import FastCpu
+from gpustack.backend.fast.given import Planes
+from gpustack.backend.fast.machine import address
 from gpustack.backend.values import Band, LevelBand, Mix, Part
 from gpustack.engine.plan import Budget, make_plan
 from gpustack.engine.price import LOOPS_BYTES
@@ -32,7 +35,7 @@ ENERGY, MEAN = 3e-7, 2e-5
 """Energies are sums of some dozen products of values 0..1, each rounded; a steep mean raises their errors to
 the 64th power."""
 
-SIZES = [(1, 1, 3), (3, 2, 1), (7, 5, 3), (31, 18, 4), (64, 200, 3)]
+SIZES = [(1, 1, 3), (3, 2, 1), (7, 5, 3), (9, 33, 2), (31, 18, 4), (64, 200, 3)]
 
 needs_numba = pytest.mark.skipif(not has_loops(), reason="the extra `fast` is not installed")
 sizes = pytest.mark.parametrize(("height", "width", "channels"), SIZES)
@@ -161,8 +164,9 @@ def test_rows_of_a_larger_image_are_not_copied() -> None:
     """A level hands its rows to the loops where they lie, and takes what they write there."""
     whole = np.zeros((3, 12, 5), np.float32)
     planes = Planes.of(whole[:, 4:8])
-    assert np.shares_memory(planes.flat, whole)
-    assert (planes.step, planes.channels, planes.width) == (60, 3, 5)
+    assert np.shares_memory(planes.image, whole)
+    assert planes.all == (address(whole) + 4 * 4 * 5, 60, 3, 4, 5)
+    assert not np.shares_memory(Planes.of(whole[..., 1:]).image, whole)
     image, backend = np.random.default_rng(2).random((3, 12, 5), np.float32), FastCpu(1)
     part = empty_part(backend, 3, 4, 5, 1e-3)
     assert part.mix is not None
@@ -213,10 +217,47 @@ def test_choosing_does_not_import_numba() -> None:
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+@pytest.fixture
+def nothing_loaded() -> Iterator[None]:
+    """No loops were loaded, nor are they afterwards."""
+    fast._loaded.cache_clear()
+    yield
+    fast._loaded.cache_clear()
+
+
+@pytest.mark.usefixtures("nothing_loaded")
 def test_a_numba_that_does_not_work_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "gpustack.backend.fast.loops", None)
-    fast._imported.cache_clear()
-    with pytest.raises(BackendError, match="numba is installed, but does not work"):
+    monkeypatch.setattr(machine, "kept_code", lambda: None)
+    monkeypatch.setattr(machine, "have_compiled", lambda: "it is too old")
+    with pytest.raises(BackendError, match=r"numba is installed, but does not work \(it is too old\)"):
         fast._loops()
     fast._ahead()  # in a thread of its own it says nothing
-    fast._imported.cache_clear()
+
+
+@needs_numba
+def test_working_by_loops_does_not_import_numba() -> None:
+    code = (
+        "import sys, numpy as np; from gpustack.backend.fast.backend import FastCpu; "
+        "from gpustack.backend.values import Mix, Band; z = np.zeros((3, 8, 8), np.float32); "
+        "FastCpu(1).blend_in(Mix(z.copy(), z[0].copy()), z[0], 0, Band(z)); sys.exit('numba' in sys.modules)"
+    )
+    FastCpu(1)
+    fast._loops()
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@needs_numba
+def test_what_does_not_lie_as_the_loops_write_it_goes_the_other_way() -> None:
+    """A mean whose columns are every second one of a larger one."""
+    wide, other = empty_part(Cpu(1), 3, 12, 40, 1e-3), empty_part(Cpu(1), 3, 12, 20, 1e-3)
+    assert wide.mix is not None
+    assert other.mix is not None
+    mix = Mix(wide.mix.mean[..., ::2], np.zeros_like(other.mix.total))
+    part = replace(empty_part(Cpu(1), 3, 12, 20, 1e-3), mix=mix)
+    image = np.random.default_rng(3).random((3, 12, 20), np.float32)
+    for each in (part, other):
+        FastCpu(1).fold_level(each, 0, level_band(Cpu(1), image), 1.5, None)
+    np.testing.assert_allclose(
+        part.mix.mean if part.mix else 0, other.mix.mean if other.mix else 0, atol=MEAN
+    )
+    assert not wide.mix.mean[..., 1::2].any()

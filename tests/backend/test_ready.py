@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
 
-from gpustack import api
 from gpustack.backend.choose import has_loops
-from gpustack.backend.fast import ready
-from gpustack.engine import plan as planning
-from gpustack.model.frame import PixelType
-from gpustack.settings import BackendName, Crop, Method, Settings
+from gpustack.backend.fast import machine, ready
+from gpustack.backend.fast.signatures import SIGNATURES
 
+CODE = b"machine code"
 needs_numba = pytest.mark.skipif(not has_loops(), reason="the extra `fast` is not installed")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No note that anybody else has left is seen, and none is left."""
+    """Nothing that anybody else has compiled is seen, and nothing is left."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "given"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "user"))
@@ -28,36 +27,25 @@ def nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(ready, "_HERE", tmp_path / "package")
 
 
-def noted(folder: Path) -> Path:
-    """A file of numba's in a folder, with a note of it."""
-    folder.mkdir(parents=True)
-    file = folder / "a.nbi"
-    file.write_bytes(b"compiled")
-    ready.leave_note({str(folder): [file.name]})
-    return file
+alone = pytest.mark.usefixtures("nothing_else")
 
 
-def test_a_note_holds_while_the_files_are_there(tmp_path: Path) -> None:
+@alone
+def test_what_was_compiled_is_found_while_it_is_whole(tmp_path: Path) -> None:
     assert not ready.compiled_before()
-    file = noted(tmp_path / "numba")
-    assert ready.compiled_before()
-    assert list((tmp_path / "given").glob("gpustack-loops-*.json"))
+    ready.keep(CODE)
+    assert ready.kept_code() == CODE
+    (file,) = (tmp_path / "given").glob("gpustack-loops-*.o")
+    file.write_bytes(file.read_bytes()[:-1])
+    assert not ready.compiled_before()
     file.unlink()
     assert not ready.compiled_before()
-    file.parent.rmdir()
-    assert not ready.compiled_before()
 
 
-def test_a_note_that_is_damaged_does_not_hold(tmp_path: Path) -> None:
-    noted(tmp_path / "numba")
-    (note,) = (tmp_path / "given").iterdir()
-    note.write_text(note.read_text()[:-1])
-    assert not ready.compiled_before()
-
-
+@alone
 def test_what_loops_depend_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Their sources, the processor, the compiler's version and switches."""
-    noted(tmp_path / "numba")
+    ready.keep(CODE)
     with monkeypatch.context() as changed:
         changed.setattr(ready, "_processor", lambda: ["another"])
         assert not ready.compiled_before()
@@ -72,29 +60,35 @@ def test_what_loops_depend_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert not ready.compiled_before()
 
 
-def test_where_notes_lie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@alone
+def test_where_it_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Beside the sources; of an installation that may only be read, in the user's own folder."""
     monkeypatch.delenv("NUMBA_CACHE_DIR")
     beside = tmp_path / "package" / "__pycache__"
-    noted(tmp_path / "numba")
-    (note,) = beside.iterdir()
+    ready.keep(CODE)
+    (file,) = beside.iterdir()
     assert ready.compiled_before()
-    note.unlink()
+    file.unlink()
     beside.rmdir()
     beside.write_text("no folder can be made here")
     assert not ready.compiled_before()
-    noted(tmp_path / "others")
+    ready.keep(CODE)
     assert ready.compiled_before()
     assert list((tmp_path / "user" / "gpustack").iterdir())
 
 
-def test_where_no_note_can_be_left_none_is(tmp_path: Path) -> None:
+@alone
+def test_where_nothing_can_be_left_nothing_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("given", "user", "package/__pycache__"):
         (tmp_path / name).write_text("no folder can be made here")
-    ready.leave_note({})
+    ready.keep(CODE)
     assert not ready.compiled_before()
+    nobody = CompletedProcess([], 0, stderr=b"")
+    monkeypatch.setattr(ready.subprocess, "run", lambda *_, **__: nobody)
+    assert ready.have_compiled() == "there is no folder for what it compiles"
 
 
+@alone
 def test_why_loops_cannot_be_compiled_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """By the process that tries; the search path is this one's."""
     (tmp_path / "numba.py").write_text("raise ImportError('numba needs an older NumPy')\n")
@@ -105,26 +99,12 @@ def test_why_loops_cannot_be_compiled_is_told(monkeypatch: pytest.MonkeyPatch, t
 
 
 @needs_numba
-def test_practice_leaves_nothing_to_compile(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that asks a loop for a kind of arguments that practice does not know compiles while frames are in
-    memory."""
-    from gpustack.backend.fast import compiling, loops
-
-    monkeypatch.undo()  # numba looks for its files when it is imported: other tests need them, too
-    monkeypatch.setattr(planning, "pays_to_compile", lambda _: True)
-    compiling.practise()
-    known = {name: set(getattr(loops, name).signatures) for name in loops.__all__}
-    assert all(known.values())
-    random = np.random.default_rng(4)
-    for kind in PixelType:
-        top = 1 if kind is PixelType.FLOAT32 else kind.white
-        frames = [(random.random((40, 56, 3)) * top).astype(kind.value) for _ in range(2)]
-        frames[0].flags.writeable = False
-        for method in Method:
-            result = api.stack(
-                frames, Settings(method=method, crop=Crop.NONE, backend=BackendName.CPU, depth=True)
-            )
-            assert result.report.plan["loops"]
-    assert {name: set(getattr(loops, name).signatures) for name in loops.__all__} == known
-    (files,) = compiling.kept().values()
-    assert {name.partition(".")[0] for name in files} >= {"bands", "pixels", "folding", "rows"}
+def test_all_functions_are_there_and_what_is_asked_of_them_fits() -> None:
+    """Machine code is loaded that a process of its own has compiled, once on this machine."""
+    loops = machine.loaded()
+    for name in SIGNATURES:
+        with pytest.raises(TypeError, match="takes at least"):
+            loops[name]()
+    plane, out = np.arange(12, dtype=np.float32), np.zeros(12, np.float32)
+    loops["luma_rows"](machine.address(plane), 12, 1, 3, 4, machine.address(out))
+    np.testing.assert_array_equal(out, plane)

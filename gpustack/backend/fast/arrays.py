@@ -1,4 +1,4 @@
-"""What the compiled loops are given: arrays, and tuples of them. Knows no numba."""
+"""What the compiled loops work on: arrays, and tuples of them. Knows no numba."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class Planes(NamedTuple):
     flat: Array
     step: int
     channels: int
+    height: int
     width: int
 
     @staticmethod
@@ -29,11 +30,21 @@ class Planes(NamedTuple):
             image = np.ascontiguousarray(image)
         step = image.strides[0] // 4
         size = (channels - 1) * step + height * width if channels else 0
-        return Planes(np.lib.stride_tricks.as_strided(image, (size,), (4,)), step, channels, width)
+        flat = np.lib.stride_tricks.as_strided(image, (size,), (4,))
+        return Planes(flat, step, channels, height, width)
+
+
+class Ring(NamedTuple):
+    """Row `y` of a plane of so many rows, of which a ring has `last` + 1; or place `y` of one row, where
+    `height` is 0."""
+
+    y: int
+    height: int
+    last: int
 
 
 class Shown(NamedTuple):
-    """A band of a frame: its image, the mask (h, w) or (0, 0), and its rows `first` to `last` without the
+    """A band of a frame: its image, the mask (h w,) or (0,), and its rows `first` to `last` without the
     halo."""
 
     image: Planes
@@ -43,7 +54,7 @@ class Shown(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A part's arrays, each (h, w); what it does not keep is (0, 0)."""
+    """A part's arrays, (h w,) each; what it does not keep is (0,)."""
 
     energy: Array
     frame: Array
@@ -61,14 +72,6 @@ class Way(NamedTuple):
     noise: Any
     steep: bool
     squared: bool
-
-
-class Room(NamedTuple):
-    """Rows (w,) to work in: arrays of their own, or the compiler has to take them for one and the same."""
-
-    energy: Array
-    new: Array
-    old: Array
 
 
 class Means(NamedTuple):

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import cv2
 import numpy as np
 
 from gpustack.backend import debias, folding, lanczos
 from gpustack.backend.cpu import Cpu
-from gpustack.backend.fast.arrays import Array, Bordered, Compared, Kept, Means, Planes, Shown, Way
-from gpustack.backend.filters import SCRATCH, gaussian
+from gpustack.backend.fast.arrays import Array
+from gpustack.backend.fast.given import NOTHING, Given, Ladder, Plane, Planes, Taps, best_of, way_of
+from gpustack.backend.fast.machine import Machine, address, loaded
+from gpustack.backend.filters import SCRATCH
 from gpustack.backend.paged import Paged
 from gpustack.backend.resample import lies_within, resampled, whole_shift
 from gpustack.backend.toning import Toning
 from gpustack.backend.values import (
-    BLUR_STEPS,
     FIT_ENERGY,
     FIT_STRIDE,
     FIT_VARIANCE,
@@ -40,11 +39,9 @@ from gpustack.model.rect import Rows
 from gpustack.model.transform import Transform
 from gpustack.settings import Interpolation
 
-_NOTHING, _NO_MASK = np.empty((0, 0), np.float32), np.empty((0, 0), np.uint8)
-_NO_PLANES = Planes.of(np.empty((0, 0, 0), np.float32))
 _FULL, _HALF = np.float32(FULL_SIZE_NOISE**-0.5), np.float32(HALF_SIZE_NOISE**-0.5)
 
-_IMPORTING = threading.Lock()
+_LOADING = threading.Lock()
 
 
 class FastCpu(Cpu):
@@ -74,8 +71,10 @@ class FastCpu(Cpu):
         channels = frame.shape[2]
         toning = Toning.of(place.tone, kind.white, channels)
         image = np.empty((channels, len(rows), width), np.float32)
-        samples = frame.reshape(len(frame), -1)
-        _loops().separated(samples, rows.start + shift[1], shift[0], toning.scale, image)
+        row = frame.shape[1] * channels
+        start = (rows.start + shift[1]) * row + shift[0] * channels
+        loop = _loops()[f"separated.{frame.dtype}"]
+        loop(address(frame), start, row, address(toning.scale), address(image), *image.shape)
         return Band(toning.lift(image))
 
     def fold_level(
@@ -89,17 +88,24 @@ class FastCpu(Cpu):
         *,
         keep: bool = True,
     ) -> Array:
-        if part.mix is None or not _foldable(part):
+        mix = part.mix
+        if mix is None or not _foldable(part):
             return super().fold_level(part, frame, band, sigma, extent, keep=keep)
         if not keep:
-            part, extent = _like(part, part.mix), None
-        shown = _shown(band.image, band.valid, band.inner)
+            part, mix = _like(part, mix)
+            extent = None
+        image, valid, inner = Planes.of(band.image), Plane.of(band.valid), _inner(band)
         if extent is not None:
-            _widen(extent, band, shown)
+            _widen(extent, band, (*image.all, *valid.all, *inner))
         energy = np.empty(band.image.shape[1:], np.float32)
-        evidence = _NOTHING if band.evidence is None else np.ascontiguousarray(band.evidence)
-        coarse, kept, way = Planes.of(band.coarse), _kept(part), _way(part, frame)
-        _loops().fold_level(shown, coarse, evidence, _taps(sigma), kept, way, energy)
+        coarse, evidence, taps = Planes.of(band.coarse), Plane.of(band.evidence), Taps(sigma)
+        _, *size = band.coarse.shape
+        sums = address(mix.total), *Planes(mix.mean).lying
+        work = taps.room(band.image.shape[2], size[1], len(band.image))
+        _loops()["fold_level"](
+            *(*image.all, *valid.all, *inner, *coarse.lying, *size, *evidence.all, *taps.all),
+            *(*best_of(part), *sums, *way_of(part, frame), address(energy), address(work)),
+        )
         part.best.last = max(part.best.last, frame)
         return energy
 
@@ -109,21 +115,33 @@ class FastCpu(Cpu):
         if not _foldable(part):
             super().fold_sharpness(part, frame, band, sigma, inner)
             return
-        shown = _shown(band.image, band.valid, inner)
+        image, valid, taps = Planes.of(band.image), Plane.of(band.valid), Taps(sigma)
         luma = SCRATCH.like("lit", band.image[0])
-        _loops().luma_rows(shown.image, luma)
-        small = cv2.pyrDown(luma)
-        half = SCRATCH.like("half", small)
-        _loops().smoothed_curvature(small, _taps(sigma / 2), _HALF, half)
-        kept, way = _kept(part), _way(part, frame)
-        _loops().fold_sharpness(shown, luma, Planes.of(half[None]), _taps(sigma), _FULL, kept, way)
+        _loops()["luma_rows"](*image.all, address(luma))
+        half = self._half_curvature(luma, sigma)
+        kept, work = _measured(part), taps.room(luma.shape[1], half.shape[1])
+        first, last, _ = inner.indices(len(luma))
+        _loops()["fold_sharpness"](
+            *(*image.all, *valid.all, first, last, address(luma), address(half), *half.shape, *taps.all),
+            *(_FULL, *best_of(part), *kept, *way_of(part, frame), _squared(part), address(work)),
+        )
         part.best.last = max(part.best.last, frame)
 
+    def _half_curvature(self, luma: Array, sigma: float) -> Array:
+        """What the half size has of curvature."""
+        small, taps = cv2.pyrDown(luma), Taps(sigma / 2)
+        half, work = SCRATCH.like("half", small), taps.room(small.shape[1])
+        loop = _loops()["smoothed_curvature"]
+        loop(address(small), *small.shape, *taps.all, _HALF, address(half), address(work))
+        return half
+
     def blend_in(self, sums: Mix[Array], depth: Array, frame: int, band: Band[Array], /) -> None:
-        shown = _shown(band.image, band.valid, slice(0, band.image.shape[1]))
-        number = np.float32(frame)
-        place = np.ascontiguousarray(depth)
-        _loops().blend_in(Planes.of(sums.mean), sums.total, place, number, shown)
+        image, valid, place = Planes.of(band.image), Plane.of(band.valid), Plane.of(depth)
+        mean, weight = Planes(sums.mean), SCRATCH.lines("loops", 1, depth.shape[1])
+        _loops()["blend_in"](
+            *(*image.all, *valid.all, *mean.lying, address(sums.total), address(place.array)),
+            *(frame, address(weight)),
+        )
 
     def blur_misfit(
         self, mix: Mix[Array], best: Best[Array], floor: float, inner: slice, radii: Sequence[float], /
@@ -132,7 +150,14 @@ class FastCpu(Cpu):
         first, last, _ = inner.indices(len(mix.total))
         sums = np.empty((-(-(last - first) // FIT_STRIDE), 1 + len(radii)))
         scales = np.array([radius * radius / 4 for radius in radii], np.float32)
-        _loops().misfits(_compared(mix, best, floor), Planes.of(mix.mean), _kernels(), scales, first, sums)
+        spread, mean, ladder = mix.spread, Planes.of(mix.mean), _ladder()
+        told = (spread.sharpest, spread.depth, spread.variance, best.frame, best.energy)
+        planes = [np.ascontiguousarray(plane) for plane in told]
+        work = SCRATCH.lines("loops", 1, ladder.room(mix.total.shape[1], 15))
+        _loops()["misfits"](
+            *(*map(address, planes), FIT_VARIANCE, floor * FIT_ENERGY, mix.squared, *mean.all, *ladder.all),
+            *(address(scales), len(radii), first, address(sums), len(sums), address(work)),
+        )
         return sums
 
     def debias(self, estimate: Array, mix: Mix[Array], radius: float, noise: float, inner: slice, /) -> Array:
@@ -143,11 +168,15 @@ def _unblurred(
     estimate: Array, mean: Array, variance: Array, squared: bool, near: slice
 ) -> Iterator[tuple[Array, Array]]:
     """As `debias.unblurred`."""
-    means, whole = Means(Planes.of(mean), variance, squared), Planes.of(estimate)
+    whole, means, plane, ladder = Planes.of(estimate), Planes.of(mean), Plane.of(variance), _ladder()
     size = near.stop - near.start, variance.shape[1]
     for number in range(len(estimate)):
         lost, away = np.empty(size, np.float32), np.empty(size, np.float32)
-        _loops().unblurred(whole, means, number, _kernels(), near.start, lost, away)
+        work = SCRATCH.lines("loops", 1, ladder.room(size[1], 7))
+        _loops()["unblurred"](
+            *(*whole.all, *means.lying, address(plane.array), squared, number, *ladder.all),
+            *(near.start, size[0], address(lost), address(away), address(work)),
+        )
         yield lost, away
 
 
@@ -155,102 +184,86 @@ def _lanczos(frame: Array, x: Array, y: Array, toning: Toning) -> Array:
     """As `lanczos.sampled`."""
     source, above = lanczos.bordered(frame, y, toning)
     out = np.empty((frame.shape[2], *x.shape), np.float32)
-    samples = source.reshape(len(source), -1)
+    samples, across, down = map(np.ascontiguousarray, (source.reshape(len(source), -1), x, y))
     height, width = frame.shape[:2]
-    _loops().sampled(Bordered(samples, width, height, lanczos.FAR, above), x, y, out)
+    places, work = np.empty((2, x.shape[1]), np.int64), SCRATCH.lines("loops", 17, x.shape[1])
+    _loops()["sampled"](
+        *(address(samples), *samples.shape, width, height, lanczos.FAR, above),
+        *(address(across), address(down), address(out), *out.shape, address(places), address(work)),
+    )
     return out
 
 
-def _compared(mix: Mix[Array], best: Best[Array], floor: float) -> Compared:
-    assert mix.spread is not None
-    spread = mix.spread
-    sharpest, depth, variance, frame, energy = map(
-        np.ascontiguousarray, (spread.sharpest, spread.depth, spread.variance, best.frame, best.energy)
-    )
-    widest, least = np.float32(FIT_VARIANCE), np.float32(floor * FIT_ENERGY)
-    return Compared(sharpest, depth, variance, frame, energy, widest, least, mix.squared)
+@cache
+def _ladder() -> Ladder:
+    return Ladder()
+
+
+def _loops() -> Machine:
+    """The compiled loops."""
+    with _LOADING:  # by one thread, once
+        return _loaded()
 
 
 @cache
-def _kernels() -> tuple[Array, ...]:
-    """The taps of each rung of the ladder of blurs but the first, from the middle on."""
-    found, whole = [], np.ones(1)
-    for taps in BLUR_STEPS:
-        whole = np.convolve(whole, taps)
-        found.append(np.ascontiguousarray(whole[len(whole) // 2 :], np.float32))
-    return tuple(found)
-
-
-def _loops() -> Any:
-    """The module of compiled loops."""
-    with _IMPORTING:  # of two threads that import at once, one may see half a module
-        return _imported()
-
-
-@cache
-def _imported() -> Any:
-    try:
-        return importlib.import_module("gpustack.backend.fast.loops")
-    except Exception as error:  # whatever numba finds amiss with this Python, or this NumPy
-        raise BackendError(
-            f"numba is installed, but does not work ({error}).",
-            "Install a newer one, or uninstall it: gpustack works without.",
-        ) from error
+def _loaded() -> Machine:
+    return loaded()
 
 
 def _ahead() -> None:
-    """Import numba, which takes half a second, while frames are decoded; who needs it is told of errors."""
+    """Load the loops while frames are decoded; who needs them is told of errors."""
     with suppress(BackendError):
         _loops()
 
 
-def _like(part: Part[Array], mix: Mix[Array]) -> Part[Array]:
+def _like(part: Part[Array], mix: Mix[Array]) -> tuple[Part[Array], Mix[Array]]:
     """A part to be thrown away: an energy is the same bits only where it is made the same way."""
     best = Best(np.full_like(part.best.energy, -1), np.full_like(part.best.frame, 65535))
     nothing = Mix(np.zeros_like(mix.mean), np.zeros_like(mix.total))
-    return replace(part, best=best, mix=nothing)
+    return replace(part, best=best, mix=nothing), nothing
 
 
 def _foldable(part: Part[Array]) -> bool:
-    """Whether the loops keep what the part keeps."""
-    return part.preference is None and part.best.image is None
+    """Whether the loops keep what the part keeps, and can write to it where it lies."""
+    mix, best = part.mix, part.best
+    kept = [best.energy, best.frame]
+    if mix is not None:
+        spread = mix.spread
+        kept += [mix.total, *mix.mean]
+        kept += [] if spread is None else [spread.depth, spread.variance, spread.sharpest]
+    return part.preference is None and best.image is None and all(each.flags.c_contiguous for each in kept)
 
 
-def _shown(image: Array, valid: Array | None, inner: slice) -> Shown:
-    first, last, _ = inner.indices(image.shape[1])
-    mask = _NO_MASK if valid is None else np.ascontiguousarray(valid)
-    return Shown(Planes.of(image), mask, first, last)
+def _inner(band: LevelBand[Array]) -> tuple[int, int]:
+    """The rows of a band without its halo."""
+    first, last, _ = band.inner.indices(band.image.shape[1])
+    return first, last
 
 
-def _widen(extent: Extent[Array], band: LevelBand[Array], shown: Shown) -> None:
-    kind = PixelType(str(extent.low.dtype))
-    if kind is PixelType.FLOAT32:
+def _widen(extent: Extent[Array], band: LevelBand[Array], shown: Given) -> None:
+    kind, (low, high) = PixelType(str(extent.low.dtype)), map(Planes, (extent.low, extent.high))
+    whole = all(plane.flags.c_contiguous for plane in (*extent.low, *extent.high))
+    if kind is PixelType.FLOAT32 or not whole:
         valid = None if band.valid is None else band.valid[band.inner]
         folding.widen(extent, band.image[:, band.inner], valid)
         return
-    for c, (low, high) in enumerate(zip(extent.low, extent.high, strict=True)):
-        _loops().widen(low, high, shown, c, np.float32(kind.white))
+    _loops()[f"widen.{kind.value}"](*low.lying, *high.lying, *shown, kind.white)
 
 
-def _kept(part: Part[Array]) -> Kept:
-    """The arrays of a part, to be written to."""
-    mix, best = part.mix, part.best
-    spread = None if mix is None else mix.spread
-    return Kept(
-        best.energy,
-        best.frame,
-        _NOTHING if mix is None else mix.total,
-        _NO_PLANES if mix is None else Planes.of(mix.mean),
-        *((_NOTHING,) * 3 if spread is None else (spread.depth, spread.variance, spread.sharpest)),
-    )
+def _measured(part: Part[Array]) -> Given:
+    """What a part keeps of measured frames besides the winner: weights, mean and spread."""
+    mix = part.mix
+    nowhere = address(NOTHING)
+    if mix is None:
+        return nowhere, 0, nowhere, 0, 0, nowhere, nowhere, nowhere, 0
+    spread = mix.spread
+    kept = (mix.total, len(mix.total)), (*Planes(mix.mean).lying, len(mix.mean))
+    if spread is None:
+        more: Given = nowhere, nowhere, nowhere, 0
+    else:
+        more = *map(address, (spread.depth, spread.variance, spread.sharpest)), len(spread.depth)
+    return address(kept[0][0]), kept[0][1], *kept[1], *more
 
 
-def _way(part: Part[Array], frame: int) -> Way:
-    squared = part.mix is not None and part.mix.squared
-    return Way(np.uint16(frame), np.float32(part.noise), part.steep, squared)
-
-
-def _taps(sigma: float) -> Array:
-    """The taps of `filters.gaussian`, from the middle on."""
-    taps = gaussian(sigma)
-    return np.ascontiguousarray(taps[len(taps) // 2 :])
+def _squared(part: Part[Array]) -> bool:
+    return part.mix is not None and part.mix.squared

@@ -1,5 +1,5 @@
-"""Loops that fold a row of a frame into what is kept of the frames before: `backend.folding`, step by step,
-and to the same bits."""
+"""Loops that fold a row of a frame into what is kept of the frames before: `backend.folding`, within a few
+roundings."""
 
 from __future__ import annotations
 
@@ -7,83 +7,104 @@ from typing import Any
 
 import numpy as np
 
-from gpustack.backend.fast.arrays import Array, Kept, Room, Way
+from gpustack.backend.fast.arrays import Array, Kept, Way
 from gpustack.backend.fast.compiled import F, compiled
+from gpustack.backend.fast.rows import line_of
 
 _ZERO, _ONE, _ABSENT, _SMALLEST_TOTAL = F(0), F(1), F(-2), F(1e-30)
 
 
 @compiled
-def room_for(count: int) -> Room:
-    """Room for rows of so many pixels."""
-    return Room(np.empty(count, F), np.empty(count, F), np.empty(count, F))
-
-
-@compiled
-def heard(energy: Array, valid: Array, y: int, out: Array) -> None:
+def heard(energy: Array, valid: Array, y: int) -> None:
     """Energies below nothing count as none; where the frame is not valid they are -2."""
     if not valid.size:
-        for x in range(out.size):
-            out[x] = energy[x] if energy[x] > _ZERO else _ZERO
-        return
-    seen = valid[y]
-    for x in range(out.size):
-        level = energy[x] if energy[x] > _ZERO else _ZERO
-        out[x] = level if seen[x] else _ABSENT
+        at_least_nothing(energy)
+    else:
+        where_seen(energy, line_of(valid, y, energy.size))
 
 
 @compiled
-def above_noise(energy: Array, way: Way, out: Array) -> None:
-    """What weights compare."""
-    if way.steep:
-        for x in range(out.size):
-            level = energy[x] if energy[x] > _ZERO else _ZERO
-            out[x] = np.sqrt(level) + way.noise
-        return
-    for x in range(out.size):
-        level = energy[x] if energy[x] > _ZERO else _ZERO
-        out[x] = level + way.noise
+def at_least_nothing(energy: Array) -> None:
+    """None is less than nought."""
+    for x in range(energy.size):
+        energy[x] = energy[x] if energy[x] > _ZERO else _ZERO
 
 
 @compiled
-def shares(best: Array, total: Array, way: Way, room: Room) -> None:
-    """The newcomer's share of the mean, in `room.new`, by `room.energy`; the total takes its weight in."""
-    energy, new, old = room.energy, room.new, room.old
-    above_noise(energy, way, new)
-    above_noise(best, way, old)
-    more = 3 if way.steep else 0
-    for x in range(total.size):
-        level = new[x] if energy[x] >= _ZERO else _ZERO
-        ratio = level / old[x]
-        gain = ratio if ratio < _ONE else _ONE
-        keep = _ONE / (ratio if ratio > _ONE else _ONE)
-        gain, keep = gain * gain, keep * keep
-        gain, keep = gain * gain, keep * keep
-        new[x], old[x] = gain * gain, keep * keep
-    for _ in range(more):
-        for x in range(total.size):
-            new[x], old[x] = new[x] * new[x], old[x] * old[x]
-    for x in range(total.size):
-        whole = total[x] * old[x] + new[x]
+def where_seen(energy: Array, seen: Array) -> None:
+    """The same, and -2 where nothing is seen."""
+    for x in range(energy.size):
+        level = energy[x] if energy[x] > _ZERO else _ZERO
+        energy[x] = level if seen[x] else _ABSENT
+
+
+@compiled
+def shared(new: Any, old: Any, power: int) -> tuple[Any, Any]:
+    """What weighs `new` where `old` was the largest so far, and by what all weights before shrink.
+
+    One of them is 1, and the other a power of the smaller over the larger: one quotient for both.
+    """
+    larger = new > old
+    ratio = (old if larger else new) / (new if larger else old)
+    for _ in range(power):
+        ratio = ratio * ratio
+    return _ONE if larger else ratio, ratio if larger else _ONE
+
+
+@compiled
+def shares(energy: Array, best: Array, total: Array, noise: Any, share: Array) -> None:
+    """The newcomer's share of the mean, by its energy; the total takes its weight in."""
+    for x in range(share.size):
+        level, before = energy[x], best[x]
+        new = level + noise if level >= _ZERO else _ZERO
+        old = (before if before > _ZERO else _ZERO) + noise
+        gain, keep = shared(new, old, 3)
+        whole = total[x] * keep + gain
         total[x] = whole
-        new[x] = new[x] / (whole if whole > _SMALLEST_TOTAL else _SMALLEST_TOTAL)
+        share[x] = gain / (whole if whole > _SMALLEST_TOTAL else _SMALLEST_TOTAL)
 
 
 @compiled
-def mixed(mean: Array, value: Array, share: Array, squared: bool) -> None:
+def steep_shares(energy: Array, best: Array, total: Array, noise: Any, share: Array) -> None:
+    """The same by the roots of energies, and a higher power."""
+    for x in range(share.size):
+        level, before = energy[x], best[x]
+        new = np.sqrt(level if level > _ZERO else _ZERO) + noise
+        new = new if level >= _ZERO else _ZERO
+        old = np.sqrt(before if before > _ZERO else _ZERO) + noise
+        gain, keep = shared(new, old, 6)
+        whole = total[x] * keep + gain
+        total[x] = whole
+        share[x] = gain / (whole if whole > _SMALLEST_TOTAL else _SMALLEST_TOTAL)
+
+
+@compiled
+def weighed(energy: Array, kept: Kept, y: int, way: Way, share: Array) -> None:
+    """The share of row `y`."""
+    best, total = line_of(kept.energy, y, share.size), line_of(kept.total, y, share.size)
+    if way.steep:
+        steep_shares(energy, best, total, way.noise, share)
+    else:
+        shares(energy, best, total, way.noise, share)
+
+
+@compiled
+def mixed(mean: Array, value: Array, share: Array) -> None:
     """Give a value its share of the mean."""
-    if squared:
-        for x in range(mean.size):
-            mean[x] = mean[x] + (value[x] * value[x] - mean[x]) * share[x]
-        return
     for x in range(mean.size):
         mean[x] = mean[x] + (value[x] - mean[x]) * share[x]
 
 
 @compiled
-def spread(depth: Array, variance: Array, number: Any, share: Array) -> None:
+def mixed_squares(mean: Array, value: Array, share: Array) -> None:
+    """Give a value's square its share of the mean."""
+    for x in range(mean.size):
+        mean[x] = mean[x] + (value[x] * value[x] - mean[x]) * share[x]
+
+
+@compiled
+def spread(depth: Array, variance: Array, index: Any, share: Array) -> None:
     """Fold an index into mean and variance."""
-    index = F(number)
     for x in range(depth.size):
         away = index - depth[x]
         step = away * share[x]
@@ -92,9 +113,8 @@ def spread(depth: Array, variance: Array, number: Any, share: Array) -> None:
 
 
 @compiled
-def keep_best(kept: Kept, y: int, energy: Array, number: Any) -> None:
+def keep_best(best: Array, frame: Array, energy: Array, number: Any) -> None:
     """The sharpest frame so far; of equals the lower one."""
-    best, frame = kept.energy[y], kept.frame[y]
     for x in range(energy.size):
         level, before, holder = energy[x], best[x], frame[x]
         won = (level > before) | ((level == before) & (number < holder))
@@ -103,10 +123,14 @@ def keep_best(kept: Kept, y: int, energy: Array, number: Any) -> None:
 
 
 @compiled
-def keep_sharpest(kept: Kept, y: int, energy: Array, number: Any, luma: Array) -> None:
-    """The luma of the frame that `keep_best` is about to keep."""
-    best, frame, sharpest = kept.energy[y], kept.frame[y], kept.sharpest[y]
+def keep_sharpest(
+    best: Array, frame: Array, energy: Array, number: Any, luma: Array, sharpest: Array
+) -> None:
+    """The same, and the luma of that frame."""
     for x in range(energy.size):
-        level, before, mine, theirs = energy[x], best[x], luma[x], sharpest[x]
-        won = (level > before) | ((level == before) & (number < frame[x]))
+        level, before, holder = energy[x], best[x], frame[x]
+        mine, theirs = luma[x], sharpest[x]
+        won = (level > before) | ((level == before) & (number < holder))
+        best[x] = level if won else before
+        frame[x] = number if won else holder
         sharpest[x] = mine if won else theirs

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from gpustack.backend.fast import rows
 from gpustack.backend.fast.arrays import Array, Bordered
 from gpustack.backend.fast.compiled import F, compiled
 from gpustack.backend.lanczos import FAR, SINC, TAPS
@@ -86,7 +87,7 @@ def weigh(at: Array, length: int, before: Array, room: Array, weights: Array) ->
     inner(t, far, weights[3])
     middle(u, t, far, near, weights[4])
     outer(u, t, near, weights[5])
-    scale[:] = weights[0]
+    rows.copied(weights[0], scale)
     for tap in range(1, _TAPS):
         more = weights[tap]
         for x in range(scale.size):
@@ -98,11 +99,11 @@ def weigh(at: Array, length: int, before: Array, room: Array, weights: Array) ->
 
 
 @compiled
-def sampled(source: Bordered, x: Array, y: Array, out: Array) -> None:
-    """Values (c, h, w) at positions x, y (h, w)."""
+def sampled(source: Bordered, x: Array, y: Array, out: Array, places: Array, work: Array) -> None:
+    """Values (c, h, w) at positions x, y (h, w); `places` (2, w) and `work` (17, w) are room to work in."""
     n, channels = x.shape[1], len(out)
-    left, top = np.empty(n, np.int64), np.empty(n, np.int64)
-    across, down, room = np.empty((_TAPS, n), F), np.empty((_TAPS, n), F), np.empty((5, n), F)
+    left, top = places[0], places[1]
+    across, down, room = work[:_TAPS], work[_TAPS : 2 * _TAPS], work[2 * _TAPS :]
     for row in range(len(x)):
         weigh(x[row], source.width, left, room, across)
         weigh(y[row], source.height, top, room, down)

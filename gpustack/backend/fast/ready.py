@@ -1,19 +1,17 @@
-"""Whether the loops were compiled before on this machine, and having them compiled; knows no numba.
+"""The machine code of the loops on this machine's disk, and having it made; knows no numba.
 
-A process that compiles takes 130 MiB more than one that finds the loops compiled, and keeps them (LLVM's
-memory is not given back). So they are compiled by a process of its own, before frames are in memory. When it
-is done it leaves a note of all that the compiled loops depend on, and of the files that numba keeps them in.
+Who compiles imports numba, which takes a second and 90 MiB that do not come back. So that is done once, by a
+process of its own, which leaves the machine code in a file named by all that it depends on.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,15 +19,23 @@ from pathlib import Path
 _HERE = Path(__file__).parent
 _TELLING = ("vendor_id", "model name", "flags", "CPU implementer", "CPU part", "Features")
 _ENTRY = 8192  # bytes of /proc/cpuinfo that hold the first processor
+_DIGEST = hashlib.sha256().digest_size
+_PLAIN = {"NUMBA_OPT": "0", "NUMBA_LOOP_VECTORIZE": "0", "NUMBA_SLP_VECTORIZE": "0"}
+"""What has numba leave its translation as it is: `compiled.py` tells LLVM more before it is optimised."""
 
 
 def compiled_before() -> bool:
-    """Whether an earlier process has compiled just these loops for this processor, and they are there."""
-    return any(map(_holds, (folder / _name() for folder in _folders())))
+    """Whether an earlier process has compiled just these loops for this processor."""
+    return kept_code() is not None
+
+
+def kept_code() -> bytes | None:
+    """The machine code that an earlier process has left, if it is there and whole."""
+    return next(filter(None, map(_read, (folder / _name() for folder in _folders()))), None)
 
 
 def have_compiled() -> str | None:
-    """Compile the loops, in a process of its own, for a quarter of a minute; or what went wrong."""
+    """Compile and keep the loops, in a process of its own, for a quarter of a minute; or what went wrong."""
     path = os.pathsep.join(filter(None, sys.path))
     command = [sys.executable, "-m", "gpustack.backend.fast.compiling"]
     try:
@@ -38,37 +44,38 @@ def have_compiled() -> str | None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": path},
+            env=os.environ | _PLAIN | {"PYTHONPATH": path},
         )
     except OSError as error:
         return f"{sys.executable} cannot be started: {error.strerror}"
     if done.returncode == 0:
-        return None
+        return None if compiled_before() else "there is no folder for what it compiles"
     lines = done.stderr.decode(errors="replace").strip().splitlines()
     return lines[-1] if lines else f"compiling ended with code {done.returncode}"
 
 
-def leave_note(files: Mapping[str, list[str]]) -> None:
-    """Note that all loops are compiled; `files`: where numba keeps them, names by folder."""
+def keep(code: bytes) -> None:
+    """Leave machine code for later processes."""
     for folder in _folders():
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             part = folder / f"{_name()}.{os.getpid()}"
-            part.write_text(json.dumps(files))
+            part.write_bytes(hashlib.sha256(code).digest() + code)
             part.replace(folder / _name())
             return
 
 
-def _holds(note: Path) -> bool:
+def _read(file: Path) -> bytes | None:
     try:
-        kept: dict[str, list[str]] = json.loads(note.read_text())
-        return all((Path(folder) / name).exists() for folder, names in kept.items() for name in names)
-    except (OSError, ValueError):
-        return False
+        held = file.read_bytes()
+    except OSError:
+        return None
+    digest, code = held[:_DIGEST], held[_DIGEST:]
+    return code if hashlib.sha256(code).digest() == digest else None
 
 
 def _folders() -> Iterator[Path]:
-    """Where a note may lie, in the order in which numba looks for a folder that can be written to."""
+    """Where it may lie: the first of these that can be written to."""
     if given := os.environ.get("NUMBA_CACHE_DIR"):
         yield Path(given)
     yield _HERE / "__pycache__"
@@ -85,12 +92,13 @@ def _user_folder() -> Path:
 
 
 def _name() -> str:
-    """The note's name: a digest of what compiled loops depend on."""
+    """The file's name: a digest of what compiled loops depend on."""
     sources = [path.read_bytes() for path in sorted(_HERE.glob("*.py"))]
-    switches = sorted(item for item in os.environ.items() if item[0].startswith("NUMBA_"))
+    given = os.environ.items() - _PLAIN.items()  # who compiles has these besides
+    switches = sorted(item for item in given if item[0].startswith("NUMBA_"))
     told = [str(_HERE), platform.python_version(), *map(_version, ("numba", "llvmlite", "numpy"))]
     digest = hashlib.sha256(repr([told, sources, switches, _processor()]).encode())
-    return f"gpustack-loops-{digest.hexdigest()[:16]}.json"
+    return f"gpustack-loops-{digest.hexdigest()[:16]}.o"
 
 
 def _version(distribution: str) -> str:

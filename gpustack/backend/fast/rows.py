@@ -1,18 +1,24 @@
 """Loops over rows of pixels: blur, the expansion of a coarser plane, luma, curvature.
 
-Rows are (w,) float32, contiguous. What blurs along a column keeps the rows that it still needs in a ring, (n,
-w) with n a power of two: a band then streams through the cache, whatever its height.
+Rows are (w,) float32, contiguous. What blurs along a column keeps the rows that it still needs in a ring of a
+power of two of them, one behind the other: a band then streams through the cache, whatever its height.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from gpustack.backend.fast.arrays import Array, Planes
+from gpustack.backend.fast.arrays import Array, Planes, Ring
 from gpustack.backend.fast.compiled import F, compiled
 
 _RED, _GREEN, _BLUE = F(0.299), F(0.587), F(0.114)
 _FOUR, _SIX, _SIXTY_FOURTH, _SIXTEENTH = F(4), F(6), F(1 / 64), F(1 / 16)
+
+
+@compiled
+def line_of(flat: Array, y: int, n: int) -> Array:
+    """Row `y` of a plane whose rows of `n` lie one behind the other."""
+    return flat[y * n : y * n + n]
 
 
 @compiled
@@ -41,12 +47,17 @@ def mirror(row: Array, count: int, reach: int) -> None:
 
 
 @compiled
-def three_more(out: Array, pairs: tuple[Array, ...], taps: Array) -> None:
-    """Add three pairs of rows to `out`, each times its tap."""
-    a, b, c, d, e, f = pairs
-    first, second, third = taps[0], taps[1], taps[2]
+def line_near(flat: Array, n: int, ring: Ring, k: int) -> Array:
+    """The row `k` places from the one that is blurred: lower down in a ring, or further on in the row."""
+    start = (reflect(ring.y + k, ring.height) & ring.last) * n if ring.height else ring.y + k
+    return flat[start : start + n]
+
+
+@compiled
+def times(middle: Array, tap: Any, out: Array) -> None:
+    """A row times its tap."""
     for x in range(out.size):
-        out[x] = ((out[x] + (a[x] + b[x]) * first) + (c[x] + d[x]) * second) + (e[x] + f[x]) * third
+        out[x] = middle[x] * tap
 
 
 @compiled
@@ -57,74 +68,107 @@ def one_more(out: Array, before: Array, behind: Array, tap: Any) -> None:
 
 
 @compiled
-def across(row: Array, taps: Array, out: Array) -> None:
-    """Blur along a row that `mirror` has filled; `taps` (reach + 1,) from the middle on."""
-    n, reach = out.size, taps.size - 1
-    middle = row[reach : reach + n]
-    for x in range(n):
-        out[x] = middle[x] * taps[0]
-    k = 1
-    while k + 2 <= reach:
-        pairs = (
-            row[reach - k : reach - k + n],
-            row[reach + k : reach + k + n],
-            row[reach - k - 1 : reach - k - 1 + n],
-            row[reach + k + 1 : reach + k + 1 + n],
-            row[reach - k - 2 : reach - k - 2 + n],
-            row[reach + k + 2 : reach + k + 2 + n],
-        )
-        three_more(out, pairs, taps[k : k + 3])
-        k += 3
-    while k <= reach:
-        one_more(out, row[reach - k : reach - k + n], row[reach + k : reach + k + n], taps[k])
-        k += 1
+def first_three(middle: Array, pairs: tuple[Array, ...], taps: Array, out: Array) -> None:
+    """A row and three pairs of rows around it, each times its tap."""
+    a, b, c, d, e, f = pairs
+    own, first, second, third = taps[0], taps[1], taps[2], taps[3]
+    for x in range(out.size):
+        level = middle[x] * own + (a[x] + b[x]) * first
+        out[x] = (level + (c[x] + d[x]) * second) + (e[x] + f[x]) * third
 
 
 @compiled
-def down(ring: Array, y: int, height: int, taps: Array, out: Array) -> None:
-    """Blur along the columns: row `y` of a plane of `height` rows, which lie in the ring."""
-    reach, last = taps.size - 1, len(ring) - 1
-    middle = ring[y & last]
+def first_five(middle: Array, pairs: tuple[Array, ...], taps: Array, out: Array) -> None:
+    """The same with five pairs."""
+    a, b, c, d, e, f, g, h, i, j = pairs
+    own, first, second, third, fourth, fifth = taps[0], taps[1], taps[2], taps[3], taps[4], taps[5]
     for x in range(out.size):
-        out[x] = middle[x] * taps[0]
-    k = 1
-    while k + 2 <= reach:
-        pairs = (
-            ring[reflect(y - k, height) & last],
-            ring[reflect(y + k, height) & last],
-            ring[reflect(y - k - 1, height) & last],
-            ring[reflect(y + k + 1, height) & last],
-            ring[reflect(y - k - 2, height) & last],
-            ring[reflect(y + k + 2, height) & last],
+        level = middle[x] * own + (a[x] + b[x]) * first
+        level = (level + (c[x] + d[x]) * second) + (e[x] + f[x]) * third
+        out[x] = (level + (g[x] + h[x]) * fourth) + (i[x] + j[x]) * fifth
+
+
+@compiled
+def blurred(flat: Array, n: int, ring: Ring, taps: Array, out: Array) -> None:
+    """A row and those around it, each times its tap; `taps` (reach + 1,) from the middle on."""
+    reach, done = taps.size - 1, 0
+    middle = line_near(flat, n, ring, 0)
+    three = reach >= 3
+    pairs = (
+        line_near(flat, n, ring, -1),
+        line_near(flat, n, ring, 1),
+        line_near(flat, n, ring, -2 if three else 0),
+        line_near(flat, n, ring, 2 if three else 0),
+        line_near(flat, n, ring, -3 if three else 0),
+        line_near(flat, n, ring, 3 if three else 0),
+    )
+    if reach >= 5:
+        more = (
+            line_near(flat, n, ring, -4),
+            line_near(flat, n, ring, 4),
+            line_near(flat, n, ring, -5),
+            line_near(flat, n, ring, 5),
         )
-        three_more(out, pairs, taps[k : k + 3])
-        k += 3
-    while k <= reach:
-        one_more(out, ring[reflect(y - k, height) & last], ring[reflect(y + k, height) & last], taps[k])
-        k += 1
+        first_five(middle, pairs + more, taps, out)
+        done = 5
+    elif three:
+        first_three(middle, pairs, taps, out)
+        done = 3
+    else:
+        times(middle, taps[0], out)
+    for k in range(done + 1, reach + 1):
+        one_more(out, line_near(flat, n, ring, -k), line_near(flat, n, ring, k), taps[k])
+
+
+@compiled
+def across(row: Array, taps: Array, out: Array) -> None:
+    """Blur along a row that `mirror` has filled."""
+    blurred(row, out.size, Ring(taps.size - 1, 0, 0), taps, out)
+
+
+@compiled
+def down(ring: Array, y: int, height: int, last: int, taps: Array, out: Array) -> None:
+    """Blur along the columns: row `y` of a plane of `height` rows, which lie in a ring of `last` + 1."""
+    blurred(ring, out.size, Ring(y, height, last), taps, out)
 
 
 @compiled
 def expanded(coarse: Planes, c: int, y: int, line: Array, out: Array) -> None:
     """Row `y` of plane `c` at twice its size, as `filters.expand`; `line` is room for a coarse row and 2."""
-    n = coarse.width
-    rows = (coarse.flat.size - (coarse.channels - 1) * coarse.step) // n
+    n, rows = coarse.width, coarse.height
     here, below = plane_row(coarse, c, y // 2), plane_row(coarse, c, min(y // 2 + 1, rows - 1))
-    inner = line[1 : n + 1]
     if y % 2:
-        for x in range(n):
-            inner[x] = (here[x] + below[x]) * _SIXTEENTH
+        half_way(here, below, line)
     else:
         above = plane_row(coarse, c, y // 2 - 1 if y else min(1, rows - 1))
-        for x in range(n):
-            inner[x] = ((above[x] + below[x]) + here[x] * _SIX) * _SIXTY_FOURTH
-    line[0], line[n + 1] = inner[min(1, n - 1)], inner[n - 1]
-    left, right = line[:n], line[2 : n + 2]
+        at_a_row(above, here, below, line)
+    line[0], line[n + 1] = line[min(2, n)], line[n]
+    twice(line, n, out)
+
+
+@compiled
+def half_way(here: Array, below: Array, line: Array) -> None:
+    """A coarse row half way between two, in `line` from its second place on."""
+    for x in range(here.size):
+        line[x + 1] = (here[x] + below[x]) * _SIXTEENTH
+
+
+@compiled
+def at_a_row(above: Array, here: Array, below: Array, line: Array) -> None:
+    """The same at one of them."""
+    for x in range(here.size):
+        line[x + 1] = ((above[x] + below[x]) + here[x] * _SIX) * _SIXTY_FOURTH
+
+
+@compiled
+def twice(line: Array, n: int, out: Array) -> None:
+    """A row of `n` values between two more, at twice its size."""
     for x in range(out.size // 2):
-        out[2 * x] = (left[x] + right[x]) + inner[x] * _SIX
-        out[2 * x + 1] = (inner[x] + right[x]) * _FOUR
+        left, here, right = line[x], line[x + 1], line[x + 2]
+        out[2 * x] = (left + right) + here * _SIX
+        out[2 * x + 1] = (here + right) * _FOUR
     if out.size % 2:
-        out[-1] = (left[n - 1] + right[n - 1]) + inner[n - 1] * _SIX
+        out[out.size - 1] = (line[n - 1] + line[n + 1]) + line[n] * _SIX
 
 
 @compiled
@@ -135,16 +179,38 @@ def luma(red: Array, green: Array, blue: Array, out: Array) -> None:
 
 
 @compiled
-def curvature(plane: Array, y: int, scale: Any, out: Array) -> None:
+def copied(row: Array, out: Array) -> None:
+    """A row as it is."""
+    for x in range(out.size):
+        out[x] = row[x]
+
+
+@compiled
+def lit(image: Planes, y: int, out: Array) -> None:
+    """The luma of row `y` of an image."""
+    if image.channels < 3:
+        copied(plane_row(image, 0, y), out)
+    else:
+        luma(plane_row(image, 0, y), plane_row(image, 1, y), plane_row(image, 2, y), out)
+
+
+@compiled
+def curvature(plane: Array, height: int, y: int, scale: Any, out: Array) -> None:
     """Row `y` of a plane's squared Laplacian, which is scaled before it is squared."""
-    rows, n = plane.shape
-    above, here, below = plane[reflect(y - 1, rows)], plane[y], plane[reflect(y + 1, rows)]
-    left, right = here[: n - 2], here[2:]
-    for x in range(n - 2):
-        sides = (above[x + 1] + below[x + 1]) + (left[x] + right[x])
-        curved = (sides - _FOUR * here[x + 1]) * scale
-        out[x + 1] = curved * curved
+    n = out.size
+    above, below = line_of(plane, reflect(y - 1, height), n), line_of(plane, reflect(y + 1, height), n)
+    here = line_of(plane, y, n)
+    curved_within(above, here, below, scale, out)
     for x in (0, n - 1):
         sides = (above[x] + below[x]) + (here[reflect(x - 1, n)] + here[reflect(x + 1, n)])
+        curved = (sides - _FOUR * here[x]) * scale
+        out[x] = curved * curved
+
+
+@compiled
+def curved_within(above: Array, here: Array, below: Array, scale: Any, out: Array) -> None:
+    """The same of all but the ends of a row."""
+    for x in range(1, out.size - 1):
+        sides = (above[x] + below[x]) + (here[x - 1] + here[x + 1])
         curved = (sides - _FOUR * here[x]) * scale
         out[x] = curved * curved
