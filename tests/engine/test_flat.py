@@ -23,7 +23,7 @@ from gpustack.engine.job import Job
 from gpustack.ghosts import resolve
 from gpustack.inspecting import judge
 from gpustack.settings import Deghost
-from gpustack.sources import opened
+from gpustack.sources import held, opened
 from gpustack.watching.session import PreviewFile, Session
 from tests.cli.calling import write_tiffs
 from tests.engine.weighing import weight
@@ -101,7 +101,7 @@ def test_nothing_of_a_frame_stays_in_memory(align: Model, paths: list[Path]) -> 
 
 
 def test_nothing_of_a_curve_stays_in_memory(paths: list[Path]) -> None:
-    held = {}
+    sizes = {}
     for count in (FEW, MANY):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(spool, "IN_MEMORY_BYTES", 0)
@@ -110,12 +110,12 @@ def test_nothing_of_a_curve_stays_in_memory(paths: list[Path]) -> None:
                 found = measure_focus(stack, source, Settings(threads=1))
             names = [frame.name for frame in stack]
             assert judge(names, found.places, (WIDTH, HEIGHT), found.curves, found.report.box).coverage
-            held[count] = {"inspected": weight(found)}
-    hardly_grows(held[FEW], held[MANY])
+            sizes[count] = {"inspected": weight(found)}
+    hardly_grows(sizes[FEW], sizes[MANY])
 
 
 def test_nothing_of_a_frame_stays_while_it_is_watched_for(paths: list[Path], tmp_path: Path) -> None:
-    held = {}
+    sizes = {}
     for count in (FEW, MANY):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(spool, "IN_MEMORY_BYTES", 0)
@@ -123,9 +123,9 @@ def test_nothing_of_a_frame_stays_while_it_is_watched_for(paths: list[Path], tmp
             session = Session(Settings(threads=1, reference="first"), preview, lambda _: None)
             for path in paths[:count]:
                 session.take(path)
-            held[count] = {"watched": weight(session, apart=(Cpu,))}
+            sizes[count] = {"watched": weight(session, apart=(Cpu,))}
             stack, known = session.finish()
             assert len(stack) == count
             assert known.kept is not None
             session.close()
-    hardly_grows(held[FEW], held[MANY])
+    hardly_grows(sizes[FEW], sizes[MANY])
