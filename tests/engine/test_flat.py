@@ -17,6 +17,7 @@ import pytest
 from gpustack import Crop, Model, Settings, api
 from gpustack.backend import spool
 from gpustack.backend.cpu import Cpu
+from gpustack.backend.values import Samples
 from gpustack.engine import survey
 from gpustack.engine.focus import measure_focus
 from gpustack.engine.job import Job
@@ -86,8 +87,8 @@ def weighed(paths: list[Path], settings: Settings) -> dict[str, int]:
 
 def hardly_grows(few: dict[str, int], many: dict[str, int]) -> None:
     """What a frame adds, by what is held with FEW and with MANY of them."""
-    for point, held in few.items():
-        more = (many[point] - held) / (MANY - FEW)
+    for point, at_first in few.items():
+        more = (many[point] - at_first) / (MANY - FEW)
         print(f"{point}: {more:.0f} bytes a frame")  # noqa: T201
         assert 0 < more < A_FRAME[point]
 
@@ -115,6 +116,7 @@ def test_nothing_of_a_curve_stays_in_memory(paths: list[Path]) -> None:
 
 
 def test_nothing_of_a_frame_stays_while_it_is_watched_for(paths: list[Path], tmp_path: Path) -> None:
+    # Of the latest frames samples are chosen when a match asks for them: how many are there varies.
     sizes = {}
     for count in (FEW, MANY):
         with pytest.MonkeyPatch.context() as patch:
@@ -123,7 +125,7 @@ def test_nothing_of_a_frame_stays_while_it_is_watched_for(paths: list[Path], tmp
             session = Session(Settings(threads=1, reference="first"), preview, lambda _: None)
             for path in paths[:count]:
                 session.take(path)
-            sizes[count] = {"watched": weight(session, apart=(Cpu,))}
+            sizes[count] = {"watched": weight(session, apart=(Cpu, Samples))}
             stack, known = session.finish()
             assert len(stack) == count
             assert known.kept is not None
