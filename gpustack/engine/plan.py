@@ -14,7 +14,7 @@ from gpustack.engine.price import (
     DEVICE_BASE_BYTES,
     KEEPING_PIECES,
     LOOPS_BYTES,
-    NUMBA_BYTES,
+    LLVM_BYTES,
     Layout,
     base_bytes,
     checkpoint_bytes,
@@ -236,5 +236,5 @@ def _priced(
         open_slabs=open_at_once(in_slabs),
         loops=loops,
         loops_bytes=LOOPS_BYTES if loops else 0,
-        numba_bytes=NUMBA_BYTES if loops else 0,
+        llvm_bytes=LLVM_BYTES if loops else 0,
     )

@@ -35,7 +35,7 @@ class Plan:
     `passes` name what each reading of the frames is for; `slots` decoded frames exist at a time, filled by
     `readers` threads; the bytes are peaks, `budget_bytes` the contract they stay within: of the survey; of a
     pass, `frame_bytes`, `state_bytes` and `work_bytes` together; or after it, `finish_bytes`. `kept_bytes`,
-    in the last two, are kept of all frames together; `loops_bytes` come to the last two, `numba_bytes` of
+    in the last two, are kept of all frames together; `loops_bytes` come to the last two, `llvm_bytes` of
     them to the first. On GPUs: `devices` share the frames, each holds
     `device_bytes` at most; `spill`: state of the frames' size lies in host memory. Where a stack is fused in
     `slabs`, `open_slabs` of them have begun at a time. `checkpoint_bytes`: room on the disk that checkpoints
@@ -78,7 +78,7 @@ class Plan:
     slowdown: float = 1.0
     loops: bool = False
     loops_bytes: int = 0
-    numba_bytes: int = 0
+    llvm_bytes: int = 0
 
     @property
     def bands(self) -> tuple[Rows, ...]:
@@ -99,7 +99,7 @@ class Plan:
     @property
     def surveying_bytes(self) -> int:
         """Predicted peak of the survey."""
-        return self.base_bytes + self.numba_bytes + self.survey_bytes
+        return self.base_bytes + self.llvm_bytes + self.survey_bytes
 
     @property
     def fusing_bytes(self) -> int:

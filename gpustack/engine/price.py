@@ -45,7 +45,7 @@ BASE_BYTES = OWN_BYTES + MOST_MAPPED_BYTES
 LOOPS_BYTES = 60 << 20
 """What LLVM takes, which loads the compiled loops, and they: 19 to 50 MiB (bench/results/loops.json)."""
 
-NUMBA_BYTES = 35 << 20
+LLVM_BYTES = 35 << 20
 """What of that is there in the survey, while LLVM is imported and no loop has worked yet."""
 
 LOOPS_MEGAPIXELS = 3.0

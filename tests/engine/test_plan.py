@@ -186,7 +186,7 @@ def test_a_plan_as_data_holds_every_field_and_the_sums() -> None:
     plan = make_plan(headers(3, width=4000, height=3000), Settings(), replace(GENEROUS, loops=True))
     data = plan.as_dict()
     parts = [data[f"{what}_bytes"] for what in ("frame", "state", "work")]
-    survey = data["survey_bytes"] + data["numba_bytes"]
+    survey = data["survey_bytes"] + data["llvm_bytes"]
     most = max(survey, max(sum(parts), data["finish_bytes"]) + data["loops_bytes"])
     assert data["total_bytes"] == plan.total_bytes == data["base_bytes"] + most
     assert data["bands"] == len(plan.bands)
@@ -238,7 +238,7 @@ def test_loops_count_where_they_are_called_and_numba_from_the_start() -> None:
     without = make_plan(stack, little, GENEROUS)
     assert plan.total_bytes - without.total_bytes == price.LOOPS_BYTES
     surveying = replace(plan, survey_bytes=plan.survey_bytes << 3)
-    assert surveying.total_bytes == plan.base_bytes + price.NUMBA_BYTES + surveying.survey_bytes
+    assert surveying.total_bytes == plan.base_bytes + price.LLVM_BYTES + surveying.survey_bytes
 
 
 def test_libraries_count_as_the_system_maps_them() -> None:
