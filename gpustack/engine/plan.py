@@ -13,8 +13,8 @@ from gpustack.engine.planned import Budget, Plan
 from gpustack.engine.price import (
     DEVICE_BASE_BYTES,
     KEEPING_PIECES,
-    LOOPS_BYTES,
     LLVM_BYTES,
+    LOOPS_BYTES,
     Layout,
     base_bytes,
     checkpoint_bytes,
